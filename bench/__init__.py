@@ -1,0 +1,1 @@
+"""The speed of the press against its peers, side by side in one run."""

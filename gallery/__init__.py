@@ -1,0 +1,1 @@
+"""The site: addresses, pages, search, API and management commands. Never imports torch."""

@@ -1,0 +1,1 @@
+"""How pocket-1 was made: renderer, training, evaluation, export."""
