@@ -1,0 +1,71 @@
+"""The project's exceptions: one root, few children. Imports nothing.
+
+Every message is a sentence for the person who will read it; the facts stand as attributes, `code` is for machines
+and `hint` says what to do about it.
+"""
+
+
+class BabeliaError(Exception):
+    """Root of everything that the library refuses or cannot do."""
+
+    code = "error"
+    hint = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class KeyRefused(BabeliaError):
+    """A text, file or arrays that are not a key.
+
+    `position`: 1-based place of the first foreign character in the text as given, `length`: how many characters or
+    bytes were found (white space not counted).
+    """
+
+    code = "key_refused"
+    hint = "A key is 189,436 characters of A–Z a–z 0–9 - _, copied whole."
+
+    def __init__(self, message: str, *, position: int | None = None, length: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+        self.length = length
+
+
+class AddressRefused(BabeliaError):
+    """A text that is no address."""
+
+    code = "address_refused"
+    hint = "An address looks like key/borges/1, prompt/a dog/1, stacks/borges/1 or mark/ and 26 characters."
+
+
+class EditionRefused(BabeliaError):
+    """An edition that is unknown, badly described or not installed."""
+
+    code = "edition_refused"
+
+
+class WeightsRefused(BabeliaError):
+    """Weights that are missing, damaged, unsafe or of another shape than the key needs."""
+
+    code = "weights_refused"
+
+
+class InputRefused(BabeliaError):
+    """A number, prompt, file or folder given by a person that cannot be used."""
+
+    code = "input_refused"
+
+
+class StoreUnavailable(BabeliaError):
+    """Redis or the disk does not answer."""
+
+    code = "store_unavailable"
+    hint = "Try again in a moment."
+
+
+class PrintFailed(BabeliaError):
+    """The press tried to print a page and could not."""
+
+    code = "print_failed"
