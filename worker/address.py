@@ -1,8 +1,8 @@
 """Addresses: the names of pages, as text and as URL paths. Imports neither Django nor torch.
 
 An address is written edition/kind/name/page, or edition/mark/name: `pocket-1/key/borges/1`, `pocket-1/prompt/a dog/1`,
-`pocket-1/stacks/borges/410`, `pocket-1/mark/numxaqqioe4lpfc6qxh46pi5yy`. One page has one spelling: `Address.parse` takes
-a second spelling (a prompt with other white space or in another Unicode form, a mark in capitals) to the canonical
+`pocket-1/stacks/borges/410`, `pocket-1/mark/numxaqqioe4lpfc6qxh46pi5yy`. One page has one spelling: `Address.parse`
+takes a second spelling (a prompt with other white space or in another Unicode form, a mark in capitals) to the canonical
 one and refuses everything else with a sentence. A prompt may hold slashes: the page is what follows the last one.
 """
 
@@ -50,9 +50,7 @@ def canonical_prompt(text: str) -> str:
             raise AddressRefused(
                 f"Character {position} of this prompt is {why} (U+{ord(character):04X}), which no prompt may hold."
             )
-    white = "".join(" " if c in _WHITE or unicodedata.category(c) in ("Zs", "Zl", "Zp") else c for c in text)
-    prompt = " ".join(unicodedata.normalize("NFC", white).split(" ")).strip(" ")
-    prompt = re.sub(" +", " ", prompt)
+    prompt = " ".join(unicodedata.normalize("NFC", text).split())
     if not 1 <= len(prompt) <= PROMPT_LIMIT:
         raise AddressRefused(f"A prompt has 1 to {PROMPT_LIMIT} characters; this one has {len(prompt):,}.")
     if any(segment in (".", "..") for segment in prompt.split("/")):
@@ -114,7 +112,7 @@ class Address:
             raise AddressRefused(f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}.")
         if kind == "prompt":
             name = canonical_prompt(name)
-        return cls(edition, kind, name, int(page))  # type: ignore[arg-type]  # checked against _KINDS above
+        return cls(edition, kind, name, int(page))
 
     @classmethod
     def parse_path(cls, path: str, default_edition: str = DEFAULT_EDITION) -> "Address":

@@ -38,13 +38,13 @@ def page_latents(kind: str, name: str, page: int) -> Floats:
     SHAKE-256 of "babelia/1/latents", kind, name and page (joined by NUL) gives 16,640 big-endian 16-bit numbers; each
     picks a value of `gaussian_table`.
     """
-    stream = _shake("latents", kind, name, str(page)).digest(2 * LATENTS_CODES)
+    stream = _shake(2 * LATENTS_CODES, "latents", kind, name, str(page))
     return LATENTS.decode(gaussian_table()[np.frombuffer(stream, ">u2")]).reshape(LATENTS_SHAPE)
 
 
 def stacks_key(name: str, page: int) -> Key:
     """Return the key of a page of the stacks: 142,077 bytes of SHAKE-256, uniformly random."""
-    return Key(_shake("stacks", name, str(page)).digest(BYTES))
+    return Key(_shake(BYTES, "stacks", name, str(page)))
 
 
 def volume_phrases(name: str, lexicon: "Lexicon") -> tuple[str, str, float]:
@@ -52,12 +52,12 @@ def volume_phrases(name: str, lexicon: "Lexicon") -> tuple[str, str, float]:
 
     SHAKE-256 of "babelia/1/volume" and the name (joined by NUL) gives seven big-endian 64-bit numbers u: subject,
     setting and style of the first phrase, those of the second, and the weight. Out of a list of n the entry
-    ⌊u·n / 2⁶⁴⌋ is taken; the weight is ¼ + ½·⌊u / 2¹¹⌋ / 2⁵³. A phrase is its three entries joined by spaces, empty ones
-    left out.
+    ⌊u·n / 2⁶⁴⌋ is taken; the weight is ¼ + ½·⌊u / 2¹¹⌋ / 2⁵³. A phrase is its three entries joined by spaces,
+    empty ones left out.
 
     Worked example: a u of 2⁶³ takes entry 60 of 120 subjects, and as the seventh number it is the weight ½.
     """
-    stream = _shake("volume", name).digest(7 * 8)
+    stream = _shake(7 * 8, "volume", name)
     numbers = [int.from_bytes(stream[8 * i : 8 * i + 8], "big") for i in range(7)]
     lists = (lexicon.subjects, lexicon.settings, lexicon.styles)
     drawn = [entries[u * len(entries) >> 64] for u, entries in zip(numbers[:6], lists * 2, strict=True)]
@@ -93,5 +93,6 @@ def _phrase(entries: list[str]) -> str:
     return " ".join(entry for entry in entries if entry)
 
 
-def _shake(use: str, *parts: str) -> "hashlib._Hash":
-    return hashlib.shake_256("\0".join((f"babelia/1/{use}", *parts)).encode())
+def _shake(length: int, use: str, *parts: str) -> bytes:
+    """Return `length` bytes of SHAKE-256 of "babelia/1/<use>" and the parts, joined by NUL, in UTF-8."""
+    return hashlib.shake_256("\0".join((f"babelia/1/{use}", *parts)).encode()).digest(length)

@@ -54,12 +54,14 @@ class Float15:
             bits = array.astype(np.float16).view(np.uint16)
         magnitude = (bits & 0x7FFF).astype(np.int32) - self._shift
         np.clip(magnitude, 0, MAGNITUDE, out=magnitude)
-        return magnitude.astype(np.uint16) | ((bits >> 1) & SIGN)
+        codes: npt.NDArray[np.uint16] = magnitude.astype(np.uint16)
+        codes |= (bits >> 1) & SIGN
+        return codes
 
     def decode(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.float16]:
         """Return the values (float16, exact, same shape) of `codes`, whose bits above the fifteenth must be 0."""
         codes = np.asarray(codes, dtype=np.uint16)
-        bits = (codes & MAGNITUDE) + np.uint16(self._shift) | ((codes & SIGN) << 1)
+        bits = ((codes & MAGNITUDE) + np.uint16(self._shift)) | ((codes & SIGN) << 1)
         return bits.astype(np.uint16, copy=False).view(np.float16)
 
     def snap(self, values: npt.ArrayLike) -> npt.NDArray[np.float16]:
