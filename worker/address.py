@@ -2,7 +2,7 @@
 
 An address is written edition/kind/name/page, or edition/mark/name: `pocket-1/key/borges/1`, `pocket-1/prompt/a dog/1`,
 `pocket-1/stacks/borges/410`, `pocket-1/mark/numxaqqioe4lpfc6qxh46pi5yy`. One page has one spelling: `Address.parse`
-takes a second spelling (a prompt with other white space or in another Unicode form, a mark in capitals) to the canonical
+takes a second spelling (a prompt with other white space or Unicode form, a mark in capitals) to the canonical
 one and refuses everything else with a sentence. A prompt may hold slashes: the page is what follows the last one.
 """
 
