@@ -1,0 +1,34 @@
+"""What the database remembers of pages. Pictures and keys are files (`worker.store`); a row can always be made again."""
+
+from django.db import models
+
+
+class Page(models.Model):
+    """One page that was opened here, by the address under which it was first opened."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    """SHA-256 of `address`: short enough to be indexed by any database."""
+    address = models.TextField()
+    edition = models.CharField(max_length=40)
+    kind = models.CharField(max_length=6)
+    volume = models.TextField()
+    """The name or prompt of the volume, or the mark."""
+    mark = models.CharField(max_length=26)
+    rendition = models.TextField()
+    pixel_digest = models.CharField(max_length=64)
+    steps = models.PositiveSmallIntegerField()
+    printed_at = models.DateTimeField()
+    opened = models.PositiveBigIntegerField(default=0)
+    """How often its page was opened; written in batches by `gallery.ledger`, so it lags by seconds."""
+    hidden = models.BooleanField(default=False)
+    """Neither shown, printed nor listed; by address and by mark."""
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["hidden", "-printed_at"], name="page_recent"),
+            models.Index(fields=["edition", "mark"], name="page_mark"),
+            models.Index(fields=["edition", "kind", "volume"], name="page_volume"),
+        ]
+
+    def __str__(self) -> str:
+        return self.address

@@ -1,0 +1,44 @@
+"""Who asks: whether a request may start a print, and the name under which its visitor waits. Imports Django only.
+
+How link previews are kept from starting prints by the hundred. A link pasted into a chat is fetched by the program of
+everybody who sees it, and a crawler follows "next page" for ever. So a print is started only by a GET that a person
+may be waiting for:
+
+1. HEAD never starts one: it is answered from what is known.
+2. A request that names itself a bot, crawler, link preview or prefetch (User-Agent, Sec-Purpose) gets the page around
+   an empty frame and, for its picture, the card of an unprinted page, which is drawn at once.
+3. What is missed here still costs little: a visitor who is not heard of again within PATIENCE seconds no longer
+   counts, and a page that nobody watches is dropped before its print starts; the queue itself is bounded.
+4. robots.txt keeps crawlers off all addresses, and links to neighbours say nofollow.
+"""
+
+import re
+import secrets
+from typing import Final
+
+from django.http import HttpRequest
+
+PATIENCE: Final = 10.0
+"""Seconds a visitor counts as waiting after the page was sent: scripts then follow, a page without them comes back."""
+
+_VISITOR = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_MACHINES = re.compile(
+    r"bot\b|bot/|crawl|spider|slurp|preview|unfurl|embed|externalhit|facebookcatalog|whatsapp|telegram|discord|slack"
+    r"|twitter|linkedin|pinterest|skype|vkshare|viber|mastodon|pleroma|misskey|akkoma|lemmy|synapse|matrix|signal"
+    r"|redditbot|iframely|headlesschrome-lighthouse|google-|bingpreview|yandex|baidu|applebot|petal|validator",
+    re.IGNORECASE,
+)
+
+
+def may_start_print(request: HttpRequest) -> bool:
+    """Say whether this request may ask the press for a page (see the module's docstring)."""
+    if request.method != "GET":
+        return False
+    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
+    return "prefetch" not in purpose and _MACHINES.search(request.headers.get("User-Agent", "")) is None
+
+
+def visitor_of(request: HttpRequest) -> str:
+    """Return the name under which this tab waits: the one it was given with its page, else a fresh one."""
+    given = request.POST.get("visitor") if request.method == "POST" else request.GET.get("visitor")
+    return given if given and _VISITOR.fullmatch(given) else secrets.token_urlsafe(12)
