@@ -1,0 +1,86 @@
+"""The site as an ASGI application: bodies are counted while they arrive, static files served, the rest is Django's."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "babelia.settings")
+
+TEXT_LIMIT = 256 * 1024
+"""Bytes of a body that is no file: a pasted key (189,436 characters) and a little more."""
+FILE_LIMIT = 16 * 1024 * 1024 + 64 * 1024
+"""Bytes of a body that carries a file: a PNG of 16 MB, and what a form wraps around it."""
+_FILE_TYPES = ("multipart/form-data", "image/", "application/octet-stream")
+
+
+class _TooLarge(Exception):
+    """More bytes arrived than the body may have."""
+
+
+def limit_bodies(application: Any) -> Any:
+    """Return an ASGI application that answers 413 as soon as a body exceeds its limit, whatever its headers claimed."""
+
+    async def limited(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        carries_file = headers.get(b"content-type", b"").decode("latin-1").lower().startswith(_FILE_TYPES)
+        limit = FILE_LIMIT if carries_file else TEXT_LIMIT
+        claimed = headers.get(b"content-length", b"0")
+        if claimed.isdigit() and int(claimed) > limit:
+            await _refuse(send, limit)
+            return
+        arrived = 0
+        answered = False
+
+        async def count() -> dict[str, Any]:
+            nonlocal arrived
+            message: dict[str, Any] = await receive()
+            if message["type"] == "http.request":
+                arrived += len(message.get("body", b""))
+                if arrived > limit:
+                    raise _TooLarge
+            return message
+
+        async def note(message: dict[str, Any]) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await application(scope, count, note)
+        except _TooLarge:
+            if not answered:
+                await _refuse(send, limit)
+
+    return limited
+
+
+async def _refuse(send: Any, limit: int) -> None:
+    body = (
+        f"What was sent is larger than {limit:,} bytes. A key has 189,436 characters; a picture file may have 16 MB."
+    ).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 413,
+            "headers": [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", str(len(body)).encode()),
+                (b"x-content-type-options", b"nosniff"),
+                (b"connection", b"close"),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+_django = get_asgi_application()
+
+from babelia.static import serve_static  # noqa: E402  (Django has to be set up first)
+
+application = limit_bodies(serve_static(_django))

@@ -1,0 +1,284 @@
+"""The one settings file. Everything comes from the environment; the defaults run on a laptop.
+
+Readers refuse nonsense when the process starts (babelia.environment); settings that contradict each other are Django
+checks (babelia.checks). The table of settings in the README is held to this file by a test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import psutil
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from babelia import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# -- where things lie
+
+DATA_DIR = Path(
+    env.text("BABELIA_DATA", str(BASE_DIR / "data"), "the folder for everything that is kept", shown="data")
+).expanduser()
+if not DATA_DIR.is_absolute():
+    DATA_DIR = BASE_DIR / DATA_DIR
+
+DATABASE_URL = env.text(
+    "DATABASE_URL",
+    f"sqlite:///{DATA_DIR / 'library.sqlite3'}",
+    "the database that remembers pages; `postgres://…` for many machines",
+    shown="a SQLite file in the data folder",
+)
+REDIS_URL = env.text(
+    "REDIS_URL",
+    "",
+    "the Redis or Valkey server that carries the queue; never one that evicts keys without expiry",
+    shown="a server of our own on loopback",
+)
+REDIS_URL_FILE = DATA_DIR / "valkey" / "url"
+"""Where `manage.py library` leaves the URL of the server it started, for other commands on this machine."""
+if not REDIS_URL:
+    with contextlib.suppress(OSError):
+        REDIS_URL = REDIS_URL_FILE.read_text(encoding="ascii").strip()
+
+# -- the site
+
+DEBUG = env.flag("BABELIA_DEBUG", False, "error pages with the source in them; never on a public site")
+LISTEN = env.text(
+    "BABELIA_LISTEN", "127.0.0.1", "the address the site listens on; `0.0.0.0` lets phones in your network in"
+)
+PORT = env.whole("BABELIA_PORT", 8000, 1, 65535, "the site's port; if it is taken, the next free one is used")
+SITE_PROCESSES = env.whole(
+    "BABELIA_SITE_PROCESSES", min(2, os.cpu_count() or 1), 1, 64, "processes of the site", shown="2"
+)
+HTTPS = env.flag(
+    "BABELIA_HTTPS", False, "the site is reached over HTTPS (a proxy in front of it): redirect, HSTS, secure cookies"
+)
+PROXIES = env.names(
+    "BABELIA_PROXIES", ["127.0.0.1"], "addresses of proxies whose X-Forwarded-For and -Proto are believed"
+)
+
+
+def _own_names() -> list[str]:
+    """The names and addresses under which this machine is reached: on loopback, or in its networks too."""
+    own = ["localhost", "127.0.0.1", "[::1]"]
+    if LISTEN in ("127.0.0.1", "localhost", "::1"):
+        return own
+    machine = socket.gethostname().lower()
+    own += [machine, f"{machine.partition('.')[0]}.local"]
+    for addresses in psutil.net_if_addrs().values():
+        for address in addresses:
+            if address.family == socket.AF_INET:
+                own.append(address.address)
+            elif address.family == socket.AF_INET6:
+                own.append(f"[{address.address.partition('%')[0]}]")
+    return list(dict.fromkeys(own))
+
+
+ALLOWED_HOSTS = env.names(
+    "BABELIA_HOSTS", _own_names(), "host names the site answers to", shown="this machine's names and addresses"
+)
+
+
+def _secret_key() -> str:
+    """SECRET_KEY, or one that is made once and kept in the data folder, readable by its owner alone."""
+    given = env.text(
+        "SECRET_KEY", "", "what Django signs with, 50 characters or more", shown="made once, kept in the data folder"
+    )
+    if given:
+        return given
+    path = DATA_DIR / "secret-key"
+    try:
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            beside = path.with_name(f".secret-key-{secrets.token_hex(8)}")
+            beside.touch(0o600, exist_ok=False)
+            beside.write_text(secrets.token_urlsafe(48), encoding="ascii")
+            try:
+                os.link(beside, path)  # unlike a rename, never takes the place of another process's key
+            finally:
+                beside.unlink()
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The data folder {DATA_DIR} cannot be written ({error.strerror}). Set BABELIA_DATA to one that can."
+        ) from error
+
+
+SECRET_KEY = _secret_key()
+
+PICTURE_WAIT = env.whole(
+    "BABELIA_PICTURE_WAIT", 60, 1, 600, "seconds that `.png` of a page not printed yet waits for it before a 503"
+)
+
+# -- the press
+
+EDITIONS = env.names("BABELIA_EDITIONS", [], "editions this machine's press prints", shown="all that are installed")
+DEVICE = env.text("BABELIA_DEVICE", "auto", "what the press computes on: `cpu`, `cuda`, `cuda:1`, `mps`")
+THREADS = env.whole(
+    "BABELIA_THREADS", 0, 0, 1024, "threads of the press on a CPU; part of the rendition", shown="one per core"
+)
+LEASE = env.whole(
+    "BABELIA_LEASE", 45, 1, 3600, "seconds without a step after which a page is taken from a press on another machine"
+)
+PRINT_LIMIT = env.whole("BABELIA_PRINT_LIMIT", 1800, 10, 86400, "seconds after which a print is stopped for good")
+QUEUE_LIMIT = env.whole("BABELIA_QUEUE_LIMIT", 500, 1, 1_000_000, "pages that may wait; more are told to come back")
+
+# -- what is kept
+
+DISK_BUDGET = env.size(
+    "BABELIA_DISK_BUDGET", "0", "what pages may take; the least recently opened make room; 0: no limit"
+)
+DISK_RESERVE = env.size("BABELIA_DISK_RESERVE", "1 GB", "what stays free on the disk: below it nothing is printed")
+HOT_PICTURES = env.whole("BABELIA_HOT_PICTURES", 200, 0, 100_000, "pictures that Redis holds ready, for an hour each")
+
+# -- Django
+
+INSTALLED_APPS = [
+    "django.contrib.staticfiles",
+    "csp",
+    "ninja",
+    "gallery.apps.GalleryConfig",
+    "babelia.apps.BabeliaConfig",
+]
+MIDDLEWARE = [
+    "babelia.middleware.Security",
+    "babelia.middleware.Policy",
+    "babelia.middleware.Common",
+    "babelia.middleware.Csrf",
+    "babelia.middleware.Frames",
+]
+SILENCED_SYSTEM_CHECKS = [
+    # W001–W003 look for Django's own names in MIDDLEWARE; ours are these classes, without a thread for each request
+    # (babelia.middleware). That their headers are sent is tested.
+    "security.W001",
+    "security.W002",
+    "security.W003",
+    # HSTS for all subdomains and the preload list are promises about names that are not ours to make.
+    "security.W005",
+    "security.W021",
+]
+ROOT_URLCONF = "babelia.urls"
+ASGI_APPLICATION = "babelia.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+APPEND_SLASH = False  # gallery knows the one spelling of an address and redirects to it itself
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "babelia.static.StampedStorage"},
+}
+
+
+def _database() -> dict[str, Any]:
+    try:
+        database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
+    except (ValueError, KeyError) as error:  # its UnknownSchemeError is a ValueError
+        raise ImproperlyConfigured(
+            "The environment variable DATABASE_URL should look like postgres://user:password@host/name or "
+            "sqlite:////folder/file, and cannot be read."
+        ) from error
+    database["CONN_MAX_AGE"] = 0  # Django's advice under ASGI
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        database["OPTIONS"] = {
+            # IMMEDIATE: a deferred transaction that reads and then writes fails at once, whatever the timeout.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 5,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    return database
+
+
+DATABASES = {"default": _database()}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "font-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
+
+# Bodies are counted while they arrive by babelia.asgi; these are Django's own limits behind that one.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
+FILE_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+
+LOG_LEVEL = env.choice(
+    "BABELIA_LOG_LEVEL",
+    "INFO",
+    ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "how much is logged, on standard error",
+)
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {name: {"level": LOG_LEVEL} for name in ("babelia", "gallery", "worker")},
+}
+
+# -- Celery (the reasons: each setting defends against something that was seen to happen)
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True  # no result backend: a publish to a dead one stalls for 19 s
+CELERY_TASK_ACKS_LATE = True  # with the next line: a killed child's message comes back within a second
+CELERY_TASK_REJECT_ON_WORKER_LOST = True  # cannot loop: a page's attempts are counted before it is printed
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a press holds only what it prints
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # a lost broker does not spoil a print
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 300.0  # the child loads the model before it says that it lives
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # nobody uses it, and each worker would hold a pub/sub connection for it
+CELERY_TASK_TIME_LIMIT = PRINT_LIMIT
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # never give up on a broker that is away
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 2.0  # the default waits for ever
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # A message is only a hint that pages wait, so its redelivery may be late; longer than any print all the same.
+    "visibility_timeout": PRINT_LIMIT + 600,
+    "socket_timeout": 2.0,  # without it a publish to a frozen broker waits for ever
+    "socket_connect_timeout": 2.0,
+    "max_retries": 1,
+    "health_check_interval": 5,
+}
+CELERY_TASK_DEFAULT_QUEUE = "press"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
