@@ -26,7 +26,7 @@ from worker.errors import WeightsRefused
 
 CLASSES: Final[Mapping[str, frozenset[str]]] = {
     "unet": frozenset({"UNet2DConditionModel"}),
-    "vae": frozenset({"AutoencoderKL"}),
+    "vae": frozenset({"AutoencoderKL", "PocketAutoencoder"}),
     "text_encoder": frozenset({"CLIPTextModel"}),
     "safety_checker": frozenset({"StableDiffusionSafetyChecker"}),
 }
@@ -185,12 +185,11 @@ def check_shapes(folder: Path, configs: Mapping[str, Mapping[str, Any]]) -> None
     expect("text_encoder", "hidden_size", 768, text.get("hidden_size", 512))
     expect("text_encoder", "max_position_embeddings", 77, text.get("max_position_embeddings", 77))
     expect("vae", "latent_channels", 4, vae.get("latent_channels", 4))
-    if vae["_class_name"] == "AutoencoderKL":
-        expect("vae", "in_channels", 3, vae.get("in_channels", 3))
-        expect("vae", "out_channels", 3, vae.get("out_channels", 3))
-        blocks = vae.get("block_out_channels", [64])
-        scale = 2 ** (len(blocks) - 1) if isinstance(blocks, list) else None
-        expect("vae", "the scale (two to the number of block_out_channels less one)", 8, scale)
+    expect("vae", "in_channels", 3, vae.get("in_channels", 3))
+    expect("vae", "out_channels", 3, vae.get("out_channels", 3))
+    blocks = vae.get("block_out_channels", [64])
+    scale = 2 ** (len(blocks) - 1) if isinstance(blocks, list) else None
+    expect("vae", "the scale (two to the number of block_out_channels less one)", 8, scale)
 
 
 def component_tensors(folder: Path, component: str) -> dict[str, Tensor]:
