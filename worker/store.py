@@ -25,7 +25,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ class Store:
         return Picture(png, mark, digest)
 
     def thumbnail(self, edition: str, mark: str) -> bytes | None:
-        """The small WebP of a kept page, 320 × 208, verified; made anew from the picture where it is damaged or gone."""
+        """The small WebP of a kept page, 320 × 208, verified; made anew from the picture where it is damaged."""
         facts = self.facts(edition, mark)
         if facts is None:
             return None
@@ -391,12 +391,17 @@ class Store:
     def _set_aside(self, path: Path, reason: str) -> None:
         """Moves a damaged file out of the way, so that its page is printed again when somebody asks."""
         home = self.data / "set-aside"
-        home.mkdir(parents=True, exist_ok=True)
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         aside = home / f"{stamp}-{secrets.token_hex(4)}-{'-'.join(path.relative_to(self.data).parts)}"
-        with contextlib.suppress(FileNotFoundError):
+        try:
+            home.mkdir(parents=True, exist_ok=True)
             path.rename(aside)
-            log.warning("Set %s aside: it %s. Its page is printed again when somebody asks.", path, reason)
+        except FileNotFoundError:
+            return  # somebody else was faster
+        except OSError as error:
+            log.error("%s %s, and could not be set aside: %s.", path, reason, error.strerror)
+            return
+        log.warning("Set %s aside: it %s. Its page is printed again when somebody asks.", path, reason)
 
     # -- paths and writing
 
@@ -495,21 +500,23 @@ def _thumbnail(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _seal(facts: Facts) -> bytes:
-    """Facts as JSON with the SHA-256 of what stands before it: a damaged line is noticed."""
-    body = json.dumps(asdict(facts), ensure_ascii=False, indent=1, sort_keys=True)
-    return f"{body}\n{hashlib.sha256(body.encode()).hexdigest()}\n".encode()
+    """Facts as JSON with a seal, the SHA-256 of the rest, so that damage is noticed."""
+    found = asdict(facts)
+    return json.dumps(found | {"seal": _seal_of(found)}, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def _unseal(data: bytes) -> Facts | None:
     """The inverse of `_seal`; None for anything else."""
-    body, _, seal = data.rstrip(b"\n").rpartition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != seal:
-        return None
     try:
-        found: dict[str, Any] = json.loads(body)
-        return Facts(**{field.name: found[field.name] for field in fields(Facts)})
-    except (ValueError, KeyError, TypeError):
+        found: dict[str, Any] = json.loads(data)
+        seal = found.pop("seal")
+        return Facts(**found) if seal == _seal_of(found) else None
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _seal_of(found: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(found, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
 def _address(data: bytes) -> Address | None:
