@@ -37,6 +37,7 @@ from PIL import Image
 from worker.address import Address, is_slug
 from worker.errors import BabeliaError, StoreUnavailable
 from worker.key import Key, is_mark
+from worker.png import pixel_digest
 
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 320, 208
 THUMBNAIL_QUALITY = 82
@@ -236,7 +237,7 @@ class Store:
             edition=edition,
             address=address.format(),
             rendition=rendition,
-            pixel_digest=hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
+            pixel_digest=pixel_digest(pixels),
             file_digest=hashlib.sha256(png).hexdigest(),
             thumbnail_digest=hashlib.sha256(webp).hexdigest(),
             size=len(png),
