@@ -1,5 +1,13 @@
-"""Every URL, in the order in which a visitor meets the pages."""
+"""Every URL: the API's, then the site's (`gallery.urls`)."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from gallery.api import api
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/", api.urls),
+    path("", include("gallery.urls")),
+]
+
+handler404 = "gallery.views.not_found"
+handler500 = "gallery.views.broken"

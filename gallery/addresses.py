@@ -8,7 +8,7 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from worker.address import NAME_LIMIT, PAGES, Address
+from worker.address import NAME_LIMIT, PAGES, Address, is_slug
 from worker.errors import AddressRefused
 
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -34,6 +34,22 @@ class AddressConverter:
     def to_url(self, value: Address) -> str:
         """Return the address unquoted, as Django asks; links to pages are made by `path_of`, which is canonical."""
         return value.format()
+
+
+class EditionConverter:
+    """An edition's slug, as `worker.address` knows it."""
+
+    regex = r"[a-z0-9.-]+"
+
+    def to_python(self, value: str) -> str:
+        """Return the slug; ValueError tells Django that this route does not match."""
+        if not is_slug(value):
+            raise ValueError(f"“{value}” cannot name an edition.")
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Return the slug."""
+        return value
 
 
 def path_of(address: Address, form: str = "/") -> str:

@@ -1,4 +1,4 @@
-"""The editions of this library, remembered for a few seconds so that no request reads their folders. Imports settings."""
+"""The editions of this library, remembered for a few seconds: no request reads their folders. Imports settings."""
 
 import time
 
@@ -26,6 +26,7 @@ def edition_of(slug: str) -> Edition:
     known = editions()
     if slug not in known:
         raise EditionRefused(
-            f"There is no edition named “{slug[:40]}” here.", hint=f"The editions here are {', '.join(known) or 'none'}."
+            f"There is no edition named “{slug[:40]}” here.",
+            hint=f"The editions here are {', '.join(known) or 'none'}.",
         )
     return known[slug]

@@ -1,4 +1,4 @@
-"""What the database remembers of pages. Pictures and keys are files (`worker.store`); a row can always be made again."""
+"""What the database remembers of pages. Pictures and keys are files (`worker.store`); a row can be made again."""
 
 from django.db import models
 
@@ -31,4 +31,4 @@ class Page(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.address
+        return str(self.address)
