@@ -1,0 +1,72 @@
+"""The U-Net with guidance, as the loop calls it. May import torch and NumPy; knows nothing of solvers or editions.
+
+Guidance convention (Ho & Salimans 2022, in the form of Stable Diffusion): the U-Net sees the rows of the empty prompt's
+embedding, then those of the pages' own, and the prediction is uncond + guidance · (cond − uncond). Where a page's
+embedding equals the empty prompt's bit for bit, or guidance is 1, that is the page's own row alone, and the other is
+not computed.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+class Denoiser:
+    """(latents, timestep) → guided prediction, in one batch shape. `start` sets the embeddings of a run."""
+
+    kernels = "eager"
+    """How the U-Net is run; part of the rendition."""
+
+    def __init__(
+        self,
+        unet: Any,
+        embedding_of_empty: npt.NDArray[np.float16],
+        guidance: float,
+        batch: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        """Take a diffusers U-Net, the empty prompt's embedding (1, 77, 768) and the number of rows of every run."""
+        self.batch, self.device, self.dtype = batch, device, dtype
+        self._guidance = guidance
+        self._unet = unet.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
+        self._empty = embedding_of_empty[0].copy()
+        self._rows = torch.from_numpy(embedding_of_empty).to(device, dtype)  # (1, 77, 768)
+        self._guided = False
+        self._states: Tensor | None = None
+
+    def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
+        """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
+        return self._guidance != 1.0 and not np.array_equal(embedding, self._empty)
+
+    def start(self, embeddings: npt.NDArray[np.float16]) -> None:
+        """Set the embeddings (B, 77, 768) of the run that follows; its pages must all be guided or all not.
+
+        A page's numbers depend on the shape that it is computed in, so the shape must depend on the page alone and
+        never on its neighbours: pages with and without a second row are never run together.
+        """
+        assert embeddings.shape == (self.batch, 77, 768), f"embeddings {embeddings.shape} in a batch of {self.batch}"
+        guided = {self.is_guided(embedding) for embedding in embeddings}
+        assert len(guided) == 1, "pages with and without guidance in one run"
+        self._guided = guided.pop()
+        states = torch.from_numpy(np.ascontiguousarray(embeddings)).to(self.device, self.dtype)  # (B, 77, 768)
+        if self._guided:
+            states = torch.cat([self._rows.expand_as(states), states])  # (2B, 77, 768)
+        self._states = states
+
+    def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
+        """The prediction (B, 4, h, w), float32, for latents (B, 4, h, w), float32, and a timestep ()."""
+        assert self._states is not None, "the denoiser was called before its start"
+        rows = latents.to(self.dtype)
+        if self._guided:
+            rows = torch.cat([rows, rows])  # (2B, 4, h, w)
+        rows = rows.contiguous(memory_format=torch.channels_last)
+        output: Tensor = self._unet(rows, timestep, encoder_hidden_states=self._states, return_dict=False)[0]
+        output = output.float()
+        if not self._guided:
+            return output
+        uncond, cond = output.chunk(2)  # (B, 4, h, w) each
+        return uncond + self._guidance * (cond - uncond)
