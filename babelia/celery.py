@@ -1,10 +1,24 @@
 """The Celery application: its settings are the `CELERY_…` ones of babelia.settings, its tasks those of worker.tasks."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import celeryd_init
+from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "babelia.settings")
 
 app = Celery("babelia", include=["worker.tasks"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.set_default()
+
+
+@celeryd_init.connect
+def listen_for_editions(conf: Any, **_: Any) -> None:
+    """A worker listens to one queue for each edition that it prints."""
+    from django.conf import settings
+
+    from worker.press import editions_here
+
+    conf.task_queues = [Queue(f"press.{slug}") for slug in editions_here(settings.DATA_DIR, settings.EDITIONS)]

@@ -1,16 +1,68 @@
-"""The site's one store and one front desk, built from the settings. Imports Django's settings and `worker`."""
+"""The store, the front desk and the press that the settings describe. Imports Django's settings and `worker`."""
 
 from __future__ import annotations
 
-from worker.jobs import FrontDesk
+import asyncio
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from django.conf import settings
+
+from worker.jobs import FrontDesk, PressDesk
 from worker.store import Store
+
+if TYPE_CHECKING:
+    from worker.press import PrintingPress
+
+_desks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, Path], FrontDesk]] = WeakKeyDictionary()
 
 
 def store() -> Store:
-    """The store under BABELIA_DATA. Cheap; its methods block on the disk (use asyncio.to_thread in async views)."""
-    raise NotImplementedError
+    """The store under BABELIA_DATA. Its methods block on the disk (use asyncio.to_thread in async views)."""
+    return _store(settings.DATA_DIR, settings.DISK_BUDGET or None, settings.DISK_RESERVE)
+
+
+@lru_cache(maxsize=8)  # more than one only in tests
+def _store(data: Path, budget: int | None, reserve: int) -> Store:
+    return Store(data, budget=budget, reserve=reserve)
 
 
 def front_desk() -> FrontDesk:
     """The front desk of the running event loop, connected to REDIS_URL."""
-    raise NotImplementedError
+    from babelia.celery import app  # noqa: F401  (the application that `remind` sends with)
+    from worker.tasks import remind
+
+    desks = _desks.setdefault(asyncio.get_running_loop(), {})
+    where = (settings.REDIS_URL, settings.DATA_DIR)
+    if where not in desks:
+        desks[where] = FrontDesk(
+            settings.REDIS_URL,
+            store(),
+            remind,
+            queue_limit=settings.QUEUE_LIMIT,
+            hot_pictures=settings.HOT_PICTURES,
+        )
+    return desks[where]
+
+
+def close_front_desks() -> None:
+    """Let every stream of this process end: the site shuts down."""
+    for desks in list(_desks.values()):
+        for desk in desks.values():
+            desk.close()
+
+
+def printing_press() -> PrintingPress:
+    """A press for this process, with nothing loaded yet."""
+    from worker.press import PrintingPress, editions_here
+
+    return PrintingPress(
+        store(),
+        PressDesk(settings.REDIS_URL, lease=settings.LEASE),
+        editions_here(settings.DATA_DIR, settings.EDITIONS),
+        device=settings.DEVICE,
+        threads=settings.THREADS or None,
+        batch=settings.BATCH or None,
+    )

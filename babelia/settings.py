@@ -121,9 +121,14 @@ PICTURE_WAIT = env.whole(
 # -- the press
 
 EDITIONS = env.names("BABELIA_EDITIONS", [], "editions this machine's press prints", shown="all that are installed")
-DEVICE = env.text("BABELIA_DEVICE", "auto", "what the press computes on: `cpu`, `cuda`, `cuda:1`, `mps`")
+DEVICE = env.choice(
+    "BABELIA_DEVICE", "auto", ("auto", "cpu", "cuda", "mps"), "what the press computes on; `auto`: CUDA, else the CPU"
+)
 THREADS = env.whole(
-    "BABELIA_THREADS", 0, 0, 1024, "threads of the press on a CPU; part of the rendition", shown="one per core"
+    "BABELIA_THREADS", 0, 1, 1024, "threads of the press on a CPU; part of the rendition", shown="one per core"
+)
+BATCH = env.whole(
+    "BABELIA_BATCH", 0, 1, 64, "pages the press prints at once; part of the rendition", shown="what the edition says"
 )
 LEASE = env.whole(
     "BABELIA_LEASE", 45, 1, 3600, "seconds without a step after which a page is taken from a press on another machine"

@@ -1,11 +1,26 @@
-"""Fixtures that several test files share: small weights of random numbers and an edition over them."""
+"""Fixtures that several test files share: small weights and an edition over them, a real Valkey, a real press."""
 
-from collections.abc import Callable
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
+import redis
 
+from babelia.valkey import Server
 from worker.edition import Edition, load_edition
+from worker.jobs import PressDesk
+
+ROOT = Path(__file__).resolve().parent.parent
 
 EDITION_TOML = """
 title = "Tiny"
@@ -58,3 +73,145 @@ def write_edition(data_dir: Path, slug: str, model: str, change: Callable[[str],
     (folder / "edition.toml").write_text(change(EDITION_TOML.format(model=model)), encoding="utf-8")
     (folder / "lexicon.toml").write_text(LEXICON_TOML, encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Valkey server, configured as the library's own."""
+    with run_valkey(tmp_path_factory.mktemp("valkey")) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def redis_url(valkey: str) -> str:
+    """The URL of the Valkey server, emptied. Not together with `press`, whose life signs would go too."""
+    with redis.Redis.from_url(valkey) as client:
+        client.flushall()
+    return valkey
+
+
+@contextlib.contextmanager
+def run_valkey(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Valkey server of one's own, to be stopped or killed: its URL and its process."""
+    server = Server(folder, free_port())
+    process = subprocess.Popen(server.command())
+    try:
+        wait_until(lambda: is_listening(server.port), 10, "Valkey listens")
+        yield server.url, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@dataclass
+class RunningPress:
+    """A real Celery worker that prints the edition `tiny` into a data folder of its own."""
+
+    data: Path
+    redis_url: str
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables with which another process (a site) belongs to this press."""
+        own = {"BABELIA_DATA": str(self.data), "REDIS_URL": self.redis_url, "BABELIA_DISK_RESERVE": "0"}
+        return os.environ | own | {"BABELIA_EDITIONS": "tiny", "BABELIA_THREADS": "1"} | self.settings
+
+    def start(self) -> None:
+        """Start the worker and wait until it can print."""
+        command = [sys.executable, "-m", "celery", "-A", "babelia", "worker", "-P", "prefork", "-c", "1"]
+        self.process = subprocess.Popen(
+            [*command, "--without-gossip", "--without-mingle", "-l", "WARNING"], cwd=ROOT, env=self.environment
+        )
+        wait_until(lambda: self.child is not None, 60, "the press is ready")
+
+    @property
+    def child(self) -> int | None:
+        """The process id of the child that prints, once it is ready."""
+        assert self.process is not None, "the press was started"
+        desk = PressDesk(self.redis_url)
+        try:
+            names = [press for press in desk.presses() if press.parent == self.process.pid and press.able]
+        finally:
+            desk.close()
+        if not names:
+            return None
+        children = psutil.Process(self.process.pid).children()
+        return children[0].pid if children else None
+
+    def kill(self) -> None:
+        """Kill the worker, parent and child, as a power cut would."""
+        assert self.process is not None, "the press was started"
+        for process in [*psutil.Process(self.process.pid).children(recursive=True), psutil.Process(self.process.pid)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Stop the worker as its supervisor does."""
+        assert self.process is not None, "the press was started"
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+@pytest.fixture(scope="session")
+def press(valkey: str, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPress]:
+    """A running press for the edition `tiny` (4 steps, a fraction of a second for each page)."""
+    data = tmp_path_factory.mktemp("library")
+    write_edition(data, "tiny", str(tiny_weights))
+    with redis.Redis.from_url(valkey) as client:
+        client.flushall()
+    running = RunningPress(data, valkey)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def press_settings(press: RunningPress, settings: Any) -> RunningPress:
+    """The running press, with this process's Django settings pointed at its data folder and Valkey."""
+    settings.DATA_DIR = press.data
+    settings.REDIS_URL = press.redis_url
+    point_celery_at(press.redis_url)
+    return press
+
+
+def point_celery_at(url: str) -> None:
+    """Let this process's Celery application send its messages to another broker."""
+    from babelia.celery import app
+
+    if app.conf.broker_url != url:
+        app.conf.broker_url = url
+        app._after_fork()  # forgets the connections to the one before
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody accepts connections on a port of loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> float:
+    """Wait until something holds, look often, and fail with a sentence where it does not in time; the seconds."""
+    began = time.monotonic()
+    while not holds():
+        waited = time.monotonic() - began
+        assert waited < seconds, f"Waited {seconds} s until {what}."
+        time.sleep(0.05)
+    return time.monotonic() - began

@@ -7,7 +7,7 @@
 --   babelia:claim:<page>        token of the press that prints it; its expiry is the lease
 --   babelia:watch:<page>        sorted set, visitor → until when they count as watching
 --   babelia:attempts:<page>     how often a press has taken it
---   babelia:preview:<page>      WebP bytes
+--   babelia:preview:<page>      step, colon, WebP bytes
 --   babelia:presses             sorted set, press → until when it counts as alive
 --   babelia:pace:<edition>      seconds a page takes, smoothed
 --   babelia:nudged:<edition>    somebody reminded the presses less than five seconds ago
@@ -182,11 +182,15 @@ function operations.step(page, token, lease, step, of, mark, preview)
   redis.call('PEXPIRE', 'babelia:claim:' .. page, lease)
   redis.call('HSET', at(page), 'step', step, 'of', of, 'mark', mark)
   if preview ~= '' then
-    redis.call('SET', 'babelia:preview:' .. page, preview, 'EX', PREVIEW_EXPIRY)
+    redis.call('SET', 'babelia:preview:' .. page, step .. ':' .. preview, 'EX', PREVIEW_EXPIRY)
     redis.call('HSET', at(page), 'preview', step)
   end
   tell(page)
   return 1
+end
+
+function operations.renew(page, token, lease)
+  if redis.call('GET', 'babelia:claim:' .. page) == token then redis.call('PEXPIRE', 'babelia:claim:' .. page, lease) end
 end
 
 -- The page is kept on disk; that is so whoever holds the claim.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from worker.address import Address
-from worker.errors import StoreUnavailable
+from worker.errors import BabeliaError, StoreUnavailable
 from worker.key import is_mark
 from worker.store import Picture, Store
 
@@ -149,9 +150,9 @@ class _Feed:
     task: asyncio.Task[None] | None = None
     followers: int = 0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    error: StoreUnavailable | None = None
+    error: BabeliaError | None = None
 
-    def show(self, progress: Progress, error: StoreUnavailable | None = None) -> None:
+    def show(self, progress: Progress, error: BabeliaError | None = None) -> None:
         """Hand a new state to everybody who waits for one."""
         self.progress, self.error = progress, error
         self.changed.set_result(None)
@@ -194,7 +195,7 @@ class FrontDesk:
         self._feeds: dict[str, _Feed] = {}
         self._listener: asyncio.Task[None] | None = None
         self._hot_again_at = 0.0
-        self._closing = False
+        self._closing = asyncio.Event()
         self._chores: set[asyncio.Task[Any]] = set()
 
     # -- pictures
@@ -250,10 +251,11 @@ class FrontDesk:
 
     async def preview(self, address: Address) -> tuple[int, bytes] | None:
         """(step, WebP bytes of 80 × 52 pixels) of the last preview of a page being printed, or None."""
-        digest = address.digest
-        data = await self._within(self._redis.get(f"babelia:preview:{digest}"))
-        step = await self._within(self._redis.hget(f"babelia:page:{digest}", "preview"))  # type: ignore[misc]
-        return (int(step), data) if data and step else None
+        data = await self._within(self._redis.get(f"babelia:preview:{address.digest}"))
+        if not isinstance(data, bytes):
+            return None
+        step, _, picture = data.partition(b":")
+        return int(step), picture
 
     async def _kept(self, address: Address) -> Progress | None:
         mark = await asyncio.to_thread(self.store.find, address)
@@ -302,39 +304,43 @@ class FrontDesk:
         """
         progress = await self.ask(address, visitor)
         yield progress
-        if progress.final or self._closing:
+        if progress.final or self._closing.is_set():
             return
         feed = self._join(address, progress)
         try:
             renewed = shown = time.monotonic()
             while not progress.final:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_RENEW_EVERY / 2):
-                        await asyncio.shield(feed.changed)
+                if feed.progress == progress:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_RENEW_EVERY / 2):
+                            await asyncio.shield(feed.changed)
                 now = time.monotonic()
-                if self._closing:
+                if self._closing.is_set():
                     return
                 if feed.error is not None:
                     raise feed.error
+                assert feed.task is not None, "a feed is joined with its task"
+                if feed.task.done() and not feed.progress.final:
+                    feed.task.result()  # raises what ended it
                 if now - renewed >= _RENEW_EVERY and not feed.progress.final:
                     renewed = now
                     with contextlib.suppress(StoreUnavailable):
                         await self._within(self._call("watch", address.digest, visitor, PATIENCE))
                 if feed.progress.state == "absent":  # its press died, or it was dropped a moment before we came
-                    feed.progress = await self._kept(address) or await self._ask(address, visitor, PATIENCE, False)
+                    feed.show(await self._kept(address) or await self._ask(address, visitor, PATIENCE, False))
                 if feed.progress != progress or now - shown >= _QUIET_AFTER:
                     progress, shown = feed.progress, now
                     yield progress
         finally:
             self._part(address, feed)
-            if not progress.final and not self._closing:
+            if not progress.final and not self._closing.is_set():
                 self._chore(self._call("watch", address.digest, visitor, GRACE))
 
     def _join(self, address: Address, progress: Progress) -> _Feed:
         if self._listener is None:
             self._listener = asyncio.create_task(self._listen())
         feed = self._feeds.get(address.digest)
-        if feed is None:
+        if feed is None or feed.task is None or feed.task.done():
             feed = _Feed(progress, asyncio.get_running_loop().create_future())
             feed.task = asyncio.create_task(self._watch_over(address, feed))
             self._feeds[address.digest] = feed
@@ -360,7 +366,7 @@ class FrontDesk:
                 seen = await self._see(address)
                 if seen.state in ("kept", "absent"):
                     seen = await self._kept(address) or seen
-            except StoreUnavailable as error:
+            except BabeliaError as error:
                 away_since = away_since or time.monotonic()
                 if time.monotonic() - away_since > _AWAY_AFTER:
                     feed.show(feed.progress, error)
@@ -402,7 +408,7 @@ class FrontDesk:
 
     def close(self) -> None:
         """Let every follower end, as the site shuts down."""
-        self._closing = True
+        self._closing.set()
         for feed in self._feeds.values():
             feed.show(feed.progress)
 
@@ -483,6 +489,13 @@ class PressDesk:
             log.warning("Printing %s without telling anybody: %s", claim.address.format(), error)
             return True
 
+    def renew(self, claim: Claim) -> None:
+        """Keep a claim alive without any news of the page."""
+        try:
+            self._call("renew", claim.address.digest, claim.token, self._lease)
+        except StoreUnavailable as error:
+            log.warning("Could not renew the claim on %s: %s", claim.address.format(), error)
+
     def finish(self, claim: Claim, mark: str, *, seconds: float = 0.0) -> None:
         """The page is kept. `seconds`: what it took, for the estimates; 0 where it was not printed."""
         assert is_mark(mark), f"{mark!r} is no mark"
@@ -503,7 +516,8 @@ class PressDesk:
         """Put back pages that were taken by processes of this machine that no longer live; how many."""
         released = 0
         for page in self._guarded(lambda: self._redis.zrange("babelia:printing", 0, -1)):
-            token = self._guarded(lambda page=page: self._redis.get(b"babelia:claim:" + page))
+            claim = b"babelia:claim:" + page
+            token = self._guarded(functools.partial(self._redis.get, claim))
             if token is not None and _is_dead(token.decode()):
                 released += self._call("release", page, token)
         return released

@@ -1,0 +1,314 @@
+"""The press: takes pages that wait, prints them with an engine, keeps them, tells how far it is.
+
+May import everything of `worker` but the tasks; torch comes in with the engine, when the first edition is opened, so
+that the parent of the worker's processes never touches it. Knows neither Django nor Celery.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from worker.address import Address
+from worker.edition import load_edition
+from worker.errors import BabeliaError, EditionRefused, InputRefused, PrintFailed, StoreUnavailable
+from worker.jobs import Claim, Press, PressDesk, press_name
+from worker.key import Key
+from worker.png import encode_page
+from worker.store import Store
+
+if TYPE_CHECKING:
+    from worker.engine import Engine, Lane, Print
+    from worker.loop import Step
+
+PULSE = 5.0
+"""Seconds between two signs of life."""
+DISK_PAUSE = 60
+"""Seconds until a page that met a full disk may be tried again."""
+
+log = logging.getLogger(__name__)
+
+
+class _Taken(Exception):
+    """Every page of a run is another press's by now."""
+
+
+@dataclass
+class Times:
+    """Where the seconds of one run went: the model's work, and the press's own."""
+
+    model: float = 0.0  # text encoder, loop, decoder
+    own: float = 0.0  # taking, previews, telling, PNG, thumbnail, disk
+    began: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def of_model(self) -> Iterator[None]:
+        """What runs in here is the model's work, but for what `of_own` took inside."""
+        began, own = time.perf_counter(), self.own
+        try:
+            yield
+        finally:
+            self.model += time.perf_counter() - began - (self.own - own)
+
+    @contextmanager
+    def of_own(self) -> Iterator[None]:
+        """What runs in here is the press's own work."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.own += time.perf_counter() - began
+
+    @property
+    def share(self) -> float:
+        """The press's own share of the time, 0 … 1."""
+        return self.own / (self.model + self.own) if self.own else 0.0
+
+
+class PrintingPress:
+    """Prints the pages of some editions, in one process, one batch at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        desk: PressDesk,
+        editions: Sequence[str],
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        batch: int | None = None,
+    ) -> None:
+        """`editions`: the slugs it prints pages of, the most wanted first. Nothing is loaded yet."""
+        self.store = store
+        self.desk = desk
+        self.editions = tuple(editions)
+        self.times = Times()
+        self._device = device
+        self._threads = threads
+        self._batch = batch
+        self._engines: dict[str, Engine] = {}
+        self._press = Press(
+            name=press_name(),
+            state="loading",
+            editions=self.editions,
+            rendition="",
+            sentence="",
+            host=socket.gethostname(),
+            parent=int(press_name().rpartition(":")[2]),
+        )
+
+    # -- being there
+
+    def open(self) -> None:
+        """Load the first edition, and say from now on that this press is there. A broken edition makes it broken."""
+        self._say(state="loading")
+        threading.Thread(target=self._beat, name="pulse", daemon=True).start()
+        if not self.editions:
+            self._say(state="broken", sentence="No edition is installed, so this press has nothing to print.")
+            return
+        try:
+            engine = self.engine(self.editions[0])
+        except BabeliaError as error:
+            log.error("Edition %s cannot be printed: %s %s", self.editions[0], error, error.hint)
+            self._say(state="broken", sentence=f"{error} {error.hint}".strip())
+            return
+        self._say(state="ready", rendition=engine.rendition.format())
+        log.info("Ready to print: %s (loaded in %.1f s)", engine.rendition.format(), engine.seconds_to_load)
+
+    def engine(self, slug: str) -> Engine:
+        """The engine of an edition, loaded at its first use."""
+        if slug not in self.editions:
+            raise EditionRefused(
+                f"This press prints {', '.join(self.editions) or 'nothing'}, not {slug}.",
+                hint="BABELIA_EDITIONS names what a press prints.",
+            )
+        if slug not in self._engines:
+            from worker.engine import Engine  # torch: only here, in the process that prints
+
+            edition = load_edition(slug, self.store.data)
+            self._engines[slug] = Engine(edition, self._device, self._threads, self._batch)
+        return self._engines[slug]
+
+    def _say(self, **changes: object) -> None:
+        self._press = replace(self._press, **changes)  # type: ignore[arg-type]  # fields of Press
+        try:
+            self.desk.announce(self._press)
+        except StoreUnavailable as error:
+            log.warning("Nobody hears that this press is %s: %s", self._press.state, error)
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(PULSE)
+            self._say()
+
+    # -- printing
+
+    def print_waiting(self, edition: str) -> bool:
+        """Take what waits of an edition, as much as one run holds, and print it. Whether more waits.
+
+        Whatever goes wrong with a page is told to those who wait for it; only a Redis that is away is raised, as
+        StoreUnavailable, before anything was taken.
+        """
+        self.times = Times()
+        with self.times.of_own():
+            engine = self._engines.get(edition)
+            claims = self.desk.take(edition, engine.batch if engine else 1)
+        if claims:
+            self._say(state="printing")
+            self._print(claims)
+            self._say(state="ready")
+            self.store.make_room()
+        return self.desk.waiting(edition) > 0
+
+    def _print(self, claims: list[Claim]) -> None:
+        try:
+            self.store.require_room()
+            engine = self.engine(claims[0].address.edition)
+        except Exception as error:
+            for claim in claims:
+                self._give_up(claim, error)
+            return
+        found: list[tuple[Lane, Claim, Key]] = []
+        for claim in claims:
+            try:
+                with self.times.of_model():
+                    key = self.key_of(claim.address)
+                if self._is_kept_already(claim, key):
+                    continue
+                self.desk.step(claim, 0, key.steps, mark=key.mark)
+                found.append((engine.lane(key), claim, key))
+            except Exception as error:
+                self._give_up(claim, error)
+        found.sort(key=lambda entry: entry[0])
+        for _, entries in groupby(found, key=lambda entry: entry[0]):
+            self._run(engine, [(claim, key) for _, claim, key in entries], [claim for _, claim, _ in found])
+
+    def key_of(self, address: Address) -> Key:
+        """The key of any address: of a mark, the one that is held or can be derived again."""
+        if address.kind != "mark":
+            return self.engine(address.edition).resolve(address)
+        key = self.store.key(address.name)
+        if key is not None:
+            return key
+        origin = self.store.origin(address.name)
+        if origin is None:
+            raise InputRefused(
+                f"The library does not hold the key of the mark {address.name}.",
+                hint="Paste the key, or open the page by an address; a mark alone does not say which bits it names.",
+            )
+        key = self.engine(origin.edition).resolve(origin)
+        if key.mark != address.name:
+            raise PrintFailed(
+                f"{origin.format()} does not lead to the mark {address.name} any more, but to {key.mark}."
+            )
+        return key
+
+    def _is_kept_already(self, claim: Claim, key: Key) -> bool:
+        """Whether the page was printed before, under this address or another one."""
+        if not self.store.has(claim.address.edition, key.mark):
+            return False
+        if self.store.picture(Address(claim.address.edition, "mark", key.mark, None)) is None:
+            return False
+        self.store.link(claim.address, key)
+        self.desk.finish(claim, key.mark)
+        return True
+
+    def _run(self, engine: Engine, entries: list[tuple[Claim, Key]], all_claims: list[Claim]) -> None:
+        """One run of the engine: previews and steps while it goes, then each page is kept."""
+
+        def on_step(step: Step) -> None:
+            with self.times.of_own():
+                self._tell(engine, entries, all_claims, step)
+
+        try:
+            with self.times.of_model():
+                prints = engine.print_pages([key for _, key in entries], on_step)
+        except _Taken:
+            log.warning("Stopped: other presses have taken over %s.", [claim.address.format() for claim, _ in entries])
+            return
+        except Exception as error:
+            for claim, _ in entries:
+                self._give_up(claim, error)
+            return
+        for (claim, key), printed in zip(entries, prints, strict=True):
+            try:
+                with self.times.of_own():
+                    self._keep(claim, key, printed)
+            except Exception as error:
+                self._give_up(claim, error)
+
+    def _tell(self, engine: Engine, entries: list[tuple[Claim, Key]], all_claims: list[Claim], step: Step) -> None:
+        previews = engine.preview(step.predicted)
+        held = [
+            self.desk.step(claim, step.index, step.of, mark=key.mark, preview=_preview(previews[row]))
+            for row, (claim, key) in enumerate(entries)
+        ]
+        for claim in all_claims:  # those of another lane, which wait for this run to end
+            if claim not in [mine for mine, _ in entries]:
+                self.desk.renew(claim)
+        if not any(held):
+            raise _Taken
+
+    def _keep(self, claim: Claim, key: Key, printed: Print) -> None:
+        rendition = printed.rendition.format()
+        png = encode_page(
+            printed.pixels,
+            address=claim.address.format(),
+            mark=key.mark,
+            edition=claim.address.edition,
+            rendition=rendition,
+        )
+        seconds = time.monotonic() - claim.began
+        self.store.keep(
+            claim.address, key, png, printed.pixels, rendition=rendition, steps=printed.steps, seconds=seconds
+        )
+        self.desk.finish(claim, key.mark, seconds=seconds)
+        log.info("Printed %s in %.2f s", claim.address.format(), seconds)
+
+    def _give_up(self, claim: Claim, error: Exception) -> None:
+        """Tell those who wait what went wrong; what another try cannot mend is final."""
+        name = claim.address.format()
+        if isinstance(error, StoreUnavailable):
+            final, pause = True, {"pause": DISK_PAUSE}
+        else:
+            final, pause = isinstance(error, BabeliaError) and not isinstance(error, PrintFailed), {}
+        if isinstance(error, BabeliaError):
+            sentence = f"{error} {error.hint}".strip()
+            log.error("Could not print %s: %s", name, sentence)
+        else:
+            sentence = (
+                f"The press could not print this page ({type(error).__name__}). Try again in a few minutes; "
+                "the press's log says more."
+            )
+            log.error("Could not print %s", name, exc_info=error)
+        try:
+            self.desk.give_up(claim, sentence, final=final, **pause)
+        except StoreUnavailable as away:
+            log.warning("Nobody hears that %s failed: %s", name, away)
+
+
+def _preview(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """(52, 80, 3) → WebP of 80 × 52."""
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "WEBP", quality=70, method=0)
+    return out.getvalue()
+
+
+def editions_here(data: Path, wanted: Sequence[str]) -> list[str]:
+    """The slugs that a press of this machine prints: what is `wanted`, else every edition that is installed."""
+    from worker.edition import all_editions
+
+    return list(wanted) or [edition.slug for edition in all_editions(data) if edition.installed]
