@@ -46,10 +46,25 @@ settings = ["on a beach", "in the snow", "at night"]
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights folder of SD 1.5's layout with 7 million random parameters. Read only: copy it to change it."""
-    from bench.random_weights import write
+    """A weights folder of SD 1.5's layout with 5 million random parameters. Read only: copy it to change it.
 
-    return write(tmp_path_factory.mktemp("weights") / "tiny", "tiny", say=lambda line: None)
+    Its U-Net has attention at a quarter of the latents' resolution only: at full resolution a step takes a second.
+    """
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    from bench.random_weights import fill, unet_config, write
+
+    folder = write(tmp_path_factory.mktemp("weights") / "tiny", "tiny", say=lambda line: None)
+    config = unet_config("tiny") | {
+        "down_block_types": ["DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"],
+        "block_out_channels": [16, 32, 32],
+    }
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**config)
+    fill(unet, 1).save_pretrained(folder / "unet", safe_serialization=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +79,19 @@ def tiny_data(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def tiny_edition(tiny_data: Path) -> Edition:
     """The edition `tiny` of `tiny_data`."""
     return load_edition("tiny", tiny_data)
+
+
+@pytest.fixture(scope="module")
+def tiny_engine(tiny_edition: Edition) -> "Iterator[Engine]":
+    """An engine of `tiny_edition` on the CPU, one page a run; torch's switches are put back afterwards."""
+    import torch
+
+    from worker.engine import Engine
+
+    threads = torch.get_num_threads()
+    yield Engine(tiny_edition, device="cpu", threads=2, batch=1)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
 
 
 def write_edition(data_dir: Path, slug: str, model: str, change: Callable[[str], str] = str) -> Path:

@@ -51,6 +51,7 @@ An own edition cannot take the slug of a shipped one.
 
 import functools
 import json
+import logging
 import re
 import tomllib
 from collections.abc import Mapping
@@ -62,7 +63,18 @@ from worker.address import DEFAULT_EDITION, is_slug
 from worker.errors import EditionRefused
 from worker.weights import FilePin, WeightsFacts, check_weights, missing_files
 
-__all__ = ["DEFAULT_EDITION", "Edition", "Hub", "Lexicon", "PreviewMatrix", "all_editions", "load_edition"]
+__all__ = [
+    "DEFAULT_EDITION",
+    "Edition",
+    "Hub",
+    "Lexicon",
+    "PreviewMatrix",
+    "all_editions",
+    "edition_slugs",
+    "load_edition",
+]
+
+log = logging.getLogger(__name__)
 
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "editions"
 SOLVERS: Final = ("ddim", "dpm-solver++")
@@ -192,16 +204,23 @@ def load_edition(slug: str, data_dir: Path) -> Edition:
         for home in (SHIPPED, data_dir / "editions"):
             if (home / slug / "edition.toml").is_file():
                 return _read(home / slug, data_dir)
-    known = ", ".join(_slugs(data_dir)) or "none"
+    known = ", ".join(edition_slugs(data_dir)) or "none"
     raise EditionRefused(f"There is no edition {slug!r}.", hint=f"The editions here are: {known}.")
 
 
 def all_editions(data_dir: Path) -> list[Edition]:
-    """Every edition here, the default first, then by slug. Raises EditionRefused where one of them is broken."""
-    return [load_edition(slug, data_dir) for slug in _slugs(data_dir)]
+    """Every edition here, the default first, then by slug. One that cannot be read is left out and logged."""
+    editions = []
+    for slug in edition_slugs(data_dir):
+        try:
+            editions.append(load_edition(slug, data_dir))
+        except EditionRefused as error:
+            log.warning("Edition %s is left out: %s", slug, error)
+    return editions
 
 
-def _slugs(data_dir: Path) -> list[str]:
+def edition_slugs(data_dir: Path) -> list[str]:
+    """The slugs of the editions here, readable or not, in the order of `all_editions`."""
     homes = (SHIPPED, data_dir / "editions")
     found = {file.parent.name for home in homes for file in home.glob("*/edition.toml")}
     return sorted(filter(is_slug, found), key=lambda slug: (slug != DEFAULT_EDITION, slug))
@@ -318,7 +337,7 @@ def _weights(
     if not isinstance(files, dict) or not files:
         raise reader.refused("weights.files", "a table of the files to fetch", files)
     pins = {str(path): _pin(reader, str(path), pin) for path, pin in files.items()}
-    return data_dir / "weights" / folder.name, Hub(name, revision, pins), digest
+    return (data_dir / "weights" / folder.name).resolve(), Hub(name, revision, pins), digest
 
 
 def _pin(reader: _Reader, path: str, pin: object) -> FilePin:

@@ -27,8 +27,10 @@ class KeyRefused(BabeliaError):
     code = "key_refused"
     hint = "A key is 189,436 characters of A–Z a–z 0–9 - _, copied whole."
 
-    def __init__(self, message: str, *, position: int | None = None, length: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, position: int | None = None, length: int | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.position = position
         self.length = length
 

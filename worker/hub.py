@@ -104,7 +104,7 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
             )
         if found.size is not None and found.size != pin.bytes:
             raise WeightsRefused(f"{name} should have {pin.bytes:,} bytes and has {found.size:,} on the hub.")
-        http_get(found.location, file, resume_size=here, expected_size=pin.bytes)  # type: ignore[arg-type]
+        http_get(found.location, file, resume_size=here, expected_size=pin.bytes)
     except OfflineModeIsEnabled as error:
         raise EditionRefused(
             "The model hub is not asked while HF_HUB_OFFLINE is set.", hint="Unset it for this one command."
@@ -120,6 +120,10 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
             f"The model hub cannot be reached for {name} of {edition.hub.name} ({type(error).__name__}).",
             hint=f"Run `python manage.py fetch_edition {edition.slug}` again later; it goes on where it stopped.",
         ) from error
+    except OSError as error:
+        if error.errno is not None:  # of this machine's disk
+            raise
+        raise EditionRefused(f"The model hub's answer for {name} of {edition.hub.name} ended early.") from error
 
 
 def _copy(source: Path, file: "_Counted", here: int) -> None:

@@ -1,0 +1,73 @@
+"""The press's commands speak in sentences: bad input ends with one on standard error and exit code 2, no traceback.
+
+May import Django and worker.errors; never torch, so that a refusal comes at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from worker.errors import BabeliaError
+from worker.files import reason
+
+REFUSED = 2
+INTERRUPTED = 130
+
+
+class PressCommand(BaseCommand):
+    """A command over the press. Subclasses write `run`; what it raises becomes a sentence and an exit code."""
+
+    requires_system_checks: list[str] = []  # noqa: RUF012  (Django's own declaration); they would import the site
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Django's parser, whose errors are one sentence instead of a usage text."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.error = self._refuse_argument
+        return parser
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Run the command; end the process with 2 for what is refused, 130 for Ctrl-C."""
+        try:
+            self.run(**options)
+        except BabeliaError as error:
+            self.say(str(error))
+            if "hint" in vars(error):  # the class's own hint only repeats what the sentence says
+                self.say(error.hint)
+            sys.exit(REFUSED)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            self.say(f"{where}{reason(error)}.")
+            sys.exit(REFUSED)
+        except KeyboardInterrupt:
+            self.say(self.interrupted)
+            sys.exit(INTERRUPTED)
+
+    interrupted = "Stopped."
+
+    def run(self, **options: Any) -> None:
+        """What the command does."""
+        raise NotImplementedError
+
+    def say(self, sentence: str) -> None:
+        """One line on standard error, where everything goes that is not a result."""
+        self.stderr.write(sentence, self.style.NOTICE if self.stderr.isatty() else None)
+
+    def _refuse_argument(self, message: str) -> NoReturn:
+        text = message.removeprefix("argument ")
+        self.say(text[:1].upper() + text[1:].rstrip(".") + ".")
+        sys.exit(REFUSED)
+
+
+def whole(low: int, high: int, what: str) -> Callable[[str], int]:
+    """A reader of whole numbers for argparse: `what` begins the sentence that refuses another."""
+
+    def read(text: str) -> int:
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 10 and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"{what} {low} to {high}, and {text!r} was given")
+        return int(text)
+
+    return read
