@@ -17,8 +17,8 @@ from django.views.decorators.http import require_POST
 
 from gallery import ledger
 from gallery.addresses import is_canonical, path_of
-from gallery.editions import edition_of, editions
-from worker.address import DEFAULT_EDITION, Address
+from gallery.editions import default_edition, edition_of, editions
+from worker.address import Address
 from worker.errors import (
     AddressRefused,
     BabeliaError,
@@ -98,11 +98,8 @@ def refusal(
 
 def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """Render a template with what the head of every page needs: the editions that can be searched."""
-    try:
-        searched = [edition for edition in editions().values() if edition.installed]
-    except BabeliaError:  # a broken edition is said by the page that needs it, not by the head of all of them
-        searched = []
-    common = {"editions": searched, "edition": DEFAULT_EDITION}
+    known = list(editions().values())
+    common = {"editions": [each for each in known if each.installed] or known[:1], "edition": default_edition()}
     return render(request, template, common | context, status=status)
 
 

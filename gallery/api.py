@@ -16,12 +16,12 @@ from babelia.desk import front_desk
 from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import error_shape, require_shown, status_of
-from gallery.editions import edition_of, editions
+from gallery.editions import default_edition, edition_of, editions
 from gallery.events import events
 from gallery.keys import FILE_LIMIT, address_of_file
 from gallery.pages import described, held_key, require_known, sentence_of, stand, wait_for_picture
 from gallery.visits import visitor_of
-from worker.address import DEFAULT_EDITION, Address
+from worker.address import Address
 from worker.errors import BabeliaError, InputRefused, PrintFailed
 
 api = NinjaAPI(
@@ -181,7 +181,7 @@ def _plain(request: HttpRequest, shape: dict[str, str], status: int) -> HttpResp
 
 async def _found(text: str) -> Address:
     """Return the address that a caller wrote: known, shown, of an edition that is here."""
-    address = Address.parse(text)
+    address = Address.parse(text, default_edition())
     edition_of(address.edition)
     await require_shown(address)
     await require_known(address)
@@ -266,12 +266,12 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
 
 
 @api.post("/key", response={201: OpenedOut, **_ERRORS}, summary="Open a full key", tags=["key"])
-async def open_key(request: HttpRequest, edition: str = DEFAULT_EDITION) -> tuple[int, dict[str, Any]]:
+async def open_key(request: HttpRequest, edition: str | None = None) -> tuple[int, dict[str, Any]]:
     """Send a key's text (text/plain) or a PNG with a key inside (image/png) as the body; it is held for ever."""
     body = request.body
     if len(body) > FILE_LIMIT:
         raise InputRefused(f"A picture file may have {FILE_LIMIT:,} bytes; this one has {len(body):,}.")
-    address = await asyncio.to_thread(address_of_file, body, edition_of(edition).slug)
+    address = await asyncio.to_thread(address_of_file, body, edition_of(edition or default_edition()).slug)
     mark = address.name if address.kind == "mark" else None
     return 201, {"address": address.format(), "mark": mark, "page": address.path()}
 

@@ -4,7 +4,7 @@ import time
 
 from django.conf import settings
 
-from worker.edition import Edition, all_editions
+from worker.edition import DEFAULT_EDITION, Edition, all_editions
 from worker.errors import EditionRefused
 
 _FRESH_SECONDS = 10.0
@@ -19,6 +19,11 @@ def editions() -> dict[str, Edition]:
         known = {edition.slug: edition for edition in all_editions(settings.DATA_DIR)}
         _seen = (time.monotonic(), known)
     return known
+
+
+def default_edition() -> str:
+    """Return the edition that is opened where none is named: `pocket-1`, or the first there is."""
+    return next(iter(editions()), DEFAULT_EDITION)
 
 
 def edition_of(slug: str) -> Edition:

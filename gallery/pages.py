@@ -42,22 +42,24 @@ async def stand(
 
     Raises AddressRefused for a mark that this library does not know, StoreUnavailable where Redis does not answer.
     """
+    facts = await asyncio.to_thread(kept_facts, address)
+    if facts is not None:
+        return Standing(address, Progress("kept", mark=facts.mark), facts)
     desk = front_desk()
     await require_known(address)
     if starts:
         progress = await desk.ask(address, visitor, patience=patience, again=again)
     else:
         progress = await desk.look(address)
-    return await standing_of(address, progress)
-
-
-async def standing_of(address: Address, progress: Progress) -> Standing:
-    """Return a progress together with the facts of the page where it is kept."""
-    if progress.state != "kept":
-        return Standing(address, progress)
-    mark = progress.mark or await asyncio.to_thread(store().find, address)
-    facts = None if mark is None else await asyncio.to_thread(store().facts, address.edition, mark)
+    if progress.state == "kept":  # since we looked
+        facts = await asyncio.to_thread(kept_facts, address)
     return Standing(address, progress, facts)
+
+
+def kept_facts(address: Address) -> Facts | None:
+    """Return the facts of a page whose picture is kept, else None. Reads the disk, in one go for one thread."""
+    mark = store().find(address)
+    return None if mark is None else store().facts(address.edition, mark)
 
 
 async def require_known(address: Address) -> None:

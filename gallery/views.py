@@ -25,7 +25,7 @@ from gallery import ledger
 from gallery.addresses import path_of, random_address
 from gallery.answers import at_address, error_shape, own_form, page, refusal, require_shown, status_of, wants_json
 from gallery.cards import card
-from gallery.editions import edition_of
+from gallery.editions import default_edition, edition_of
 from gallery.events import events
 from gallery.keys import FILE_LIMIT, address_of_file, address_of_text, with_key
 from gallery.pages import (
@@ -42,7 +42,7 @@ from gallery.pages import (
     words_of,
 )
 from gallery.visits import may_start_print, visitor_of
-from worker.address import DEFAULT_EDITION, Address, canonical_prompt
+from worker.address import Address, canonical_prompt
 from worker.errors import AddressRefused, BabeliaError, InputRefused, PrintFailed
 from worker.jobs import Progress
 
@@ -70,7 +70,7 @@ async def about(request: HttpRequest) -> HttpResponse:
 @require_safe
 async def search(request: HttpRequest) -> HttpResponseBase:
     """From a prompt to page 1 of its volume."""
-    edition = request.GET.get("edition", DEFAULT_EDITION)
+    edition = request.GET.get("edition") or default_edition()
     prompt = request.GET.get("prompt", "")
     if not prompt.strip():
         return page(request, "search.html", {"edition": edition})
@@ -83,10 +83,10 @@ async def search(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_safe
-async def random(request: HttpRequest, edition: str = DEFAULT_EDITION) -> HttpResponseBase:
+async def random(request: HttpRequest, edition: str | None = None) -> HttpResponseBase:
     """To a page that nobody chose."""
     try:
-        response = HttpResponseRedirect(random_address(edition_of(edition).slug).path())
+        response = HttpResponseRedirect(random_address(edition_of(edition or default_edition()).slug).path())
     except BabeliaError as error:
         return refusal(request, error)
     response["Cache-Control"] = "no-store"
@@ -312,7 +312,7 @@ async def key_form(request: HttpRequest) -> HttpResponse:
 @own_form
 async def open_key(request: HttpRequest) -> HttpResponseBase:
     """A full key, pasted or in a file, or a picture printed here: held, and on to its page."""
-    edition = request.POST.get("edition", DEFAULT_EDITION)
+    edition = request.POST.get("edition") or default_edition()
     text = request.POST.get("key", "")
     try:
         edition = edition_of(edition).slug
