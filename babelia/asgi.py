@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
+from babelia import ALIVE
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "babelia.settings")
 
 TEXT_LIMIT = 256 * 1024
@@ -79,8 +81,22 @@ async def _refuse(send: Any, limit: int) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def answer_alive(application: Any) -> Any:
+    """Return an ASGI application that answers `ALIVE` by itself, whatever the host, and hands the rest on."""
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != ALIVE:
+            await application(scope, receive, send)
+            return
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"6"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"alive\n"})
+
+    return answer
+
+
 _django = get_asgi_application()
 
 from babelia.static import serve_static  # noqa: E402  (Django has to be set up first)
 
-application = limit_bodies(serve_static(_django))
+application = answer_alive(limit_bodies(serve_static(_django)))

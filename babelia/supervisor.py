@@ -26,6 +26,7 @@ import psutil
 import redis
 from django.conf import settings
 
+from babelia import ALIVE
 from babelia.valkey import Server
 from worker.errors import BabeliaError, StoreUnavailable
 from worker.jobs import Press, PressDesk
@@ -357,8 +358,8 @@ def _serves(port: int) -> bool:
     host = "127.0.0.1" if settings.LISTEN in ("0.0.0.0", "::") else settings.LISTEN
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
-        connection.request("HEAD", "/static/")
-        return connection.getresponse().status > 0
+        connection.request("GET", ALIVE)
+        return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:

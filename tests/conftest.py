@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -19,6 +19,13 @@ import redis
 from babelia.valkey import Server
 from worker.edition import Edition, load_edition
 from worker.jobs import PressDesk
+
+if TYPE_CHECKING:
+    from worker.engine import Engine
+
+# Torch's threads wait asleep, not spinning: with the cores shared by servers, browsers and presses, a run takes a
+# fraction of the time. No bit depends on it. It is read when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,7 +89,7 @@ def tiny_edition(tiny_data: Path) -> Edition:
 
 
 @pytest.fixture(scope="module")
-def tiny_engine(tiny_edition: Edition) -> "Iterator[Engine]":
+def tiny_engine(tiny_edition: Edition) -> Iterator["Engine"]:
     """An engine of `tiny_edition` on the CPU, one page a run; torch's switches are put back afterwards."""
     import torch
 
@@ -141,6 +148,11 @@ class RunningPress:
     process: subprocess.Popen[bytes] | None = None
 
     @property
+    def log(self) -> Path:
+        """The file that the worker's log goes to; it has a line for each page that was printed."""
+        return self.data / "press.log"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment variables with which another process (a site) belongs to this press."""
         own = {"BABELIA_DATA": str(self.data), "REDIS_URL": self.redis_url, "BABELIA_DISK_RESERVE": "0"}
@@ -149,9 +161,13 @@ class RunningPress:
     def start(self) -> None:
         """Start the worker and wait until it can print."""
         command = [sys.executable, "-m", "celery", "-A", "babelia", "worker", "-P", "prefork", "-c", "1"]
-        self.process = subprocess.Popen(
-            [*command, "--without-gossip", "--without-mingle", "-l", "WARNING"], cwd=ROOT, env=self.environment
-        )
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--without-gossip", "--without-mingle", "-l", "WARNING"],
+                cwd=ROOT,
+                env=self.environment,
+                stderr=log,
+            )
         wait_until(lambda: self.child is not None, 60, "the press is ready")
 
     @property
@@ -243,3 +259,23 @@ def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> float:
         assert waited < seconds, f"Waited {seconds} s until {what}."
         time.sleep(0.05)
     return time.monotonic() - began
+
+
+@pytest.fixture(scope="session")
+def site(press: RunningPress) -> Iterator[str]:
+    """The base URL of a real site process that belongs to the running press; its database is migrated."""
+    port = free_port()
+    own = {"BABELIA_PORT": str(port), "BABELIA_PICTURE_WAIT": "30", "BABELIA_LOG_LEVEL": "WARNING"}
+    environment = press.environment | own
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
+    process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment)
+    try:
+        wait_until(lambda: is_listening(port), 20, "the site listens")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
