@@ -268,14 +268,27 @@ class Engine:
 
 
 def _load(folder: Path, dtype: torch.dtype) -> Any:
-    """The model in a folder that `check_weights` has looked at, in `dtype`. Raises WeightsRefused."""
+    """The model in a folder that `check_weights` has looked at, in `dtype`. Raises WeightsRefused: it is not whole."""
     name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"]
     try:
-        return _CLASSES[name].from_pretrained(
-            str(folder), torch_dtype=dtype, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=True
+        model, info = _CLASSES[name].from_pretrained(
+            str(folder),
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            low_cpu_mem_usage=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise WeightsRefused(f"{folder} should hold a {name} and cannot be loaded as one: {error}") from error
+    for fault, said in (
+        ("missing_keys", "hold"),
+        ("mismatched_keys", "hold in its shape"),
+        ("unexpected_keys", "not hold"),
+    ):
+        if info[fault]:
+            raise WeightsRefused(f"{folder} should {said} the tensor {min(map(str, info[fault]))}, as a {name}.")
+    return model
 
 
 def _none_held(mark: str) -> Key:
