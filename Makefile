@@ -1,0 +1,52 @@
+# The project's tasks, one line each: `make` lists them. Everything is installed into .venv and nowhere else.
+
+PYTHON ?= python3
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint bench train evaluate clean
+.DELETE_ON_ERROR:
+
+help:  ## list these tasks
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+# A stamp stands for what is installed; it is older than the requirements when they have changed. An environment that was
+# cut off half made, or whose Python is gone, is made anew.
+.venv/.runs: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Babelia needs Python 3.11 or newer, and $(PYTHON) is %s. Say which one to use: make PYTHON=python3.12" % sys.version.split()[0])'
+	@$(VENV)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv \
+		|| { echo "Python could not make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing what the library needs into .venv (once; some minutes where nothing is cached) ..."
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.tests: requirements-dev.txt .venv/.runs
+	@echo "Installing what tests and lint need into .venv ..."
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+install: .venv/.tests  ## make .venv with everything that running, testing and training need
+
+run: .venv/.runs  ## open the library in a browser's reach; Ctrl-C closes it
+	@exec $(VENV)/python manage.py library
+
+test: .venv/.tests  ## run all tests
+	@$(VENV)/python -m pytest
+
+lint: .venv/.tests  ## check format, style and types
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+
+bench: .venv/.tests  ## measure the figures that the README states
+	@$(VENV)/python -m bench
+
+train: .venv/.tests  ## train the edition that ships, pocket-1, from nothing
+	@$(VENV)/python -m training.train
+
+evaluate: .venv/.tests  ## measure how well pocket-1 draws what it is told
+	@$(VENV)/python -m training.evaluate
+
+clean:  ## remove .venv and caches; data and weights stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
