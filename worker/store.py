@@ -5,7 +5,8 @@ nor torch; the site and the press both use it.
 
     pages/<edition>/<ma>/<mark>.png .webp .json     picture, thumbnail, facts (which hold the digests of the other two)
     keys/<ma>/<mark>.key                            the 142,077 bytes; their SHA-256 begins with the mark
-    keys/<ma>/<mark>.origin                         an address the key can be derived from; absent → the key never goes
+    keys/<ma>/<mark>.origin                         an address the key can be derived from, under its digest: two lines;
+                                                    where there is none the key never goes
     links/<edition>/<di>/<digest of address>        the mark behind an address, and the address: two lines
     set-aside/                                      files that did not match their digest, kept for a human to look at
 
@@ -195,7 +196,7 @@ class Store:
     def origin(self, mark: str) -> Address | None:
         """An address that a mark's key can be derived from again; None where there is none."""
         data = _read(self._key_path(mark).with_suffix(".origin"))
-        return _address(data) if data is not None else None
+        return _origin(data) if data is not None else None
 
     def knows(self, mark: str) -> bool:
         """Whether a page of this mark can be printed here: its key is held or can be derived."""
@@ -334,7 +335,7 @@ class Store:
             address = _address(lines[1].encode()) if len(lines) == 2 and is_mark(lines[0]) else None
             return None if address is not None and address.digest == name else "is no link from its address to a mark"
         if path.suffix == ".origin":
-            return None if _address(data) is not None else "is no address"
+            return None if _origin(data) is not None else "does not match its digest"
         if path.suffix == ".key":
             mark = Key(data).mark if len(data) == 142_077 else None
             return None if mark == path.stem else "does not match its mark"
@@ -424,7 +425,7 @@ class Store:
             return {}
         text = address.format().encode()
         return {
-            self._key_path(key.mark).with_suffix(".origin"): text + b"\n",
+            self._key_path(key.mark).with_suffix(".origin"): f"{address.digest}\n".encode() + text + b"\n",
             self._link_path(address): f"{key.mark}\n".encode() + text + b"\n",
         }
 
@@ -518,6 +519,13 @@ def _unseal(data: bytes) -> Facts | None:
 
 def _seal_of(found: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(found, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def _origin(data: bytes) -> Address | None:
+    """The address in an `.origin` file; None where its digest does not stand above it."""
+    digest, _, text = data.partition(b"\n")
+    address = _address(text)
+    return address if address is not None and address.digest.encode() == digest else None
 
 
 def _address(data: bytes) -> Address | None:
