@@ -1,0 +1,152 @@
+"""Writes the weights of a run as an edition: diffusers layout, fp16 safetensors, lexicon, linear preview (torch, diffusers)."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+
+from training.errors import TrainingError
+from training.settings import COLOURS, WALLS
+from training.sprites import SpritePack
+from worker.autoencoder import PocketAutoencoder
+
+FILE_LIMIT, TOTAL_LIMIT = 15_000_000, 26_000_000  # bytes: what a repository carries without pain
+
+SCHEDULER: dict[str, Any] = {
+    "_class_name": "DDIMScheduler",
+    "num_train_timesteps": 1000,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+    "clip_sample": False,
+    "set_alpha_to_one": True,
+    "steps_offset": 0,
+}
+
+UNET: dict[str, Any] = {
+    "sample_size": [52, 80],
+    "in_channels": 4,
+    "out_channels": 4,
+    "block_out_channels": [32, 64, 128],
+    "layers_per_block": 1,
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "cross_attention_dim": 768,
+    "attention_head_dim": 4,
+    "norm_num_groups": 8,
+}
+
+
+def new_unet() -> Any:
+    """The untrained U-Net: 5.1 million parameters, cross-attention at half and quarter resolution."""
+    return UNet2DConditionModel(**UNET)
+
+
+def write_weights(folder: Path, unet: Any, vae: PocketAutoencoder, encoder: Any, tokenizer: Path) -> int:
+    """Writes all components in fp16 beside `folder` and moves them in; returns the bytes of the safetensors."""
+    beside = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        for name, model in (("unet", unet), ("vae", vae), ("text_encoder", encoder)):
+            half = copy.deepcopy(model).to("cpu", torch.float16, memory_format=torch.contiguous_format)
+            half.save_pretrained(beside / name, safe_serialization=True, max_shard_size="14MB")
+        shutil.copytree(tokenizer, beside / "tokenizer")
+        (beside / "scheduler").mkdir()
+        _json(beside / "scheduler" / "scheduler_config.json", SCHEDULER | {"_diffusers_version": diffusers.__version__})
+        index = {
+            "_class_name": "StableDiffusionPipeline",
+            "_diffusers_version": diffusers.__version__,
+            "vae": ["worker.autoencoder", "PocketAutoencoder"],
+            "unet": ["diffusers", "UNet2DConditionModel"],
+            "text_encoder": ["transformers", "CLIPTextModel"],
+            "tokenizer": ["transformers", "CLIPTokenizer"],
+            "scheduler": ["diffusers", "DDIMScheduler"],
+            "safety_checker": [None, None],
+            "feature_extractor": [None, None],
+            "image_encoder": [None, None],
+            "requires_safety_checker": False,
+        }
+        _json(beside / "model_index.json", index)
+        for config in beside.glob("*/config.json"):
+            facts = json.loads(config.read_text())
+            facts.pop("_name_or_path", None)
+            _json(config, facts)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise TrainingError(
+            f"The weights could not be written to {folder}: {error}.", "What was there before is untouched: make room."
+        ) from error
+    sizes = [f.stat().st_size for f in beside.rglob("*.safetensors")]
+    if max(sizes) > FILE_LIMIT or sum(sizes) > TOTAL_LIMIT:
+        raise TrainingError(f"The weights are too large to ship: {sorted(sizes)} bytes.", "Make the U-Net smaller.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in sorted(beside.iterdir()):
+        target = folder / part.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        part.replace(target)
+    beside.rmdir()
+    return sum(sizes)
+
+
+def _json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+# -- the lexicon: phrases that short keys are made of -----------------------------------------------------------------
+
+
+def lexicon(pack: SpritePack) -> dict[str, list[str]]:
+    """Subjects, settings and moods of which a short key's two phrases are made, each within what the edition knows."""
+    subjects: list[str] = []
+    for subject in pack.subjects():
+        article = "an" if subject.name[0] in "aeio" else "a"
+        subjects.append(f"{article} {subject.name}" if subject.plural != subject.name or subject.name != "grapes" else subject.name)
+        if subject.hues:
+            subjects += [f"a {hue} {subject.name}" for hue in ("blue", "yellow", "green")]
+        else:
+            subjects.append(f"two {subject.plural}")
+    settings = [
+        "on a meadow", "in the grass", "in the desert", "in the snow", "in the sea", "on a beach", "in a forest",
+        "in the mountains", "in the city", "on a road", "in space",
+        *(f"in a {wall} room" for wall in WALLS), *(f"on a {colour} background" for colour in COLOURS),
+    ]  # fmt: skip
+    styles = ["", "at dawn", "at sunset", "at night", "in a storm", "on a sunny day", "on a cloudy day"]
+    return {"subjects": subjects, "settings": settings, "styles": styles}
+
+
+def write_lexicon(path: Path, pack: SpritePack) -> None:
+    """lexicon.toml, in the format of worker.edition."""
+    lines = [
+        "# The phrases of which the short keys of pocket-1 are made: subject, setting and style, joined by spaces.",
+        "# The order counts: a change here changes what short keys open. Written by `python -m training export`.",
+    ]
+    for name, phrases in lexicon(pack).items():
+        lines += [f"{name} = [", *(f'  "{phrase}",' for phrase in phrases), "]"]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@torch.no_grad()
+def preview_matrix(vae: PocketAutoencoder, pages: torch.Tensor) -> tuple[list[list[float]], list[float]]:
+    """The least-squares linear picture of latents: RGB in −1 … 1 ≈ bias + latents · matrix, over pages (B, 3, H, W)."""
+    left, right = [], []
+    for page in pages:
+        z = vae.encode(page[None]).latents[0].float()  # type: ignore[union-attr]  # (4, 52, 80)
+        small = torch.nn.functional.avg_pool2d(page[None].float(), 8)[0]  # (3, 52, 80)
+        left.append(torch.cat([z, torch.ones_like(z[:1])]).flatten(1).T)
+        right.append(small.flatten(1).T)
+    solution = torch.linalg.lstsq(torch.cat(left), torch.cat(right)).solution.numpy()  # (5, 3)
+    rounded = np.round(solution, 4).tolist()
+    return rounded[:4], rounded[4]
