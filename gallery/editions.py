@@ -22,8 +22,10 @@ def editions() -> dict[str, Edition]:
 
 
 def default_edition() -> str:
-    """Return the edition that is opened where none is named: `pocket-1`, or the first there is."""
-    return next(iter(editions()), DEFAULT_EDITION)
+    """Return the edition that is opened where none is named: `pocket-1`, else one that is installed, else any."""
+    known = editions()
+    installed = (slug for slug, edition in known.items() if edition.installed)
+    return DEFAULT_EDITION if DEFAULT_EDITION in known else next(installed, next(iter(known), DEFAULT_EDITION))
 
 
 def edition_of(slug: str) -> Edition:
