@@ -13,12 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from worker.kernels import Kernels, choose_kernels
+from worker.key import LATENTS_SHAPE
+from worker.unet import Text, UNet
+
 
 class Denoiser:
     """(latents, timestep) → guided prediction, in one batch shape. `start` sets the embeddings of a run."""
-
-    kernels = "eager"
-    """How the U-Net is run; part of the rendition."""
 
     def __init__(
         self,
@@ -29,14 +30,21 @@ class Denoiser:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """Take a diffusers U-Net, the empty prompt's embedding (1, 77, 768) and the number of rows of every run."""
+        """Take a diffusers U-Net, the empty prompt's embedding (1, 77, 768) and the number of rows of every run.
+
+        The U-Net's weights move into our own layers, and it cannot be used afterwards. Raises WeightsRefused where its
+        form is not one that worker.unet knows.
+        """
         self.batch, self.device, self.dtype = batch, device, dtype
+        self.kernels: Kernels = choose_kernels(device, dtype)
+        """How the U-Net is run; part of the rendition."""
         self._guidance = guidance
-        self._unet = unet.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
+        unet = unet.requires_grad_(False).eval().to(device)
+        self._unet = UNet(unet, self.kernels, (batch if guidance == 1.0 else 2 * batch, *LATENTS_SHAPE))
         self._empty = embedding_of_empty[0].copy()
         self._rows = torch.from_numpy(embedding_of_empty).to(device, dtype)  # (1, 77, 768)
         self._guided = False
-        self._states: Tensor | None = None
+        self._text: Text | None = None
 
     def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
         """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
@@ -55,17 +63,18 @@ class Denoiser:
         states = torch.from_numpy(np.ascontiguousarray(embeddings)).to(self.device, self.dtype)  # (B, 77, 768)
         if self._guided:
             states = torch.cat([self._rows.expand_as(states), states])  # (2B, 77, 768)
-        self._states = states
+        with torch.inference_mode():
+            self._text = self._unet.read(states)
 
+    @torch.inference_mode()
     def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """The prediction (B, 4, h, w), float32, for latents (B, 4, h, w), float32, and a timestep ()."""
-        assert self._states is not None, "the denoiser was called before its start"
+        assert self._text is not None, "the denoiser was called before its start"
         rows = latents.to(self.dtype)
         if self._guided:
             rows = torch.cat([rows, rows])  # (2B, 4, h, w)
         rows = rows.contiguous(memory_format=torch.channels_last)
-        output: Tensor = self._unet(rows, timestep, encoder_hidden_states=self._states, return_dict=False)[0]
-        output = output.float()
+        output = self._unet(rows, timestep, self._text).float()
         if not self._guided:
             return output
         uncond, cond = output.chunk(2)  # (B, 4, h, w) each
