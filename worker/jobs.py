@@ -181,8 +181,8 @@ class FrontDesk:
         self._remind = remind
         self._queue_limit = queue_limit
         self._hot_pictures = hot_pictures
-        self._redis = redis.asyncio.Redis(
-            connection_pool=redis.asyncio.BlockingConnectionPool.from_url(
+        self._redis = redis.asyncio.Redis.from_pool(
+            redis.asyncio.BlockingConnectionPool.from_url(
                 url,
                 max_connections=32,
                 timeout=2,
