@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -34,7 +35,7 @@ def limit_bodies(application: Any) -> Any:
         limit = FILE_LIMIT if carries_file else TEXT_LIMIT
         claimed = headers.get(b"content-length", b"0")
         if claimed.isdigit() and int(claimed) > limit:
-            await _refuse(send, limit)
+            await _refuse(send, limit, scope)
             return
         arrived = 0
         answered = False
@@ -57,21 +58,24 @@ def limit_bodies(application: Any) -> Any:
             await application(scope, count, note)
         except _TooLarge:
             if not answered:
-                await _refuse(send, limit)
+                await _refuse(send, limit, scope)
 
     return limited
 
 
-async def _refuse(send: Any, limit: int) -> None:
-    body = (
-        f"What was sent is larger than {limit:,} bytes. A key has 189,436 characters; a picture file may have 16 MB."
-    ).encode()
+async def _refuse(send: Any, limit: int, scope: dict[str, Any]) -> None:
+    message = f"What was sent is larger than {limit:,} bytes."
+    hint = "A key has 189,436 characters; a picture file may have 16 MB."
+    if scope["path"].startswith("/api/"):  # its errors have one shape (gallery.answers)
+        kind, body = b"application/json", json.dumps({"code": "too_large", "message": message, "hint": hint}).encode()
+    else:
+        kind, body = b"text/plain; charset=utf-8", f"{message} {hint}\n".encode()
     await send(
         {
             "type": "http.response.start",
             "status": 413,
             "headers": [
-                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-type", kind),
                 (b"content-length", str(len(body)).encode()),
                 (b"x-content-type-options", b"nosniff"),
                 (b"connection", b"close"),

@@ -1,7 +1,6 @@
 """gallery.views, asked over HTTP: a real site process, a real press, a real Valkey."""
 
 import hashlib
-import http.client
 import io
 import json
 import os
@@ -13,80 +12,20 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from gallery.pages import described
 from tests.conftest import ROOT, RunningPress, free_port, is_listening, wait_until
+from tests.visitor import FORM, ask, fresh, post, post_file, printed
 from worker.address import Address
 from worker.expansion import stacks_key
 from worker.key import CHARACTERS, Key
 from worker.png import KEY, MARK, encode_page, read_chunks, read_key
 
-assert described  # what `.json` answers is that function's
-
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/149.0.0.0 Safari/537.36"
 PREVIEW_BOT = "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"
-FORM = "application/x-www-form-urlencoded"
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8")
-
-    @property
-    def json(self) -> dict[str, object]:
-        value: dict[str, object] = json.loads(self.body)
-        return value
-
-
-def ask(site: str, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
-    """One request, its path sent byte for byte; a header's name is written with underscores."""
-    where = urlsplit(site)
-    assert where.hostname
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=60)
-    try:
-        given = {"User-Agent": CHROME} | {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, given)
-        response = connection.getresponse()
-        found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read())
-    finally:
-        connection.close()
-
-
-def post(site: str, path: str, fields: dict[str, str], **headers: str) -> Answer:
-    return ask(site, path, "POST", urlencode(fields).encode(), Content_Type=FORM, **headers)
-
-
-def post_file(site: str, name: str, data: bytes, **headers: str) -> Answer:
-    """A file in a form, as the key's page sends it."""
-    line = secrets.token_hex(16)
-    edition = f'--{line}\r\nContent-Disposition: form-data; name="edition"\r\n\r\ntiny\r\n'
-    head = f'{edition}--{line}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
-    body = head + data + f"\r\n--{line}--\r\n".encode()
-    return ask(site, "/key/open", "POST", body, Content_Type=f"multipart/form-data; boundary={line}", **headers)
-
-
-def fresh(kind: str = "key", page: int = 1) -> Address:
-    """An address that nobody has opened."""
-    return Address("tiny", kind, f"fresh {secrets.token_hex(6)}" if kind == "prompt" else secrets.token_hex(8), page)  # type: ignore[arg-type]
-
-
-def printed(site: str, address: Address) -> Answer:
-    """The picture of a page, printed if need be."""
-    answer = ask(site, address.path()[:-1] + ".png")
-    assert answer.status == 200, answer.text
-    return answer
 
 
 @pytest.fixture(scope="module")
@@ -535,8 +474,6 @@ def test_a_hidden_page_is_gone_in_every_form_and_from_the_wall(site: str, press:
 def test_a_dropped_picture_of_another_edition_opens_in_it(site: str) -> None:
     key = stacks_key(secrets.token_hex(8), 1)
     image = Image.frombytes("RGB", (640, 416), os.urandom(640 * 416 * 3))
-    import numpy as np
-
     png = encode_page(
         np.asarray(image), address="tiny/mark/x", mark=key.mark, edition="elsewhere", rendition="", key=key
     )

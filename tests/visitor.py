@@ -1,0 +1,68 @@
+"""How tests visit a site: requests sent byte for byte, forms, files, pages that nobody has opened."""
+
+import http.client
+import json
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from worker.address import Address
+
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/149.0.0.0 Safari/537.36"
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8")
+
+    @property
+    def json(self) -> dict[str, object]:
+        value: dict[str, object] = json.loads(self.body)
+        return value
+
+
+def ask(site: str, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+    """One request, its path sent byte for byte; a header's name is written with underscores."""
+    where = urlsplit(site)
+    assert where.hostname
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=60)
+    try:
+        given = {"User-Agent": CHROME} | {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, given)
+        response = connection.getresponse()
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, found, response.read())
+    finally:
+        connection.close()
+
+
+def post(site: str, path: str, fields: dict[str, str], **headers: str) -> Answer:
+    return ask(site, path, "POST", urlencode(fields).encode(), Content_Type=FORM, **headers)
+
+
+def post_file(site: str, name: str, data: bytes, **headers: str) -> Answer:
+    """A file in a form, as the key's page sends it."""
+    line = secrets.token_hex(16)
+    edition = f'--{line}\r\nContent-Disposition: form-data; name="edition"\r\n\r\ntiny\r\n'
+    head = f'{edition}--{line}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+    body = head + data + f"\r\n--{line}--\r\n".encode()
+    return ask(site, "/key/open", "POST", body, Content_Type=f"multipart/form-data; boundary={line}", **headers)
+
+
+def fresh(kind: str = "key", page: int = 1) -> Address:
+    """An address that nobody has opened."""
+    return Address("tiny", kind, f"fresh {secrets.token_hex(6)}" if kind == "prompt" else secrets.token_hex(8), page)  # type: ignore[arg-type]
+
+
+def printed(site: str, address: Address) -> Answer:
+    """The picture of a page, printed if need be."""
+    answer = ask(site, address.path()[:-1] + ".png")
+    assert answer.status == 200, answer.text
+    return answer
