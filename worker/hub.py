@@ -39,11 +39,12 @@ def bytes_wanted(edition: Edition) -> tuple[int, int]:
     return total, here
 
 
-def fetch(edition: Edition, progress: Progress, source: Path | None = None) -> None:
+def fetch(edition: Edition, progress: Progress, source: Path | None = None, endpoint: str | None = None) -> None:
     """Bring every file that is not here yet, from the hub or from the folder `source`, and check each.
 
-    What an interrupted call left is gone on from. Raises EditionRefused where the hub does not answer, InputRefused
-    where the disk has no room, WeightsRefused where a file is not the one that the edition pins.
+    `endpoint` is the hub's URL where it is not HF_ENDPOINT's or the public one. What an interrupted call left is gone
+    on from. Raises EditionRefused where the hub does not answer, InputRefused where the disk has no room,
+    WeightsRefused where a file is not the one that the edition pins.
     """
     files = sorted(_hub_files(edition), key=lambda entry: entry[1].bytes)
     total, here = bytes_wanted(edition)
@@ -56,7 +57,7 @@ def fetch(edition: Edition, progress: Progress, source: Path | None = None) -> N
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = _partial(path, pin)
         with _alone(partial) as file:
-            _fill(edition, name, pin, file, progress, source)
+            _fill(edition, name, pin, file, progress, source, endpoint)
             file.flush()
             os.fsync(file.fileno())
         try:
@@ -68,22 +69,30 @@ def fetch(edition: Edition, progress: Progress, source: Path | None = None) -> N
         partial.replace(path)
 
 
-def _fill(edition: Edition, name: str, pin: FilePin, file: BinaryIO, progress: Progress, source: Path | None) -> None:
+def _fill(
+    edition: Edition,
+    name: str,
+    pin: FilePin,
+    file: BinaryIO,
+    progress: Progress,
+    source: Path | None,
+    endpoint: str | None,
+) -> None:
     """Append to `file` what it lacks of one pinned file."""
     here = file.seek(0, os.SEEK_END)
     if here > pin.bytes:
         file.truncate(0)
-        progress(-pin.bytes)
+        progress(-pin.bytes)  # bytes_wanted counted no more than that
         here = file.seek(0)
     if here == pin.bytes:
         return
     if source is None:
-        _download(edition, name, pin, _Counted(file, progress), here)
+        _download(edition, name, pin, _Counted(file, progress), here, endpoint)
     else:
         _copy(source / name, _Counted(file, progress), here)
 
 
-def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here: int) -> None:
+def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here: int, endpoint: str | None) -> None:
     import httpx2
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -94,9 +103,8 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
     disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns of each retry, across the progress bar
     try:
-        found = get_hf_file_metadata(
-            hf_hub_url(edition.hub.name, name, revision=edition.hub.revision), token=False, timeout=30
-        )
+        url = hf_hub_url(edition.hub.name, name, revision=edition.hub.revision, endpoint=endpoint)
+        found = get_hf_file_metadata(url, token=False, timeout=30)
         if found.commit_hash != edition.hub.revision:
             raise WeightsRefused(
                 f"The hub should answer with revision {edition.hub.revision} of {edition.hub.name} and answers with "
