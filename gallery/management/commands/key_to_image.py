@@ -115,13 +115,15 @@ class Command(PressCommand):
         edition, wanted = work_out(address, options, settings.DATA_DIR)
         picture = None if options["image"] is None else read_picture(options["image"])
         base = output_base(options["output"])
+        for source, shown in wanted:
+            if isinstance(source, Key):  # refused before anything is loaded
+                page_of(source, shown, options["num_inference_steps"], edition)
         edition.check()
 
         engine = self._start(edition)
-        store = Store(settings.DATA_DIR)
         pages = []
         for index, (source, shown) in enumerate(wanted):
-            key = source if isinstance(source, Key) else engine.resolve(source, lambda mark: held(store, mark))
+            key = source if isinstance(source, Key) else engine.resolve(source)
             if options["latents_type"] != "key":
                 key = Key.pack(
                     key.steps,
@@ -190,7 +192,7 @@ class Command(PressCommand):
 def work_out(
     address: str | None, options: dict[str, Any], data_dir: Path
 ) -> tuple[Edition, list[tuple[Address | Key, Address | None]]]:
-    """The edition, and for each page its address or key and the address to show; nothing is loaded for it.
+    """The edition, and for each page its key, or its address where that takes the text encoder, and what to show.
 
     Raises AddressRefused, EditionRefused, InputRefused or KeyRefused for everything that a person can get wrong.
     """
@@ -204,8 +206,11 @@ def work_out(
         if parsed.page is None:
             if count > 1:
                 raise InputRefused("A mark names one page; --nb-keys needs an address with a page.")
-            return edition, [(parsed, parsed)]
-        return edition, [(page, page) for page in volume_pages(parsed, count)]
+            return edition, [(held(Store(data_dir), parsed.name), parsed)]
+        pages = volume_pages(parsed, count)
+        if parsed.kind == "stacks":
+            return edition, [(stacks_key(parsed.name, int(page.page or 0)), page) for page in pages]
+        return edition, [(page, page) for page in pages]
     edition = load_edition(slug or DEFAULT_EDITION, data_dir)
     if options["key_file"] is not None:
         key = read_key_file(options["key_file"])
@@ -224,8 +229,8 @@ def work_out(
     seed = options["seed"]
     if seed is not None and not 1 <= len(seed) <= 500:
         raise InputRefused(f"The name of a seed has 1 to 500 characters; this one has {len(seed):,}.")
-    pages = [random_address(edition.slug, seed, index) for index in range(count)]
-    return edition, [(page, page) for page in pages]
+    drawn = [random_address(edition.slug, seed, index) for index in range(count)]
+    return edition, [(page, page) for page in drawn]
 
 
 def parse_address(text: str, default_edition: str) -> Address:
