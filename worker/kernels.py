@@ -25,6 +25,8 @@ _SCORES_OF_CHUNK: Final = 3_500_000
 """Attention scores of one chunk, all heads together in bfloat16: 7 MB, a good part of a level-3 cache."""
 _SCORES_OF_HEAD: Final = 540_000
 """Attention scores of one chunk of one head in float32: 2 MB."""
+_WIDTH_OF_HEAD: Final = 40
+"""The least d from which float32 attention head by head is faster than torch's kernel for all heads at once."""
 
 
 def choose_kernels(device: torch.device, dtype: torch.dtype) -> Kernels:
@@ -163,7 +165,7 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 
 def attention(q: Tensor, k: Tensor, v: Tensor, kernels: Kernels) -> Tensor:
     """softmax(q kᵀ / √d) v: q (B, heads, N, d), k and v (B, heads, M, d) → (B, N, heads · d)."""
-    if kernels == "eager":
+    if kernels == "eager" or (q.dtype == torch.float32 and q.shape[-1] < _WIDTH_OF_HEAD):
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     if q.dtype == torch.float32:
         return _attention_by_head(q, k, v)
