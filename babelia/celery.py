@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery
 from celery.platforms import SecurityWarning
 from celery.signals import celeryd_init
-from kombu import Queue
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "babelia.settings")
 
@@ -26,4 +26,5 @@ def listen_for_editions(conf: Any, **_: Any) -> None:
 
     from worker.press import editions_here
 
-    conf.task_queues = [Queue(f"press.{slug}") for slug in editions_here(settings.DATA_DIR, settings.EDITIONS)]
+    names = [f"press.{slug}" for slug in editions_here(settings.DATA_DIR, settings.EDITIONS)]
+    conf.task_queues = [Queue(name, Exchange(name), routing_key=name) for name in names]

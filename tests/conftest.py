@@ -160,7 +160,7 @@ class RunningPress:
 
     def start(self) -> None:
         """Start the worker and wait until it can print."""
-        command = [sys.executable, "-m", "celery", "-A", "babelia", "worker", "-P", "prefork", "-c", "1"]
+        command = [sys.executable, "-m", "celery", "-q", "-A", "babelia", "worker", "-P", "prefork", "-c", "1"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--without-gossip", "--without-mingle", "-l", "WARNING"],
