@@ -34,7 +34,9 @@ class Decoder:
         """How the VAE is run; part of the rendition."""
         self._scale = float(vae.config.scaling_factor)
         self._vae = vae.requires_grad_(False).eval().to(device)
-        shape = (batch, *LATENTS_SHAPE)
+        self._together = 1 if device.type == "cpu" else batch
+        """Pages of one call of the VAE; on a CPU each is computed alone, for the reason given in worker.denoiser."""
+        shape = (self._together, *LATENTS_SHAPE)
         self._paint: Callable[[Tensor], Tensor]
         if isinstance(vae, PocketAutoencoder):
             self._paint = _PocketPainter(self._vae, self.kernels, shape)
@@ -43,14 +45,8 @@ class Decoder:
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
-        """Pixels, uint8 (B, 8h, 8w, 3), of latents (B, 4, h, w), float32; both on the device.
-
-        On the CPU one row after the other: torch's group normalisation of channels-last rows divides the whole batch
-        among its threads, and a row that two threads share has other sums than one that they do not.
-        """
-        if self.device.type == "cpu":
-            return torch.cat([self._decode(row) for row in latents.split(1)])
-        return self._decode(latents)
+        """Pixels, uint8 (B, 8h, 8w, 3), of latents (B, 4, h, w), float32; both on the device."""
+        return torch.cat([self._decode(part) for part in latents.split(self._together)])
 
     def _decode(self, latents: Tensor) -> Tensor:
         scaled = (latents / self._scale).to(self.dtype).contiguous(memory_format=torch.channels_last)
@@ -60,9 +56,7 @@ class Decoder:
     @torch.inference_mode()
     def encode(self, pictures: Tensor) -> Tensor:
         """Latents, float32 (B, 4, h, w), of pixels, uint8 (B, 8h, 8w, 3): the mode of what the encoder finds likely."""
-        if self.device.type == "cpu":
-            return torch.cat([self._encode(row) for row in pictures.split(1)])
-        return self._encode(pictures)
+        return torch.cat([self._encode(part) for part in pictures.split(self._together)])
 
     def _encode(self, pictures: Tensor) -> Tensor:
         scaled = (pictures.permute(0, 3, 1, 2).float() / 127.5 - 1.0).to(self.dtype)  # (B, 3, 8h, 8w)
@@ -106,7 +100,7 @@ class _Painter:
 
 
 class _Resnet:
-    """x + conv(silu(norm(conv(silu(norm(x)))))), with a 1×1 convolution of x where the channels change; overwrites x."""
+    """x + conv(silu(norm(conv(silu(norm(x)))))), with a 1×1 convolution of x where C changes; overwrites x."""
 
     def __init__(self, source: Any, kernels: Kernels, size: tuple[int, int, int]) -> None:
         rows, h, w = size

@@ -38,13 +38,16 @@ class Denoiser:
         self.batch, self.device, self.dtype = batch, device, dtype
         self.kernels: Kernels = choose_kernels(device, dtype)
         """How the U-Net is run; part of the rendition."""
+        self._together = 1 if device.type == "cpu" else batch
+        """Pages of one call of the U-Net. On a CPU a batch gains nothing, and torch's group normalisation divides it
+        among the threads wherever that falls, so that a page's numbers would depend on its place."""
         self._guidance = guidance
         unet = unet.requires_grad_(False).eval().to(device)
-        self._unet = UNet(unet, self.kernels, (batch if guidance == 1.0 else 2 * batch, *LATENTS_SHAPE))
+        self._unet = UNet(unet, self.kernels, (self._together * (1 if guidance == 1.0 else 2), *LATENTS_SHAPE))
         self._empty = embedding_of_empty[0].copy()
         self._rows = torch.from_numpy(embedding_of_empty).to(device, dtype)  # (1, 77, 768)
         self._guided = False
-        self._text: Text | None = None
+        self._texts: list[Text] = []
 
     def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
         """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
@@ -61,20 +64,26 @@ class Denoiser:
         assert len(guided) == 1, "pages with and without guidance in one run"
         self._guided = guided.pop()
         states = torch.from_numpy(np.ascontiguousarray(embeddings)).to(self.device, self.dtype)  # (B, 77, 768)
-        if self._guided:
-            states = torch.cat([self._rows.expand_as(states), states])  # (2B, 77, 768)
         with torch.inference_mode():
-            self._text = self._unet.read(states)
+            self._texts = [self._read(part) for part in states.split(self._together)]
 
     @torch.inference_mode()
     def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """The prediction (B, 4, h, w), float32, for latents (B, 4, h, w), float32, and a timestep ()."""
-        assert self._text is not None, "the denoiser was called before its start"
+        parts = zip(latents.split(self._together), self._texts, strict=True)
+        return torch.cat([self._predict(part, timestep, text) for part, text in parts])
+
+    def _read(self, states: Tensor) -> Text:
+        if self._guided:
+            states = torch.cat([self._rows.expand_as(states), states])  # (2B, 77, 768)
+        return self._unet.read(states)
+
+    def _predict(self, latents: Tensor, timestep: Tensor, text: Text) -> Tensor:
         rows = latents.to(self.dtype)
         if self._guided:
             rows = torch.cat([rows, rows])  # (2B, 4, h, w)
         rows = rows.contiguous(memory_format=torch.channels_last)
-        output = self._unet(rows, timestep, self._text).float()
+        output = self._unet(rows, timestep, text).float()
         if not self._guided:
             return output
         uncond, cond = output.chunk(2)  # (B, 4, h, w) each
