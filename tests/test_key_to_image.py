@@ -88,7 +88,7 @@ TEXT = KEY.format()
         (["--nb-keys", "0"], "the number of keys is 1 to 410"),
         (["nonsense"], "“nonsense” is no address"),
         (["mark/short"], "is no mark"),
-        (["mark/numxaqqioe4lpfc6qxh46pi5yy"], "holds no key with the mark numxaqqioe4lpfc6qxh46pi5yy"),
+        (["mark/aaaaaaaaaaaaaaaaaaaaaaaaaa"], "holds no key with the mark aaaaaaaaaaaaaaaaaaaaaaaaaa"),
         (["--key-file", "nowhere.txt"], "There is no file nowhere.txt"),
         (["--key-file", "/"], "/ is a folder"),
         (["--key-file", sys.executable], "neither a key's text nor a PNG|has more than"),
