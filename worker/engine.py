@@ -5,12 +5,10 @@ nor Celery, so that it runs and is measured by itself. One engine is used by one
 """
 
 import hashlib
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import diffusers
@@ -21,14 +19,14 @@ from torch import Tensor
 
 from worker import device as devices
 from worker.address import Address
-from worker.autoencoder import PocketAutoencoder
 from worker.decoder import Decoder
 from worker.denoiser import Denoiser
 from worker.edition import Edition
-from worker.errors import InputRefused, PrintFailed, WeightsRefused
+from worker.errors import InputRefused, PrintFailed
 from worker.expansion import Hold, resolve
 from worker.key import LATENTS_SHAPE, Key
 from worker.loop import Step, denoise
+from worker.models import load_model
 from worker.preview import Previewer, fit_preview, probe_latents
 from worker.rendition import Rendition
 from worker.solvers import make_plan
@@ -38,11 +36,6 @@ STEPS_MAX: Final = 128
 SCALE: Final = 8
 """Pixels of a page for each latent, along height and width."""
 _REMEMBERED: Final = 256  # embeddings of 118 KB
-_CLASSES: Final[dict[str, Any]] = {
-    "UNet2DConditionModel": diffusers.UNet2DConditionModel,
-    "AutoencoderKL": diffusers.AutoencoderKL,
-    "PocketAutoencoder": PocketAutoencoder,
-}
 
 
 class Lane(NamedTuple):
@@ -91,9 +84,9 @@ class Engine:
         self._text = TextEncoder(edition.weights)
         self._remembered: OrderedDict[str, npt.NDArray[np.float16]] = OrderedDict()
         empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
-        unet = _load(edition.weights / "unet", dtype)
+        unet = load_model(edition.weights, "unet", dtype)
         self.denoiser = Denoiser(unet, empty, edition.guidance, self.batch, self.device, dtype)
-        self.decoder = Decoder(_load(edition.weights / "vae", dtype), self.batch, self.device, dtype)
+        self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
         self._previewer: Previewer | None = None
         self._run = 0
         self.rendition = self._read_rendition()
@@ -265,30 +258,6 @@ class Engine:
                 f"The press was started as {self.rendition} and would now print as {now}.",
                 hint="Something in this process has changed torch's settings; restart the press.",
             )
-
-
-def _load(folder: Path, dtype: torch.dtype) -> Any:
-    """The model in a folder that `check_weights` has looked at, in `dtype`. Raises WeightsRefused: it is not whole."""
-    name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"]
-    try:
-        model, info = _CLASSES[name].from_pretrained(
-            str(folder),
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            low_cpu_mem_usage=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise WeightsRefused(f"{folder} should hold a {name} and cannot be loaded as one: {error}") from error
-    for fault, said in (
-        ("missing_keys", "hold"),
-        ("mismatched_keys", "hold in its shape"),
-        ("unexpected_keys", "not hold"),
-    ):
-        if info[fault]:
-            raise WeightsRefused(f"{folder} should {said} the tensor {min(map(str, info[fault]))}, as a {name}.")
-    return model
 
 
 def _none_held(mark: str) -> Key:
