@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 PULSE = 5.0
 """Seconds between two signs of life."""
+PREVIEW_PAUSE = 0.1
+"""Seconds between two previews: more than ten in a second nobody sees."""
 DISK_PAUSE = 60
 """Seconds until a page that met a full disk may be tried again."""
 
@@ -96,6 +98,7 @@ class PrintingPress:
         self.desk = desk
         self.editions = tuple(editions)
         self.times = Times()
+        self._shown_at = 0.0
         self._device = device
         self._threads = threads
         self._batch = batch
@@ -251,9 +254,13 @@ class PrintingPress:
                 self._give_up(claim, error)
 
     def _tell(self, engine: Engine, entries: list[tuple[Claim, Key]], all_claims: list[Claim], step: Step) -> None:
-        previews = engine.preview(step.predicted)
+        previews = [b""] * len(entries)
+        now = time.monotonic()
+        if step.index in (1, step.of) or now - self._shown_at >= PREVIEW_PAUSE:
+            self._shown_at = now
+            previews = [_preview(pixels) for pixels in engine.preview(step.predicted)]
         held = [
-            self.desk.step(claim, step.index, step.of, mark=key.mark, preview=_preview(previews[row]))
+            self.desk.step(claim, step.index, step.of, mark=key.mark, preview=previews[row])
             for row, (claim, key) in enumerate(entries)
         ]
         for claim in all_claims:  # those of another lane, which wait for this run to end
