@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from gallery import ledger
 from gallery.addresses import is_canonical, path_of
-from gallery.editions import default_edition, edition_of, editions
+from gallery.editions import default_edition, edition_of, offered_editions
 from worker.address import Address
 from worker.errors import (
     AddressRefused,
@@ -98,8 +98,7 @@ def refusal(
 
 def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """Render a template with what the head of every page needs: the editions that can be searched."""
-    known = list(editions().values())
-    common = {"editions": [each for each in known if each.installed] or known[:1], "edition": default_edition()}
+    common = {"editions": offered_editions(), "edition": default_edition()}
     return render(request, template, common | context, status=status)
 
 

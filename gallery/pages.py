@@ -4,6 +4,7 @@ Imports `worker` (addresses, store, print jobs) and babelia.desk.
 """
 
 import asyncio
+import time
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,10 @@ from worker.expansion import stacks_key
 from worker.jobs import Progress
 from worker.key import Key
 from worker.store import Facts, Picture
+
+_BELIEVED_SECONDS = 1.0
+_BELIEVED_MAX = 2000
+_believed: dict[Address, tuple[float, Facts]] = {}
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ async def stand(
 
     Raises AddressRefused for a mark that this library does not know, StoreUnavailable where Redis does not answer.
     """
-    facts = await asyncio.to_thread(kept_facts, address)
+    facts = await kept_facts(address)
     if facts is not None:
         return Standing(address, Progress("kept", mark=facts.mark), facts)
     desk = front_desk()
@@ -52,14 +57,31 @@ async def stand(
     else:
         progress = await desk.look(address)
     if progress.state == "kept":  # since we looked
-        facts = await asyncio.to_thread(kept_facts, address)
+        facts = await kept_facts(address)
     return Standing(address, progress, facts)
 
 
-def kept_facts(address: Address) -> Facts | None:
-    """Return the facts of a page whose picture is kept, else None. Reads the disk, in one go for one thread."""
-    mark = store().find(address)
-    return None if mark is None else store().facts(address.edition, mark)
+async def kept_facts(address: Address) -> Facts | None:
+    """Return the facts of a page whose picture is kept, else None.
+
+    What was found is believed for a second, so that a page many people open at once is not looked up on disk for each.
+    """
+    found = _believed.get(address)
+    if found is not None and time.monotonic() < found[0]:
+        return found[1]
+
+    def look() -> Facts | None:
+        mark = store().find(address)
+        return None if mark is None else store().facts(address.edition, mark)
+
+    facts = await asyncio.to_thread(look)
+    if facts is None:
+        _believed.pop(address, None)
+    else:
+        if len(_believed) >= _BELIEVED_MAX:
+            _believed.clear()
+        _believed[address] = (time.monotonic() + _BELIEVED_SECONDS, facts)
+    return facts
 
 
 async def require_known(address: Address) -> None:
