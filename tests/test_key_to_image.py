@@ -274,6 +274,13 @@ def test_a_key_with_more_steps_than_the_edition_prints_is_refused_with_a_way_out
     assert here() == []
 
 
+def test_it_says_what_of_a_long_prompt_is_not_read(run: Run) -> None:
+    code, _, said = run("--prompt", "a b c d " * 30, "--num-inference-steps", "1", "--digest-only")
+    assert code == 0
+    assert "does not read the end: “" in said
+    assert "does not read" not in run("--prompt", "a dog", "--num-inference-steps", "1", "--digest-only")[2]
+
+
 def test_the_check_of_determinism_prints_three_equal_digests(tmp_path: Path, tiny_data: Path, key_file: Path) -> None:
     """All of it as a person runs it: the command, and the fresh process that it starts."""
     command = [

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import weights
+from worker.edition import load_edition
 from worker.errors import WeightsRefused
-from worker.weights import FilePin, check_file, check_weights, deciding_files, read_header, weights_digest
+from worker.weights import FilePin, check_file, check_shapes, check_weights, deciding_files, read_header, weights_digest
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -301,3 +302,22 @@ def test_a_pinned_file_is_compared_by_size_and_content(tmp_path: Path) -> None:
         check_file(path, FilePin(6, git="0" * 40))
     with pytest.raises(WeightsRefused, match="SHA-256 0000"):
         check_file(path, FilePin(6, sha256="0" * 64))
+
+
+SD15 = Path(__file__).parent / "sd-1.5"
+
+
+def test_the_pins_of_sd_1_5_are_those_of_its_files(tmp_path: Path) -> None:
+    """`tests/sd-1.5` holds its small files byte for byte, written anew from memory until the hub's names agreed."""
+    hub = load_edition("sd-1.5", tmp_path).hub
+    assert hub is not None
+    names = [str(path.relative_to(SD15)) for path in SD15.rglob("*.json")]
+    assert len(names) == 8
+    for name in names:
+        check_file(SD15 / name, hub.files[name])
+
+
+def test_the_configuration_of_sd_1_5_has_the_shapes_of_a_key() -> None:
+    configs = {name: json.loads((SD15 / name / "config.json").read_text()) for name in ("unet", "vae", "text_encoder")}
+    check_shapes(SD15, configs)
+    assert weights._config(SD15, "text_encoder")["_class_name"] == "CLIPTextModel"

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import diffusers
 import numpy as np
@@ -31,6 +31,10 @@ from worker.preview import Previewer, fit_preview, probe_latents
 from worker.rendition import Rendition
 from worker.solvers import make_plan
 from worker.text import TextEncoder
+from worker.weights import has_safety_checker
+
+if TYPE_CHECKING:
+    from worker.safety import SafetyChecker
 
 STEPS_MAX: Final = 128
 SCALE: Final = 8
@@ -58,6 +62,8 @@ class Print:
     """Whether the number of steps, or the latents, were not the key's own, so that no address leads to this picture."""
     seconds: dict[str, float]
     """What the run took, by phase: "loop" and "decode". Pages of one run share its time."""
+    flagged: bool | None
+    """The verdict of the edition's safety checker, which changes no pixel; None where it has none, or it is off."""
 
 
 class Engine:
@@ -87,6 +93,7 @@ class Engine:
         unet = load_model(edition.weights, "unet", dtype)
         self.denoiser = Denoiser(unet, empty, edition.guidance, self.batch, self.device, dtype)
         self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
+        self._safety = _load_safety(edition, self.device)
         self._previewer: Previewer | None = None
         self._run = 0
         self.rendition = self._read_rendition()
@@ -101,6 +108,10 @@ class Engine:
         if len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
         return found.astype(np.float64)
+
+    def unread(self, prompt: str) -> str:
+        """The end of a prompt that the text encoder has no room for, so that it decides nothing; mostly empty."""
+        return self._text.unread(prompt)
 
     def resolve(self, address: Address, held: Hold | None = None) -> Key:
         """The key of an address of this edition; `held` finds the key of a mark. Raises InputRefused."""
@@ -209,6 +220,7 @@ class Engine:
         looped = time.perf_counter()
         pixels = self.decode(step.latents)  # (B, 416, 640, 3)
         seconds = {"loop": looped - began, "decode": time.perf_counter() - looped}
+        verdicts = self._safety.judge(pixels[: len(keys)]) if self._safety else [None] * len(keys)
         return [
             Print(
                 pixels=page,
@@ -217,8 +229,9 @@ class Engine:
                 steps=step.of,
                 off_catalogue=step.of != key.steps or latents is not None,
                 seconds=seconds,
+                flagged=flagged,
             )
-            for key, page in zip(keys, pixels, strict=False)
+            for key, page, flagged in zip(keys, pixels, verdicts, strict=False)
         ]
 
     def _steps(
@@ -258,6 +271,15 @@ class Engine:
                 f"The press was started as {self.rendition} and would now print as {now}.",
                 hint="Something in this process has changed torch's settings; restart the press.",
             )
+
+
+def _load_safety(edition: Edition, device: torch.device) -> "SafetyChecker | None":
+    """The safety checker, where the weights have one and the edition wants it."""
+    if not edition.safety_checker or not has_safety_checker(edition.weights):
+        return None
+    from worker.safety import SafetyChecker  # it takes half a second to import, and few editions have one
+
+    return SafetyChecker(edition.weights, device)
 
 
 def _none_held(mark: str) -> Key:

@@ -93,13 +93,12 @@ def missing_files(folder: Path, pins: Mapping[str, FilePin] | None = None) -> li
 
 
 def deciding_files(folder: Path) -> list[str]:
-    """The files that decide a picture, relative to `folder` and sorted: configurations, tokenizer, tensors."""
+    """The files that decide a picture, relative to `folder` and sorted: configurations, tokenizer, tensors.
+
+    A safety checker is not among them: its verdict stands beside a picture and changes none.
+    """
     found = [f"tokenizer/{name}" for name in TOKENIZER_FILES] + ["scheduler/scheduler_config.json"]
-    components = list(COMPONENTS)
-    if has_safety_checker(folder):
-        components.append("safety_checker")
-        found.append("feature_extractor/preprocessor_config.json")
-    for component in components:
+    for component in COMPONENTS:
         single = folder / component / _weights_name(component)
         found.append(f"{component}/config.json")
         found += [f"{component}/{path.name}" for path in (single, _index(single), *_shards(folder, single))]
@@ -164,7 +163,8 @@ def check_weights(
     found = weights_digest(folder, cache)
     if digest is not None and found != digest:
         raise WeightsRefused(f"The weights in {folder} should have the digest {digest} and have {found}.")
-    size = sum((folder / name).stat().st_size for name in deciding_files(folder))
+    files = {*deciding_files(folder), *(pins or {})}
+    size = sum((folder / name).stat().st_size for name in files)
     return WeightsFacts(found, size, parameters, has_safety_checker(folder))
 
 

@@ -121,6 +121,9 @@ class Command(PressCommand):
         edition.check()
 
         engine = self._start(edition)
+        prompts = [shown.name for _, shown in wanted[:1] if shown is not None and shown.kind == "prompt"]
+        for unread in filter(None, map(engine.unread, prompts)):
+            self.say(f"The text encoder has room for 75 pieces of text and does not read the end: “{unread.strip()}”.")
         pages = []
         for index, (source, shown) in enumerate(wanted):
             key = source if isinstance(source, Key) else engine.resolve(source)
@@ -149,6 +152,8 @@ class Command(PressCommand):
             for page, printed in print_all(engine, pages, bar):
                 entry = facts(page, printed)
                 name = next(names)
+                if printed.flagged:
+                    self.say(f"The safety checker flags {page.address}: look at it with care.")
                 if name is not None:
                     png, text = (name.parent / f"{name.name}{suffix}" for suffix in (".png", ".key.txt"))
                     write_whole(
@@ -369,6 +374,7 @@ def facts(page: Page, printed: Print) -> dict[str, Any]:
         "steps": page.steps,
         "catalogued": page.catalogued,
         "pixel_digest": printed.digest,
+        "flagged": printed.flagged,
         "seconds": round(sum(printed.seconds.values()), 3),
     }
 
