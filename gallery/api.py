@@ -207,7 +207,7 @@ async def ask(request: HttpRequest, payload: Ask) -> tuple[int, dict[str, Any]]:
     standing = await stand(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     progress = standing.progress
     if progress.state in ("failed", "busy"):
-        raise PrintFailed(sentence_of(progress), hint="Ask again later; set `again` where the page has failed.")
+        raise PrintFailed(standing.sentence, hint="Ask again later; set `again` where the page has failed.")
     return (200 if standing.kept else 202), described(standing)
 
 

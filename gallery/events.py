@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from babelia.desk import front_desk
-from gallery.pages import sentence_of
+from gallery.pages import sentence_for
 from worker.address import Address
 from worker.errors import StoreUnavailable
 from worker.jobs import Progress
@@ -38,16 +38,16 @@ async def events(address: Address, visitor: str, known_version: int | None = Non
                 preview = None
                 if progress.preview > preview_of_step and (found := await desk.preview(address)) is not None:
                     preview_of_step, preview = found
-                yield written(progress, preview)
+                yield written(progress, await sentence_for(address, progress), preview)
     except StoreUnavailable:
         yield ": the store does not answer\n\n"
 
 
-def written(progress: Progress, preview: bytes | None) -> str:
+def written(progress: Progress, sentence: str, preview: bytes | None) -> str:
     """Return one event: its id, its kind (`progress`, or `done` for the last) and its data as one line of JSON."""
     data = {
         "state": progress.state,
-        "sentence": sentence_of(progress),
+        "sentence": sentence,
         "place": progress.place,
         "step": progress.step,
         "of": progress.of,

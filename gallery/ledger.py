@@ -92,7 +92,7 @@ async def _read_hidden() -> None:
     names: set[str] = set()
     try:
         async for digest, edition, mark in Page.objects.filter(hidden=True).values_list("digest", "edition", "mark"):
-            names |= {digest, f"{edition}/{mark}"}
+            names |= {digest, f"{edition}/{mark}"} if mark else {digest}
     except DatabaseError:
         _log.exception("The list of hidden pages could not be read; the one of before is used.")
         names = set(_hidden[1])

@@ -17,10 +17,12 @@ from gallery.visits import PATIENCE
 from worker.address import PAGES, Address
 from worker.errors import AddressRefused
 from worker.expansion import stacks_key
-from worker.jobs import Progress
+from worker.jobs import Press, Progress
 from worker.key import Key
 from worker.store import Facts, Picture
 
+_HEARD_SECONDS = 1.0
+_heard: tuple[float, list[Press]] = (float("-inf"), [])
 _BELIEVED_SECONDS = 1.0
 _BELIEVED_MAX = 2000
 _believed: dict[Address, tuple[float, Facts]] = {}
@@ -32,6 +34,7 @@ class Standing:
 
     address: Address
     progress: Progress
+    sentence: str
     facts: Facts | None = None
 
     @property
@@ -49,7 +52,8 @@ async def stand(
     """
     facts = await kept_facts(address)
     if facts is not None:
-        return Standing(address, Progress("kept", mark=facts.mark), facts)
+        progress = Progress("kept", mark=facts.mark)
+        return Standing(address, progress, sentence_of(progress), facts)
     desk = front_desk()
     await require_known(address)
     if starts:
@@ -58,7 +62,7 @@ async def stand(
         progress = await desk.look(address)
     if progress.state == "kept":  # since we looked
         facts = await kept_facts(address)
-    return Standing(address, progress, facts)
+    return Standing(address, progress, await sentence_for(address, progress), facts)
 
 
 async def kept_facts(address: Address) -> Facts | None:
@@ -170,6 +174,29 @@ def day_of(when: str) -> str:
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
 
 
+async def sentence_for(address: Address, progress: Progress) -> str:
+    """Return where a page stands as a sentence, and where it waits, what it waits for."""
+    if progress.state != "queued":
+        return sentence_of(progress)
+    presses = [press for press in await _presses() if address.edition in press.editions]
+    if any(press.able for press in presses):
+        return sentence_of(progress)
+    if any(press.state == "loading" for press in presses):
+        return "The press is starting; this page is printed as soon as it is ready."
+    broken = next((f" {press.sentence}" for press in presses if press.sentence), "")
+    return f"No press of this edition is at work just now; the page waits for one.{broken}"
+
+
+async def _presses() -> list[Press]:
+    """Return the presses that are heard of, as of a moment ago: everybody who waits asks for the same."""
+    global _heard
+    heard_at, presses = _heard
+    if time.monotonic() - heard_at > _HEARD_SECONDS:
+        presses = await front_desk().presses()
+        _heard = (time.monotonic(), presses)
+    return presses
+
+
 def _duration(seconds: float) -> str:
     """Return a span in words, rounded as a person would."""
     if seconds < 1.5:
@@ -248,7 +275,7 @@ def described(standing: Standing) -> dict[str, Any]:
         "name": address.name,
         "page": address.page,
         "state": progress.state,
-        "sentence": sentence_of(progress),
+        "sentence": standing.sentence,
         "place": progress.place,
         "step": progress.step,
         "of": progress.of,

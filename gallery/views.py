@@ -115,7 +115,7 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
         "when": day_of(standing.facts.when) if standing.facts else None,
         "progress": progress,
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
-        "sentence": sentence_of(progress),
+        "sentence": standing.sentence,
         "links": links,
         "mark_page": path_of(Address(address.edition, "mark", standing.facts.mark, None)) if standing.facts else None,
         "title": title_of(address),

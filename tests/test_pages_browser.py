@@ -175,6 +175,32 @@ def test_a_shared_link_opens_the_same_pixels_in_a_fresh_profile(browser: Browser
         assert pixels_shown(page) == mine == pixels_kept(site, address)
 
 
+def test_a_tab_that_nobody_sees_asks_now_and_then_and_holds_no_connection(browser: Browser, site: str) -> None:
+    address = long_page(site)
+    with visiting(browser) as context:
+        context.add_init_script("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(site + address.path())
+        expect(page.locator("#picture")).to_be_visible()
+        assert not [url for url in asked if "/events" in url]
+        assert len([url for url in asked if "-away" in url]) > 1
+
+
+def test_the_share_sheet_is_offered_where_there_is_one(browser: Browser, site: str) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    with visiting(browser) as context:
+        page = context.new_page()
+        page.goto(site + address.path())
+        assert page.locator("button[data-share]").is_hidden(), "this browser has no share sheet"
+        page.evaluate("navigator.share = async (what) => { window.shared = what; }")  # only phones have one
+        page.evaluate("document.dispatchEvent(new Event('page-printed'))")
+        page.click("button[data-share]")
+        assert page.evaluate("window.shared") == {"url": site + address.path(), "title": address.name}
+
+
 def drop(page: Page, name: str, kind: str, data: bytes) -> None:
     """Drop a file on the middle of the page, as the hand does."""
     transfer = page.evaluate_handle(

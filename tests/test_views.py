@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import sqlite3
 import subprocess
 import sys
 import time
@@ -454,6 +453,13 @@ def test_without_redis_a_new_page_is_a_503_that_says_when_to_come_back(lonely_si
     assert ask(lonely_site, fresh().path()[:-1] + ".png").status == 503
 
 
+def manage(press: RunningPress, *arguments: str) -> str:
+    """What a management command of the running library says."""
+    command = [sys.executable, "manage.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=press.environment, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
 def test_a_hidden_page_is_gone_in_every_form_and_from_the_wall(site: str, press: RunningPress) -> None:
     address = fresh("prompt")
     base = address.path()[:-1]
@@ -461,14 +467,24 @@ def test_a_hidden_page_is_gone_in_every_form_and_from_the_wall(site: str, press:
     ask(site, address.path())
     mark = ask(site, base + ".json").json["mark"]
     wait_until(lambda: base in ask(site, "/").text, 10, "the wall shows it")
-    with sqlite3.connect(press.data / "library.sqlite3", timeout=5) as database:
-        database.execute("UPDATE gallery_page SET hidden = 1 WHERE digest = ?", [address.digest])
-    database.close()
+    manage(press, "hide", address.format())
     wait_until(lambda: ask(site, base + ".png").status == 410, 10, "it is hidden")
     for form in ("/", ".txt", ".json", "/thumbnail.webp", "/with-key.png", "/events"):
         assert ask(site, base + form).status == 410, form
     assert ask(site, f"/tiny/mark/{mark}.png").status == 410
     wait_until(lambda: base not in ask(site, "/").text, 10, "the wall forgets it")
+    assert "is shown again" in manage(press, "hide", "--show", f"tiny/mark/{mark}")
+    wait_until(lambda: ask(site, base + ".png").status == 200, 10, "it is shown again")
+
+
+def test_a_page_that_nobody_has_opened_can_be_hidden_and_is_never_printed(site: str, press: RunningPress) -> None:
+    address = fresh("prompt")
+    manage(press, "hide", site + address.path())
+    wait_until(lambda: ask(site, address.path(), "HEAD").status == 410, 10, "it is hidden")
+    assert ask(site, address.path()[:-1] + ".png").status == 410
+    manage(press, "hide", "--show", address.format())
+    wait_until(lambda: ask(site, address.path()[:-1] + ".json").status == 200, 10, "it is shown again")
+    assert ask(site, address.path()[:-1] + ".json").json["state"] == "absent"
 
 
 def test_a_dropped_picture_of_another_edition_opens_in_it(site: str) -> None:
