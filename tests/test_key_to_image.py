@@ -3,11 +3,12 @@
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -243,6 +244,12 @@ def test_other_latents_make_a_key_that_prints_the_same_page(source: str, run: Ru
     assert json.loads(printed)["pages"][0]["pixel_digest"] == first["pixel_digest"]
 
 
+def test_a_bar_shows_how_far_it_is_unless_a_script_reads_along(run: Run) -> None:
+    arguments = ("stacks/borges/1", "--num-inference-steps", "2", "--nb-keys", "2", "--digest-only")
+    assert "page 1 of 2:" in run(*arguments)[2]
+    assert "page 1 of 2:" not in run(*arguments, "--json")[2]
+
+
 def test_a_seed_repeats_its_random_pages_and_nothing_does_not(run: Run) -> None:
     steps = ("--num-inference-steps", "2", "--json", "--digest-only")
     found = []
@@ -272,6 +279,18 @@ def test_a_key_with_more_steps_than_the_edition_prints_is_refused_with_a_way_out
     assert "asks for 128 steps and edition tiny prints at most 64" in said
     assert "--num-inference-steps N" in said
     assert here() == []
+
+
+def test_printing_asks_no_network(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> NoReturn:
+        raise AssertionError("the network was asked")
+
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    code, _, said = run("--prompt", "a dog", "--num-inference-steps", "1", "--digest-only")
+    assert code == 0, said
 
 
 def test_it_says_what_of_a_long_prompt_is_not_read(run: Run) -> None:

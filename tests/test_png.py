@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -108,8 +109,13 @@ def test_a_small_text_that_stands_for_gigabytes_is_not_unpacked() -> None:
     bomb = zlib.compress(b"A" * 50_000_000)
     for content in (b"a\0\0" + bomb, b"a\0\1\0\0\0" + bomb):
         kind = b"zTXt" if content[2:3] == b"\0" else b"iTXt"
+        data = png_with(chunk(kind, content))
+        tracemalloc.start()
         with pytest.raises(InputRefused, match="longer than"):
-            png.read_chunks(png_with(chunk(kind, content)))
+            png.read_chunks(data)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 5_000_000
 
 
 def test_many_texts_together_are_bounded_too() -> None:

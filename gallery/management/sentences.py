@@ -53,7 +53,7 @@ class PressCommand(BaseCommand):
 
     def say(self, sentence: str) -> None:
         """One line on standard error, where everything goes that is not a result."""
-        self.stderr.write(sentence, self.style.NOTICE if self.stderr.isatty() else None)
+        self.stderr.write(sentence, str)  # str in place of a style: Django's own makes every line red
 
     def _refuse_argument(self, message: str) -> NoReturn:
         text = message.removeprefix("argument ")

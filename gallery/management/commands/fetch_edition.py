@@ -1,6 +1,5 @@
 """`manage.py fetch_edition SLUG`: bring an edition's weights from the model hub, or from a folder."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ class Command(PressCommand):
         if source is not None and not source.is_dir():
             raise InputRefused(f"There is no folder {source}.")
         total, here = bytes_wanted(edition)
-        with tqdm(total=total, initial=here, unit="B", unit_scale=True, desc=edition.slug, file=sys.stderr) as bar:
+        with tqdm(total=total, initial=here, unit="B", unit_scale=True, desc=edition.slug) as bar:
             fetch(edition, bar.update, source)
         checked = edition.check()
         self.stdout.write(f"{edition.title} is installed in {edition.weights}, digest {checked.digest}.")

@@ -148,7 +148,8 @@ class Command(PressCommand):
         }
         same = True
         total = sum(page.steps for page in pages)
-        with tqdm(total=total, unit="step", file=sys.stderr, disable=None, leave=False) as bar:
+        calm = 0.1 if sys.stderr.isatty() else 2.0  # seconds between two states of the bar: a log wants few
+        with tqdm(total=total, unit="step", disable=options["json"], leave=False, mininterval=calm) as bar:
             for page, printed in print_all(engine, pages, bar):
                 entry = facts(page, printed)
                 name = next(names)
