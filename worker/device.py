@@ -101,6 +101,11 @@ def prepare(device: torch.device, threads: int) -> None:
     torch.backends.mkldnn.deterministic = True  # type: ignore[assignment]  # torch types its property by its setter
     if device.type != "cuda":
         return
+    if torch.cuda.is_initialized() and "CUBLAS_WORKSPACE_CONFIG" not in os.environ:
+        raise InputRefused(
+            "CUDA was in use before CUBLAS_WORKSPACE_CONFIG could be set.",
+            hint=f"Set it to {WORKSPACES[0]} before the process starts.",
+        )
     found = os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", WORKSPACES[0])
     if found not in WORKSPACES:
         raise InputRefused(

@@ -21,7 +21,7 @@ from worker import device as devices
 from worker.address import Address
 from worker.decoder import Decoder
 from worker.denoiser import Denoiser
-from worker.edition import Edition
+from worker.edition import STEPS_MAX, Edition
 from worker.errors import InputRefused, PrintFailed
 from worker.expansion import Hold, resolve
 from worker.key import LATENTS_SHAPE, Key
@@ -36,9 +36,6 @@ from worker.weights import has_safety_checker
 if TYPE_CHECKING:
     from worker.safety import SafetyChecker
 
-STEPS_MAX: Final = 128
-SCALE: Final = 8
-"""Pixels of a page for each latent, along height and width."""
 _REMEMBERED: Final = 256  # embeddings of 118 KB
 
 
