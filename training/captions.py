@@ -28,7 +28,15 @@ RELATIONS = {
     "below": ("below", "under", "beneath"),
 }
 GROUNDS = {
-    "meadow": ("on a meadow", "in a meadow", "in a green field", "on the grass", "in the grass", "on a green hill", "in a park"),
+    "meadow": (
+        "on a meadow",
+        "in a meadow",
+        "in a green field",
+        "on the grass",
+        "in the grass",
+        "on a green hill",
+        "in a park",
+    ),
     "desert": ("in the desert", "in a desert", "on sand dunes", "in the sandy desert"),
     "snow": ("in the snow", "on snow", "on a snowy field", "in a winter landscape", "in winter"),
     "sea": ("in the sea", "on the sea", "in the ocean", "on the water", "at sea"),
@@ -70,7 +78,15 @@ EXTRAS = {
     "moon": ("under the moon", "in the moonlight", "under a full moon"),
     "sun": ("in the sunshine", "under the sun"),
 }
-OPENINGS = ("a picture of", "a photo of", "a drawing of", "a painting of", "an illustration of", "an image of", "a scene with")
+OPENINGS = (
+    "a picture of",
+    "a photo of",
+    "a drawing of",
+    "a painting of",
+    "an illustration of",
+    "an image of",
+    "a scene with",
+)
 VERBS = {
     "ground": ("standing", "sitting", "waiting", "resting"),
     "air": ("flying", "hovering", "floating"),
@@ -143,10 +159,7 @@ class Writer:
     def _ground(self, setting: Setting, optional: bool) -> tuple[str, bool]:
         if optional and self.rng.random() < 0.14:
             return "", False
-        if not optional:
-            text = self._pick(BARE_GROUNDS[setting.ground])
-        else:
-            text = self._pick(GROUNDS[setting.ground])
+        text = self._pick((GROUNDS if optional else BARE_GROUNDS)[setting.ground])
         return text.format(colour=setting.colour), "{colour}" in text
 
     def _bare(self, setting: Setting) -> str:

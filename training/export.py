@@ -1,4 +1,4 @@
-"""Writes the weights of a run as an edition: diffusers layout, fp16 safetensors, lexicon, linear preview (torch, diffusers)."""
+"""Writes the weights of a run as an edition: diffusers layout, fp16 safetensors, lexicon (torch, diffusers)."""
 
 from __future__ import annotations
 
@@ -113,7 +113,9 @@ def lexicon(pack: SpritePack) -> dict[str, list[str]]:
     subjects: list[str] = []
     for subject in pack.subjects():
         article = "an" if subject.name[0] in "aeio" else "a"
-        subjects.append(f"{article} {subject.name}" if subject.plural != subject.name or subject.name != "grapes" else subject.name)
+        subjects.append(
+            f"{article} {subject.name}" if subject.plural != subject.name or subject.name != "grapes" else subject.name
+        )
         if subject.hues:
             subjects += [f"a {hue} {subject.name}" for hue in ("blue", "yellow", "green")]
         else:

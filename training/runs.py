@@ -100,7 +100,13 @@ class Log:
         per_step = sum(t for _, t in self._window) / steps if steps else 0.0
         arrival = time.strftime("%H:%M", time.localtime(time.time() + per_step * (self.steps - step)))
         self.say(f"step {step}/{self.steps}, loss {loss:.4f}, {self.rate:.1f} samples/s, done at {arrival}{more}")
-        fact = {"stage": self.stage, "step": step, "loss": round(loss, 5), "rate": round(self.rate, 2), "time": time.time()}
+        fact = {
+            "stage": self.stage,
+            "step": step,
+            "loss": round(loss, 5),
+            "rate": round(self.rate, 2),
+            "time": time.time(),
+        }
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(fact) + "\n")
 

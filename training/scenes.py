@@ -1,4 +1,4 @@
-"""Composes scenes: which subjects stand where in which setting, and draws them (NumPy and Pillow, settings and sprites).
+"""Composes scenes: which subjects stand where in which setting, and draws them (NumPy, Pillow, settings, sprites).
 
 A `Scene` is the whole truth about a picture: captions, classifiers and the evaluation all read it.
 """
@@ -114,7 +114,9 @@ class Director:
         groups = tuple(Group(s, 1, self._hue(s, 0.35)) for s in self._subjects(setting, number))
         if number == 3 or self.rng.random() < 0.25:
             return Scene(setting, groups, "and", tuple(self._place_row(list(groups), setting, backdrop)))
-        return self.related(groups, setting, backdrop, str(self.rng.choice(["left of", "right of", "above", "below"], p=[0.35, 0.35, 0.2, 0.1])))  # type: ignore[arg-type]  # fmt: skip
+        relations: tuple[Relation, ...] = ("left of", "right of", "above", "below")
+        relation = relations[int(self.rng.choice(4, p=[0.35, 0.35, 0.2, 0.1]))]
+        return self.related(groups, setting, backdrop, relation)
 
     def related(self, groups: tuple[Group, ...], setting: Setting, backdrop: Backdrop, relation: Relation) -> Scene:
         """Two subjects of which the first stands left of, right of, above or below the second."""
@@ -126,7 +128,9 @@ class Director:
         high = self._height(upper.subject, 90, 130)
         low = self._height(lower.subject, 100, 150)
         base = HEIGHT - self.rng.uniform(14, 40)
-        top = self._item(upper, x + self.rng.normal(0, 22), base - low - self.rng.uniform(14, 46), high, setting, grounded=False)
+        top = self._item(
+            upper, x + self.rng.normal(0, 22), base - low - self.rng.uniform(14, 46), high, setting, grounded=False
+        )
         bottom = self._item(lower, x, base, low, setting, grounded=True)
         return Scene(setting, groups, relation, (bottom, top))
 
@@ -148,7 +152,8 @@ class Director:
         x = float(self.rng.uniform(width / 2 + 4, WIDTH - width / 2 - 4))
         base = self._base(subject, setting, backdrop, height)
         item = self._item(group, x, base, height, setting)
-        left = int(np.clip(self.rng.uniform(x + width / 2 + 4 - CROP, x - width / 2 - 4), 0, WIDTH - CROP))
+        first, last = x + width / 2 + 4 - CROP, x - width / 2 - 4
+        left = int(np.clip(self.rng.uniform(min(first, last), max(first, last)), 0, WIDTH - CROP))
         low, high = base + 6 - CROP, base - height - 4
         top = int(np.clip(self.rng.uniform(min(low, high), max(low, high)), 0, HEIGHT - CROP))
         return Scene(setting, (group,), None, (item,)), (left, top)
@@ -208,11 +213,22 @@ class Director:
         base = backdrop.horizon + 18 + (front - backdrop.horizon - 18) * min(1.0, float(nearness))
         return float(np.clip(base, height + 6, front))
 
-    def _item(self, group: Group, x: float, base: float, height: float, setting: Setting, grounded: bool | None = None) -> Item:
+    def _item(
+        self, group: Group, x: float, base: float, height: float, setting: Setting, grounded: bool | None = None
+    ) -> Item:
         free = setting.ground == "space"
         stands = (group.subject.place != "air") if grounded is None else grounded
         angle = float(self.rng.uniform(-14, 14) if free or not stands else self.rng.uniform(-4, 4))
-        return Item(group.subject, group.hue, float(x), float(base), height, bool(self.rng.random() < 0.5), angle, stands and not free)
+        return Item(
+            group.subject,
+            group.hue,
+            float(x),
+            float(base),
+            height,
+            bool(self.rng.random() < 0.5),
+            angle,
+            stands and not free,
+        )
 
     def _place_one(self, group: Group, setting: Setting, backdrop: Backdrop) -> list[Item]:
         ranges = {"big": (220, 290), "small": (62, 92), None: (120, 205)}
@@ -272,8 +288,10 @@ def _shadow_mask() -> Image.Image:
     return Image.fromarray((np.clip(1.25 - np.sqrt(x**2 + y**2) * 1.25, 0, 1) ** 0.8 * 255).astype(np.uint8))
 
 
-def render(scene: Scene, backdrop: Backdrop, pack: SpritePack, window: tuple[int, int, int, int] | None = None) -> NDArray[np.uint8]:
-    """Draws a scene on its backdrop; (H, W, 3) uint8. `window` (x, y, width, height) draws that part of the page only."""
+def render(
+    scene: Scene, backdrop: Backdrop, pack: SpritePack, window: tuple[int, int, int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Draws a scene on its backdrop, (H, W, 3) uint8; `window` (x, y, width, height): that part of the page only."""
     x0, y0, width, height = window or (0, 0, WIDTH, HEIGHT)
     canvas = Image.fromarray(backdrop.image[y0 : y0 + height, x0 : x0 + width].astype(np.uint8))
     for item in sorted(scene.items, key=lambda i: (i.grounded, i.base)):
@@ -299,7 +317,10 @@ def _sprite(item: Item, pack: SpritePack, backdrop: Backdrop) -> Image.Image:
     if float(factors.min()) > 0.98:
         return picture
     red, green, blue, alpha = picture.split()
-    bands = [band.point([round(v * float(f)) for v in range(256)]) for band, f in zip((red, green, blue), factors, strict=True)]
+    bands = [
+        band.point([round(v * float(f)) for v in range(256)])
+        for band, f in zip((red, green, blue), factors, strict=True)
+    ]
     return Image.merge("RGBA", (*bands, alpha))
 
 
@@ -322,7 +343,9 @@ def draw_page(director: Director) -> tuple[Scene, NDArray[np.uint8]]:
     return scene, render(scene, backdrop, director.pack)
 
 
-def draw_crops(director: Director, backdrop: Backdrop, setting: Setting, number: int) -> list[tuple[Scene, NDArray[np.uint8]]]:
+def draw_crops(
+    director: Director, backdrop: Backdrop, setting: Setting, number: int
+) -> list[tuple[Scene, NDArray[np.uint8]]]:
     """Several crops (192, 192, 3) of one backdrop, each with one subject."""
     crops = []
     for _ in range(number):

@@ -32,7 +32,9 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 WALLS = ("white", "orange", "yellow", "green", "blue", "purple", "pink")
 # Top and bottom of each sky, and the light that falls on the ground under it.
-PALETTE: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int], tuple[float, float, float]]] = {
+PALETTE: dict[
+    str, tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int], tuple[float, float, float]]
+] = {
     "day": ((70, 150, 238), (128, 192, 248), (206, 234, 252), (1.0, 1.0, 1.0)),
     "dawn": ((150, 176, 232), (238, 190, 206), (255, 226, 176), (0.98, 0.90, 0.86)),
     "sunset": ((92, 62, 142), (232, 104, 92), (255, 190, 84), (0.86, 0.66, 0.58)),
@@ -74,21 +76,24 @@ def _blend(image: F, colour: F | tuple[float, ...], mask: F) -> None:
     image += (paint - image) * mask[..., None]
 
 
-def _region(image: F, top: float, bottom: float) -> slice:
-    """The rows from top to bottom, cut to the picture."""
-    return slice(int(max(0, min(HEIGHT, top))), int(max(0, min(HEIGHT, bottom))))
-
-
 def _wave(rng: np.random.Generator, roughness: float = 1.0) -> F:
     """A smooth line (640,) of about −1 … 1: a sum of sines that fall off with their frequency."""
     x = np.linspace(0, 2 * np.pi, WIDTH, dtype=np.float32)
     line = np.zeros(WIDTH, np.float32)
-    for k, weight in ((0.7, 0.6), (1.4, 0.4), (2.7, 0.22 * roughness), (5.3, 0.10 * roughness), (11.0, 0.04 * roughness)):
+    for k, weight in (
+        (0.7, 0.6),
+        (1.4, 0.4),
+        (2.7, 0.22 * roughness),
+        (5.3, 0.10 * roughness),
+        (11.0, 0.04 * roughness),
+    ):
         line += weight * np.sin(k * rng.uniform(0.8, 1.25) * x + rng.uniform(0, 6.28)).astype(np.float32)
     return line
 
 
-def _below(image: F, line: F, top: tuple[float, ...] | F, bottom: tuple[float, ...] | F, soft: float = 1.0, depth: float = 0) -> None:
+def _below(
+    image: F, line: F, top: tuple[float, ...] | F, bottom: tuple[float, ...] | F, soft: float = 1.0, depth: float = 0
+) -> None:
     """Fills what lies below a line (640,) with a vertical gradient from `top` to `bottom` over `depth` rows."""
     rows, _ = _grid()
     start = int(max(0, np.floor(line.min() - 2)))
@@ -101,7 +106,9 @@ def _below(image: F, line: F, top: tuple[float, ...] | F, bottom: tuple[float, .
     part += (paint - part) * mask[..., None]
 
 
-def _disc(image: F, cx: float, cy: float, radius: float, colour: tuple[float, ...], glow: float = 0.0, strength: float = 0.6) -> None:
+def _disc(
+    image: F, cx: float, cy: float, radius: float, colour: tuple[float, ...], glow: float = 0.0, strength: float = 0.6
+) -> None:
     """A soft-edged disc with a glow of `glow` pixels around it."""
     rows, columns = _grid()
     distance = np.sqrt((rows - cy) ** 2 + (columns - cx) ** 2)
@@ -129,7 +136,9 @@ def _cloud_masks() -> tuple[F, ...]:
     return tuple(masks)
 
 
-def _cloud(image: F, rng: np.random.Generator, cx: float, cy: float, width: int, colour: F, shade: F, strength: float) -> None:
+def _cloud(
+    image: F, rng: np.random.Generator, cx: float, cy: float, width: int, colour: F, shade: F, strength: float
+) -> None:
     """Pastes a cloud centred at (cx, cy): `colour` above, `shade` at its base."""
     mask = _cloud_masks()[int(rng.integers(16))]
     if rng.random() < 0.5:
@@ -169,7 +178,9 @@ def _paint_sky(image: F, rng: np.random.Generator, setting: Setting, horizon: fl
             colour = [(110, 50, 150), (40, 70, 160), (150, 50, 110), (30, 110, 130)][int(rng.integers(4))]
             rows, columns = _grid()
             spread = rng.uniform(70, 170)
-            distance = ((rows - rng.uniform(0, HEIGHT)) * rng.uniform(1, 1.8)) ** 2 + (columns - rng.uniform(0, WIDTH)) ** 2
+            distance = ((rows - rng.uniform(0, HEIGHT)) * rng.uniform(1, 1.8)) ** 2 + (
+                columns - rng.uniform(0, WIDTH)
+            ) ** 2
             _blend(image, colour, (0.55 * np.exp(-distance / (2 * spread**2))).astype(np.float32))
         _stars(image, rng, HEIGHT, int(rng.integers(70, 130)))
         if rng.random() < 0.5:
@@ -186,7 +197,9 @@ def _paint_sky(image: F, rng: np.random.Generator, setting: Setting, horizon: fl
         low = setting.sky != "day"
         cy = horizon * rng.uniform(0.62, 0.98) if low else rng.uniform(36, max(50, horizon * 0.45))
         radius = rng.uniform(28, 42) if low else rng.uniform(22, 32)
-        colour = {"day": (255, 226, 92), "dawn": (255, 240, 190), "sunset": (255, 222, 110)}.get(setting.sky, (255, 226, 92))
+        colour = {"day": (255, 226, 92), "dawn": (255, 240, 190), "sunset": (255, 222, 110)}.get(
+            setting.sky, (255, 226, 92)
+        )
         _disc(image, rng.uniform(70, WIDTH - 70), cy, radius, colour, glow=60 if low else 34, strength=0.6)
     if setting.extra == "rainbow":
         rows, columns = _grid()
@@ -194,8 +207,12 @@ def _paint_sky(image: F, rng: np.random.Generator, setting: Setting, horizon: fl
         distance = np.sqrt((rows - horizon - 20) ** 2 + (columns - cx) ** 2)
         bands = ((236, 70, 70), (246, 156, 60), (250, 226, 90), (100, 196, 110), (80, 140, 230), (150, 100, 200))
         for i, band in enumerate(bands):
-            _blend(image, band, (0.75 * np.clip(6.0 - np.abs(distance - radius + i * 11) + 0.5, 0, 1)).astype(np.float32))
-    number = {"day": (2, 6), "dawn": (1, 4), "sunset": (2, 5), "night": (0, 3), "storm": (7, 11), "overcast": (5, 9)}[setting.sky]
+            _blend(
+                image, band, (0.75 * np.clip(6.0 - np.abs(distance - radius + i * 11) + 0.5, 0, 1)).astype(np.float32)
+            )
+    number = {"day": (2, 6), "dawn": (1, 4), "sunset": (2, 5), "night": (0, 3), "storm": (7, 11), "overcast": (5, 9)}[
+        setting.sky
+    ]
     white, shade = {
         "day": ((255, 255, 255), (220, 234, 248)),
         "dawn": ((255, 236, 232), (246, 200, 204)),
@@ -206,7 +223,8 @@ def _paint_sky(image: F, rng: np.random.Generator, setting: Setting, horizon: fl
     }[setting.sky]
     for _ in range(int(rng.integers(*number))):
         _cloud(
-            image, rng, rng.uniform(-20, WIDTH + 20), rng.uniform(15, max(40, horizon * 0.8)), int(rng.uniform(90, 270)),
+            image, rng,
+            rng.uniform(-20, WIDTH + 20), rng.uniform(15, max(40, horizon * 0.8)), int(rng.uniform(90, 270)),
             np.array(white, np.float32), np.array(shade, np.float32), rng.uniform(0.65, 0.95),
         )  # fmt: skip
     if setting.sky == "storm" and rng.random() < 0.4:
@@ -215,7 +233,9 @@ def _paint_sky(image: F, rng: np.random.Generator, setting: Setting, horizon: fl
 
 def _planet(image: F, rng: np.random.Generator) -> None:
     """A shaded ball, sometimes with a ring, near the edge of the picture."""
-    colour = np.array([(224, 150, 96), (110, 170, 226), (200, 120, 150), (150, 196, 150)][int(rng.integers(4))], np.float32)
+    colour = np.array(
+        [(224, 150, 96), (110, 170, 226), (200, 120, 150), (150, 196, 150)][int(rng.integers(4))], np.float32
+    )
     radius = rng.uniform(26, 60)
     cx = rng.uniform(20, 150) if rng.random() < 0.5 else rng.uniform(WIDTH - 150, WIDTH - 20)
     cy = rng.uniform(20, 170)
@@ -271,7 +291,9 @@ def _tree_masks() -> tuple[tuple[F, F], ...]:
     return tuple(trees)
 
 
-def _tree(image: F, rng: np.random.Generator, x: float, base: float, height: int, light: F, round_tree: bool, far: float) -> None:
+def _tree(
+    image: F, rng: np.random.Generator, x: float, base: float, height: int, light: F, round_tree: bool, far: float
+) -> None:
     """A far tree that stands at row `base`; `far` 0 … 1 fades it into haze."""
     crown, trunk = _tree_masks()[int(rng.integers(6)) + (6 if round_tree else 0)]
     width = int(height * 0.73)
@@ -279,7 +301,9 @@ def _tree(image: F, rng: np.random.Generator, x: float, base: float, height: int
     x0, y0, x1, y1 = max(0, left), max(0, top), min(WIDTH, left + width), min(HEIGHT, top + height)
     if x0 >= x1 or y0 >= y1:
         return
-    green = np.array((58, 132, 70) if round_tree else (36, 104, 74), np.float32) + rng.normal(0, 8, 3).astype(np.float32)
+    green = np.array((58, 132, 70) if round_tree else (36, 104, 74), np.float32) + rng.normal(0, 8, 3).astype(
+        np.float32
+    )
     haze = np.array((170, 190, 200), np.float32)
     part = image[y0:y1, x0:x1]
     shade = np.linspace(1.15, 0.75, height, dtype=np.float32)[y0 - top : y1 - top, None, None]
@@ -318,7 +342,6 @@ def _flowers(image: F, rng: np.random.Generator, line: float, light: F, count: i
 
 def _paint_ground(image: F, rng: np.random.Generator, setting: Setting, horizon: float, light: F) -> None:
     """Everything below the horizon, and what stands on it far away."""
-    rows, columns = _grid()
     ground = setting.ground
     jitter = rng.normal(0, 5, 3).astype(np.float32)
     if ground in ("meadow", "forest", "mountains", "road"):
@@ -352,13 +375,30 @@ def _paint_ground(image: F, rng: np.random.Generator, setting: Setting, horizon:
     elif ground == "desert":
         for i in range(3):
             line = horizon + i * (HEIGHT - horizon) * 0.27 + _wave(rng, 0.3) * (12 + 8 * i)
-            top, low = _tint((248 - 6 * i, 216 - 8 * i, 150 - 8 * i), light) + jitter, _tint((222, 176, 108), light) + jitter
+            top, low = (
+                _tint((248 - 6 * i, 216 - 8 * i, 150 - 8 * i), light) + jitter,
+                _tint((222, 176, 108), light) + jitter,
+            )
             _below(image, line, top, low, depth=70 + 60 * i)
     elif ground == "snow":
-        _below(image, horizon - 4 + _wave(rng, 0.4) * 14, _tint((226, 236, 248), light) + jitter * 0.4, _tint((200, 216, 238), light))
+        _below(
+            image,
+            horizon - 4 + _wave(rng, 0.4) * 14,
+            _tint((226, 236, 248), light) + jitter * 0.4,
+            _tint((200, 216, 238), light),
+        )
         if rng.random() < 0.5:
             for _ in range(int(rng.integers(2, 7))):
-                _tree(image, rng, rng.uniform(0, WIDTH), horizon + rng.uniform(6, 16), int(rng.uniform(44, 80)), light, False, 0.3)
+                _tree(
+                    image,
+                    rng,
+                    rng.uniform(0, WIDTH),
+                    horizon + rng.uniform(6, 16),
+                    int(rng.uniform(44, 80)),
+                    light,
+                    False,
+                    0.3,
+                )
         _below(image, horizon + 16 + _wave(rng, 0.3) * 10, _tint((250, 252, 255), light), _tint((214, 226, 244), light))
     elif ground in ("sea", "beach"):
         _paint_sea(image, rng, setting, horizon, light, jitter)
@@ -386,7 +426,9 @@ def _paint_mountains(image: F, rng: np.random.Generator, horizon: float, light: 
         if i == 0:
             rows, _ = _grid()
             cap = 26 + _wave(rng, 6.0) * 9
-            mask = np.clip(rows - line[None, :] + 0.5, 0, 1) * np.clip(line[None, :] + cap[None, :] * np.clip(heights / 130, 0, 1.4)[None, :] - rows, 0, 1)
+            mask = np.clip(rows - line[None, :] + 0.5, 0, 1) * np.clip(
+                line[None, :] + cap[None, :] * np.clip(heights / 130, 0, 1.4)[None, :] - rows, 0, 1
+            )
             mask = (mask * (heights > 60)[None, :]).astype(np.float32)
             image += (_tint((246, 250, 255), light) * np.minimum(lit, 1.0) - image) * mask[..., None]
 
@@ -394,15 +436,34 @@ def _paint_mountains(image: F, rng: np.random.Generator, horizon: float, light: 
 def _paint_sea(image: F, rng: np.random.Generator, setting: Setting, horizon: float, light: F, jitter: F) -> None:
     """Water with rows of short crests that grow towards the front; for a beach, sand with a rim of foam before it."""
     rows, columns = _grid()
-    deep = {"sunset": (150, 84, 110), "dawn": (130, 160, 200), "night": (40, 92, 170), "storm": (64, 100, 128)}.get(setting.sky, (30, 118, 196))
-    shallow = {"sunset": (236, 140, 104), "dawn": (226, 190, 196), "night": (70, 116, 190), "storm": (110, 140, 158)}.get(
-        setting.sky, (94, 182, 226)
+    deep = {"sunset": (150, 84, 110), "dawn": (130, 160, 200), "night": (40, 92, 170), "storm": (64, 100, 128)}.get(
+        setting.sky, (30, 118, 196)
     )
-    _below(image, np.full(WIDTH, horizon, np.float32), _tint(shallow, light**0.5) + jitter, _tint(deep, light**0.5) + jitter, depth=150)
+    shallow = {
+        "sunset": (236, 140, 104),
+        "dawn": (226, 190, 196),
+        "night": (70, 116, 190),
+        "storm": (110, 140, 158),
+    }.get(setting.sky, (94, 182, 226))
+    _below(
+        image,
+        np.full(WIDTH, horizon, np.float32),
+        _tint(shallow, light**0.5) + jitter,
+        _tint(deep, light**0.5) + jitter,
+        depth=150,
+    )
     t = np.clip((rows - horizon) / max(40, HEIGHT - horizon), 0, 1)
-    phase = (np.log1p(9 * t) * rng.uniform(24, 32)) + 0.9 * np.sin(columns / (22 + 60 * t) + rng.uniform(0, 6)) + rng.uniform(0, 6)
+    phase = (
+        (np.log1p(9 * t) * rng.uniform(24, 32))
+        + 0.9 * np.sin(columns / (22 + 60 * t) + rng.uniform(0, 6))
+        + rng.uniform(0, 6)
+    )
     crest = np.clip(np.sin(phase) - 0.72, 0, 1) * 3 * np.clip(np.sin(columns / (46 + 90 * t) + phase * 1.7) + 0.2, 0, 1)
-    _blend(image, _tint((214, 236, 248), light**0.5), (np.clip(crest, 0, 1) * 0.5 * (rows > horizon + 3)).astype(np.float32))
+    _blend(
+        image,
+        _tint((214, 236, 248), light**0.5),
+        (np.clip(crest, 0, 1) * 0.5 * (rows > horizon + 3)).astype(np.float32),
+    )
     if setting.ground == "beach":
         shore = horizon + (HEIGHT - horizon) * rng.uniform(0.22, 0.36) + _wave(rng, 0.6) * 7
         _below(image, shore - 7, _tint((250, 252, 252), light), _tint((250, 252, 252), light))
@@ -437,7 +498,13 @@ def _paint_city(image: F, rng: np.random.Generator, setting: Setting, horizon: f
                 wx += step
             x += width + rng.uniform(-2, 8)
     image[:] = np.asarray(layer, np.float32)
-    _below(image, np.full(WIDTH, horizon + 12, np.float32), _tint((186, 186, 184), light), _tint((160, 160, 162), light), depth=60)
+    _below(
+        image,
+        np.full(WIDTH, horizon + 12, np.float32),
+        _tint((186, 186, 184), light),
+        _tint((160, 160, 162), light),
+        depth=60,
+    )
     kerb = horizon + 12 + (HEIGHT - horizon) * rng.uniform(0.5, 0.7)
     _below(image, np.full(WIDTH, kerb, np.float32), _tint((120, 120, 124), light), _tint((120, 120, 124), light))
     _below(image, np.full(WIDTH, kerb + 5, np.float32), _tint((92, 94, 102), light), _tint((76, 78, 86), light))
@@ -479,7 +546,9 @@ def _paint_room(image: F, rng: np.random.Generator, setting: Setting, horizon: f
         w, h = rng.uniform(90, 150), rng.uniform(90, 120)
         x, y = rng.uniform(20, WIDTH - w - 20), rng.uniform(24, max(26, horizon - h - 40))
         glass = np.array(PALETTE[("day", "day", "night", "sunset")[int(rng.integers(4))]][1], np.float32)
-        inside = np.clip(np.minimum(np.minimum(columns - x, x + w - columns), np.minimum(rows - y, y + h - rows)) + 0.5, 0, 9)
+        inside = np.clip(
+            np.minimum(np.minimum(columns - x, x + w - columns), np.minimum(rows - y, y + h - rows)) + 0.5, 0, 9
+        )
         _blend(image, (250, 248, 242), np.clip(inside, 0, 1))
         _blend(image, glass, np.clip(inside - 7, 0, 1))
         bars = np.maximum(3.5 - np.abs(columns - x - w / 2), 3.5 - np.abs(rows - y - h / 2))
@@ -493,12 +562,18 @@ def _paint_room(image: F, rng: np.random.Generator, setting: Setting, horizon: f
     board = (columns - vanishing) / (60 + 70 * t)
     seams = np.clip(1.3 - np.abs((board % 1) - 0.5) * (60 + 70 * t), 0, 1) * mask
     _blend(image, wood * 0.8, (0.7 * seams).astype(np.float32))
-    _blend(image, (248, 246, 240), np.broadcast_to(np.clip(np.minimum(rows - horizon + 13, horizon - rows) + 0.5, 0, 1), (HEIGHT, WIDTH)))
+    _blend(
+        image,
+        (248, 246, 240),
+        np.broadcast_to(np.clip(np.minimum(rows - horizon + 13, horizon - rows) + 0.5, 0, 1), (HEIGHT, WIDTH)),
+    )
     if rng.random() < 0.45:
         rug = np.array(COLOURS[tuple(COLOURS)[int(rng.integers(3, 10))]], np.float32)
         cx, cy = rng.uniform(220, 420), horizon + (HEIGHT - horizon) * 0.58
         for scale, paint in ((1.0, rug), (0.82, rug * 0.5 + 120)):
-            distance = np.sqrt(((columns - cx) / (200 * scale)) ** 2 + ((rows - cy) / ((HEIGHT - horizon) * 0.34 * scale)) ** 2)
+            distance = np.sqrt(
+                ((columns - cx) / (200 * scale)) ** 2 + ((rows - cy) / ((HEIGHT - horizon) * 0.34 * scale)) ** 2
+            )
             _blend(image, paint, np.clip((1 - distance) * 60 + 0.5, 0, 1).astype(np.float32))
 
 

@@ -123,7 +123,7 @@ class SpritePack:
 
 
 def turn_hue(picture: Image.Image, target: float) -> Image.Image:
-    """Turns the hues near a picture's main hue to `target` (0 … 1, red = 0), and leaves grey and other hues as they are."""
+    """Turns the hues near a picture's main hue to `target` (0 … 1, red = 0); grey and other hues stay as they are."""
     rgba = np.asarray(picture)
     hsv = np.asarray(picture.convert("RGB").convert("HSV")).astype(np.float32) / 255
     weight = hsv[..., 1] * hsv[..., 2] * (rgba[..., 3] > 128)
@@ -156,7 +156,8 @@ def _rgb(hsv: np.ndarray) -> np.ndarray:
 def open_pack(path: Path = PACK) -> SpritePack:
     """Opens the pack; TrainingError with a sentence where it is missing or broken."""
     try:
-        archive = zipfile.ZipFile(path)
+        # In memory, not as an open file: the training's processes would share its position and read each other's bytes.
+        archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
         names = json.loads(archive.read("names.json"))
     except FileNotFoundError as error:
         raise TrainingError(
@@ -170,7 +171,7 @@ def open_pack(path: Path = PACK) -> SpritePack:
 
 
 def make_pack(path: Path = PACK, packages: list[Path] | None = None) -> int:
-    """Writes the pack from the two npm packages (given as .tgz, or fetched with `npm pack`); returns how many pictures."""
+    """Writes the pack from both npm packages (given as .tgz, or fetched with `npm pack`); returns how many pictures."""
     with tempfile.TemporaryDirectory() as folder:
         tarballs = packages or _fetch(Path(folder))
         contents: dict[str, bytes] = {}
@@ -193,6 +194,7 @@ def make_pack(path: Path = PACK, packages: list[Path] | None = None) -> int:
             names.setdefault(subject.sprite, {"label": subject.name, "tags": list(subject.also), "group": None})
     beside = path.with_suffix(".partial")
     with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+
         def put(name: str, data: bytes) -> None:
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
 

@@ -1,4 +1,4 @@
-"""The tokenizer and the text encoder of pocket-1: trained alone to say what a caption says, then frozen (torch, transformers).
+"""The tokenizer and text encoder of pocket-1: trained alone, then frozen (torch, transformers).
 
 A probe looks at the hidden states as the U-Net will (77 rows, cross-attention) and names every fact that the caption
 states; what it can read, the U-Net can read. The probe is thrown away.
@@ -24,7 +24,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from training import runs
 from training.captions import Caption, Writer
 from training.scenes import SIDES, Director, Scene, draw_setting
-from training.settings import COLOURS, GROUNDS, HEIGHT, SKIES, WIDTH, Backdrop
+from training.settings import COLOURS, GROUNDS, HEIGHT, SKIES, Backdrop
 from training.sprites import HUES, SpritePack
 from worker.key import snap_embedding
 
@@ -93,8 +93,7 @@ def make_tokenizer(pack: SpritePack, folder: Path, seed: int) -> None:
     def lines() -> Iterator[str]:
         for _ in range(20_000):
             yield source.draw()[1].text
-        for word in source.words:
-            yield word
+        yield from source.words
 
     tokenizer: Any = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>", unk_token=END))
     tokenizer.normalizer = normalizers.Sequence(
@@ -125,7 +124,8 @@ def make_tokenizer(pack: SpritePack, folder: Path, seed: int) -> None:
     (folder / "tokenizer_config.json").write_text(
         json.dumps(
             {
-                "tokenizer_class": "CLIPTokenizer", "model_max_length": ROWS, "do_lower_case": True, "errors": "replace",
+                "tokenizer_class": "CLIPTokenizer", "model_max_length": ROWS, "do_lower_case": True,
+                "errors": "replace",
                 "bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END, "add_prefix_space": False,
             },
             indent=2,
@@ -249,7 +249,9 @@ class Probe(nn.Module):
         return {name: self.answers[name](found[:, i]) for i, name in enumerate(self.names)}
 
 
-def train(plan: TextPlan, pack: SpritePack, folder: Path, seed: int, device: str = "cpu", everything: bool = False) -> Any:
+def train(
+    plan: TextPlan, pack: SpritePack, folder: Path, seed: int, device: str = "cpu", everything: bool = False
+) -> Any:
     """Trains tokenizer and text encoder, or goes on where the checkpoint in the folder stands; returns the encoder."""
     log = runs.Log(folder, "text", plan.steps)
     if not (folder / "tokenizer" / "vocab.json").exists():
@@ -270,10 +272,14 @@ def train(plan: TextPlan, pack: SpritePack, folder: Path, seed: int, device: str
         log.say(f"goes on from step {step}")
     mean = 0.0
     while step < plan.steps:
-        rate = plan.rate * min(1, (step + 1) / plan.warmup) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / plan.steps)))
+        rate = (
+            plan.rate * min(1, (step + 1) / plan.warmup) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / plan.steps)))
+        )
         for group in optimizer.param_groups:
             group["lr"] = rate
-        ids, answers = _batch(CaptionSource(pack, seed * 1_000_003 + step, everything), tokenizer, plan.batch, plan.tokens)
+        ids, answers = _batch(
+            CaptionSource(pack, seed * 1_000_003 + step, everything), tokenizer, plan.batch, plan.tokens
+        )
         with torch.autocast(device, torch.bfloat16):
             states = encoder(input_ids=ids.to(device)).last_hidden_state
             logits = probe(fix_values(states))
@@ -291,13 +297,18 @@ def train(plan: TextPlan, pack: SpritePack, folder: Path, seed: int, device: str
         if step % plan.keep_every == 0 or step == plan.steps:
             runs.save(
                 path,
-                {"encoder": encoder.state_dict(), "probe": probe.state_dict(), "optimizer": optimizer.state_dict(), "step": step},
+                {"encoder": encoder.state_dict(), "probe": probe.state_dict(),
+                 "optimizer": optimizer.state_dict(), "step": step},
             )  # fmt: skip
-    log.say(f"done, facts right on 1,000 held-out captions: {score(encoder, probe, tokenizer, pack, device, everything)}")
+    log.say(
+        f"done, facts right on 1,000 held-out captions: {score(encoder, probe, tokenizer, pack, device, everything)}"
+    )
     return encoder
 
 
-def _batch(source: CaptionSource, tokenizer: Any, number: int, length: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def _batch(
+    source: CaptionSource, tokenizer: Any, number: int, length: int
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Token numbers (B, length) and the right answers (B) to every question."""
     pairs = [source.draw() for _ in range(number)]
     facts = [facts_of(scene, caption) for scene, caption in pairs]

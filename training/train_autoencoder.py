@@ -1,4 +1,4 @@
-"""Trains the autoencoder on crops of rendered pages: L1 and gradient L1, noise on the latents (torch, worker.autoencoder)."""
+"""Trains the autoencoder on crops of rendered pages (torch, worker.autoencoder)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HELD_OUT_SEED = 10_000_019  # pages of the evaluation: no training page has this
 class AutoencoderPlan:
     """How the autoencoder is trained: steps, crops a step, crop edge in pixels, pages held at once."""
 
-    steps: int = 2000
+    steps: int = 1600
     batch: int = 16
     edge: int = 128
     pages: int = 240
@@ -60,13 +60,26 @@ def held_out_pages(pack: SpritePack, number: int) -> torch.Tensor:
     return to_model(np.stack([page_of_seed(pack, HELD_OUT_SEED + i) for i in range(number)]))
 
 
-def train(plan: AutoencoderPlan, pack: SpritePack, folder: Path, seed: int, device: str = "cpu") -> PocketAutoencoder:
-    """Trains, or goes on where the checkpoint in the folder stands; returns the model with its latents normalised."""
-    log = runs.Log(folder, "autoencoder", plan.steps)
+def train(
+    plan: AutoencoderPlan,
+    pack: SpritePack,
+    folder: Path,
+    seed: int,
+    device: str = "cpu",
+    frozen: PocketAutoencoder | None = None,
+) -> PocketAutoencoder:
+    """Trains, or goes on where the checkpoint in the folder stands; returns the model with its latents normalised.
+
+    With `frozen` only the decoder of that model is trained further: its latents, and so the U-Net, stay as they are.
+    """
+    stage = "decoder" if frozen else "autoencoder"
+    log = runs.Log(folder, stage, plan.steps)
     torch.manual_seed(seed)
-    model = PocketAutoencoder().to(device=device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), plan.rate, betas=(0.9, 0.99), weight_decay=1e-4)
-    path = folder / "autoencoder.pt"
+    model = (frozen or PocketAutoencoder()).to(device=device, memory_format=torch.channels_last)
+    model.encoder.requires_grad_(frozen is None)
+    trained = model.decoder if frozen else model
+    optimizer = torch.optim.AdamW(trained.parameters(), plan.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    path = folder / f"{stage}.pt"
     step = 0
     if (state := runs.load(path)) is not None:
         runs.fit(model, state["model"], str(path))
@@ -75,7 +88,9 @@ def train(plan: AutoencoderPlan, pack: SpritePack, folder: Path, seed: int, devi
         log.say(f"goes on from step {step}")
     if step >= plan.steps:
         return model
-    pages = np.stack([page_of_seed(pack, seed * 1_000_000 + step + i) for i in range(plan.pages)])
+    # Page n lies in slot n mod pages, whenever the training was last begun.
+    numbers = [step + (slot - step) % plan.pages for slot in range(plan.pages)]
+    pages = np.stack([page_of_seed(pack, seed * 1_000_000 + number) for number in numbers])
     held_out = held_out_pages(pack, 4).to(device)
     mean = 0.0
     while step < plan.steps:
@@ -109,11 +124,11 @@ def train(plan: AutoencoderPlan, pack: SpritePack, folder: Path, seed: int, devi
         if step % plan.report == 0:
             log.report(step, mean, f", {psnr(model, held_out[:2]):.2f} dB" if step % (plan.report * 2) == 0 else "")
         if step % plan.keep_every == 0 or step == plan.steps:
-            if step == plan.steps:
+            if step == plan.steps and frozen is None:
                 normalise(model, torch.as_tensor(pages[: min(64, plan.pages)]), device)
             runs.save(path, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step})
     samples = [side for page in held_out for side in (page, model(page[None])[0])]
-    runs.save_sheet(folder / "autoencoder.png", [runs.picture(s) for s in samples], 2)
+    runs.save_sheet(folder / f"{stage}.png", [runs.picture(s) for s in samples], 2)
     log.say(f"done, {psnr(model, held_out):.2f} dB on {len(held_out)} held-out pages")
     return model
 

@@ -1,4 +1,4 @@
-"""The autoencoder of `pocket-1`: 8 times smaller, four channels, working at a quarter of the resolution (torch, diffusers).
+"""The autoencoder of `pocket-1`: to an eighth of the size and back, in four channels (torch, diffusers).
 
 Why a class of our own: a standard AutoencoderKL spends most of its time at full resolution (over a second a page on
 2 cores, and days to train there), and AutoencoderTiny of that price reached 18 dB where this one reached 34 dB. Folding
@@ -61,8 +61,8 @@ class PocketAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         block_out_channels: tuple[int, ...] = (64, 64, 64, 128),
         encoder_blocks: tuple[int, int] = (2, 2),
         decoder_blocks: tuple[int, int] = (2, 4),
-        scaling_factor: float = 1.0,
-        force_upcast: bool = False,
+        scaling_factor: float = 1.0,  # noqa: ARG002  (for the pipelines, which read it from the config)
+        force_upcast: bool = False,  # noqa: ARG002
     ) -> None:
         super().__init__()
         quarter, eighth = block_out_channels[-2:]
@@ -96,9 +96,12 @@ class PocketAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return EncoderOutput(latents=latents) if return_dict else (latents,)
 
     def decode(
-        self, z: torch.Tensor, return_dict: bool = True, generator: torch.Generator | None = None
+        self,
+        z: torch.Tensor,
+        return_dict: bool = True,
+        generator: torch.Generator | None = None,  # noqa: ARG002  (the pipelines pass one)
     ) -> DecoderOutput | tuple[torch.Tensor]:
-        """A picture of latents: (B, 4, H/8, W/8) → (B, 3, H, W). `generator` is accepted for the pipeline and unused."""
+        """A picture of latents: (B, 4, H/8, W/8) → (B, 3, H, W); `generator` is not used."""
         sample = self.decoder(z * self.latent_std + self.latent_mean)  # (B, 3, H, W)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
 

@@ -1,0 +1,201 @@
+"""The recipe: every stage in miniature, kills at bad moments, and sentences for what goes wrong."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import __main__ as command
+from training import runs
+from training.errors import TrainingError
+from training.presets import PRESETS, SMOKE, preset_named
+from training.stages import open_run
+from training.train_unet import UnetPlan, Weights, rate_at
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def train(*arguments: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, with a limit in bytes on the files it may write."""
+
+    def prepare() -> None:
+        if limit is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.run(
+        [sys.executable, "-m", "training", *arguments], cwd=ROOT, env=environment, text=True, capture_output=True,
+        timeout=300, preexec_fn=prepare, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def smoked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the whole smoke preset has run, and its edition beside."""
+    folder = tmp_path_factory.mktemp("smoke")
+    found = train("all", "--preset", "smoke", "--runs", str(folder / "run"), "--edition", str(folder / "pocket"))
+    assert found.returncode == 0, found.stderr
+    shipped = train("ship", "--preset", "smoke", "--runs", str(folder / "run"), "--edition", str(folder / "pocket"))
+    assert shipped.returncode == 0, shipped.stderr
+    return folder
+
+
+def test_the_smoke_preset_runs_every_stage_and_leaves_log_sheets_and_checkpoints(smoked):
+    run = open_run(SMOKE, smoked / "run")
+    assert run.due is None
+    assert run.progress == {stage: run.steps_of(stage) for stage in SMOKE.stages}
+    log = (smoked / "run" / "log.txt").read_text()
+    assert "samples/s" in log and "loss" in log and "done at" in log
+    assert {f.name for f in (smoked / "run").glob("*.webp")} >= {"crops-000006.webp", "pages-000002.webp"}
+    assert not list((smoked / "run").glob("*.partial"))
+
+
+def test_what_the_smoke_preset_ships_is_an_edition_that_the_press_prints(smoked, tmp_path):
+    from worker.edition import load_edition
+    from worker.engine import Engine
+    from worker.expansion import page_latents
+    from worker.key import Key
+
+    folder = tmp_path / "editions" / "smoked"
+    shutil.copytree(smoked / "pocket", folder)
+    text = (ROOT / "editions" / "pocket-1" / "edition.toml").read_text()
+    (folder / "edition.toml").write_text("\n".join(line for line in text.splitlines() if "digest" not in line))
+    threads = torch.get_num_threads()
+    engine = Engine(load_edition("smoked", tmp_path), device="cpu")
+    pixels = engine.print_page(Key.pack(2, engine.embed("a dog"), page_latents("prompt", "a dog", 1))).pixels
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+    assert pixels.shape == (416, 640, 3)
+
+
+def test_a_second_run_of_the_same_preset_has_nothing_to_do(smoked):
+    found = train("next", "--preset", "smoke", "--runs", str(smoked / "run"))
+    assert found.returncode == 0
+    assert "All stages of smoke are done" in found.stdout
+
+
+def test_a_stage_killed_in_the_middle_ends_with_the_same_weights(smoked, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(smoked / "run", folder)
+    (folder / "unet.pt").unlink()
+    (folder / "log.jsonl").unlink()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training", "next", "--preset", "smoke", "--runs", str(folder)], cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    began = time.monotonic()
+    while not (folder / "unet.pt").exists():
+        assert process.poll() is None and time.monotonic() - began < 120, "the first checkpoint appears"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    stopped = runs.load(folder / "unet.pt")
+    assert stopped is not None
+    assert train("all", "--preset", "smoke", "--runs", str(folder)).returncode == 0
+    straight, again = runs.load(smoked / "run" / "unet.pt"), runs.load(folder / "unet.pt")
+    assert straight is not None and again is not None
+    assert stopped["progress"] != again["progress"], "it was killed before its end"
+    for part in ("model", "average"):
+        assert all(torch.equal(straight[part][name], again[part][name]) for name in straight[part])
+
+
+def test_a_bad_preset_name_is_one_sentence_and_exit_2(capsys):
+    assert command.main(["status", "--preset", "huge"]) == 2
+    assert capsys.readouterr().err == "There is no preset 'huge'. The presets are smoke, cpu, gpu.\n"
+    with pytest.raises(TrainingError):
+        preset_named("")
+
+
+def test_no_threads_is_refused(capsys):
+    assert command.main(["next", "--threads", "0"]) == 2
+    assert "must be at least 1" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_other_shapes_is_refused_and_left_alone(smoked, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(smoked / "run", folder)
+    state = runs.load(folder / "unet.pt")
+    assert state is not None
+    state["average"]["conv_in.weight"] = torch.zeros(48, 4, 3, 3)
+    state["model"]["conv_in.weight"] = torch.zeros(48, 4, 3, 3)
+    state["progress"] = {}
+    runs.save(folder / "unet.pt", state)
+    before = (folder / "unet.pt").read_bytes()
+    found = train("next", "--preset", "smoke", "--runs", str(folder))
+    assert found.returncode == 2
+    assert (
+        found.stderr.splitlines()[-1].startswith("The checkpoint ")
+        and "conv_in.weight is (48, 4, 3, 3)" in found.stderr
+    )
+    assert (folder / "unet.pt").read_bytes() == before
+
+
+def test_a_full_disk_is_one_sentence_and_the_checkpoint_before_is_whole(smoked, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(smoked / "run", folder)
+    state = runs.load(folder / "unet.pt")
+    assert state is not None
+    state["progress"] = {"crops": 2}
+    runs.save(folder / "unet.pt", state)
+    before = (folder / "unet.pt").read_bytes()
+    found = train("next", "--preset", "smoke", "--runs", str(folder), limit=20_000_000)
+    assert found.returncode == 2
+    assert "could not be written" in found.stderr.splitlines()[-1]
+    assert "Traceback" not in found.stderr
+    assert (folder / "unet.pt").read_bytes() == before
+    assert not list(folder.glob("*.partial"))
+
+
+def test_a_checkpoint_that_cannot_be_read_says_what_to_do(tmp_path):
+    (tmp_path / "unet.pt").write_bytes(b"half a file")
+    with pytest.raises(TrainingError, match="cannot be read") as caught:
+        runs.load(tmp_path / "unet.pt")
+    assert "Move it away" in caught.value.hint
+
+
+def test_the_gpu_preset_says_that_it_needs_a_gpu(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(TrainingError, match="needs a GPU"):
+        open_run(PRESETS["gpu"], tmp_path).run_next()
+
+
+def test_the_presets_have_the_same_kinds_of_stages():
+    for preset in PRESETS.values():
+        assert preset.stages[:2] == ("autoencoder", "text")
+        assert {"crops", "pages"} <= set(preset.stages)
+        assert len(set(preset.stages)) == len(preset.stages)
+
+
+def test_the_rate_warms_up_stays_and_falls_to_a_tenth():
+    plan = UnetPlan("pages", 1000, (), rate=1.0, warmup=10, decay=0.2)
+    assert rate_at(plan, 0) == pytest.approx(0.1)
+    assert rate_at(plan, 500) == 1.0
+    assert rate_at(plan, 999) == pytest.approx(0.1, abs=0.01)
+
+
+def test_the_shared_optimizer_is_adamw():
+    torch.manual_seed(0)
+    one, average, reference = (torch.nn.Conv2d(3, 5, 3) for _ in range(3))
+    reference.load_state_dict(one.state_dict())
+    weights = Weights(one, average.requires_grad_(False), 1, "cpu")
+    optimizer = torch.optim.AdamW(reference.parameters(), 1e-2, betas=(0.9, 0.99), weight_decay=1e-2)
+    for step in range(5):
+        x = torch.randn(2, 3, 8, 8)
+        weights.attach(0)
+        one(x).pow(2).mean().backward()
+        weights.update(0, step, 1e-2, 0.9)
+        optimizer.zero_grad()
+        reference(x).pow(2).mean().backward()
+        torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
+        optimizer.step()
+    for mine, theirs in zip(one.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-5), "sums in another order, nothing else"

@@ -1,0 +1,90 @@
+"""The command: `python -m training` runs the next stage that is due. One clear sentence and exit 2 where it cannot."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from training.errors import TrainingError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Trains pocket-1, stage by stage.")
+    parser.add_argument(
+        "command", nargs="?", default="next", choices=["next", "all", "status", "ship", "sprites", "scenes"]
+    )
+    parser.add_argument("--preset", default="cpu", help="smoke, cpu or gpu (default: cpu)")
+    parser.add_argument("--threads", type=int, help="processes of the U-Net's training, one thread each")
+    parser.add_argument(
+        "--runs", type=Path, help="folder for checkpoints, logs and sheets (default: training/runs/<preset>)"
+    )
+    parser.add_argument("--edition", type=Path, help="folder of the edition to go on from and to ship to")
+    parser.add_argument(
+        "--packages", type=Path, nargs=2, help="sprites: both npm packages as .tgz instead of `npm pack`"
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.threads is not None and options.threads < 1:
+            raise TrainingError(f"--threads is {options.threads} and must be at least 1.")
+        if options.command == "sprites":
+            from training.sprites import PACK, make_pack
+
+            print(f"{PACK}: {make_pack(packages=options.packages)} pictures")
+            return 0
+        _run(options)
+    except TrainingError as error:
+        print(f"{error.message} {error.hint}".strip(), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    """The commands that need torch."""
+    os.nice(max(0, 19 - os.nice(0)))  # whoever uses the machine comes first
+    import torch
+
+    from training.presets import preset_named
+    from training.stages import open_run
+
+    preset = preset_named(options.preset)
+    if options.threads:
+        preset = replace(preset, workers=options.threads)
+    torch.set_num_threads(preset.workers)
+    run = open_run(preset, options.runs, options.edition)
+    if options.command == "status":
+        progress = run.progress
+        for stage in preset.stages:
+            print(f"{stage:12} {progress.get(stage, 0):6} of {run.steps_of(stage):6} steps")
+        print(f"due: {run.due or 'nothing'}")
+    elif options.command == "ship":
+        print(f"{run.edition}: {run.ship() / 1e6:.1f} MB of weights")
+    elif options.command == "scenes":
+        from PIL import Image
+
+        from training.runs import save_sheet
+        from training.scenes import Director, draw_page
+
+        director = Director(run.pack, preset.seed)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        save_sheet(run.folder / "scenes.webp", [Image.fromarray(draw_page(director)[1]) for _ in range(50)], 5, 0.5)
+        print(run.folder / "scenes.webp")
+    else:
+        while (stage := run.run_next()) is not None and options.command == "all":
+            print(f"{stage} is done")
+        if run.due is None:
+            print(f"All stages of {preset.name} are done. `python -m training ship` writes the edition.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Banks of training examples: latents and caption embeddings in memory that all workers share (torch, scenes, text).
+
+An example's number decides everything about it, so a bank's contents follow from the step alone, however often the
+training was killed. The oldest examples are replaced by fresh ones as the training goes.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.captions import Writer
+from training.scenes import CROP, Director, Scene, draw_setting, render
+from training.settings import HEIGHT, WIDTH, Backdrop, Setting, paint
+from training.sprites import SpritePack
+from training.text import CaptionSource, embed
+from training.train_autoencoder import to_model
+from worker.autoencoder import PocketAutoencoder
+
+Kind = Literal["crops", "several", "pages"]
+SHAPES: dict[Kind, tuple[int, int]] = {"crops": (24, 24), "several": (36, 56), "pages": (52, 80)}
+_PER_BACKDROP = 6  # crops drawn on one backdrop: painting it costs ten times as much as a crop
+
+
+def shared(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Zeros that child processes share with this one, without a file."""
+    count = int(np.prod(shape))
+    size = torch.empty(0, dtype=dtype).element_size()
+    return torch.frombuffer(mmap.mmap(-1, max(1, count * size)), dtype=dtype, count=count).view(shape)
+
+
+class Illustrator:
+    """Draws example number n of one kind: pixels and caption."""
+
+    def __init__(self, kind: Kind, pack: SpritePack, seed: int, everything: bool = False) -> None:
+        self.kind, self.seed = kind, seed
+        self.source = CaptionSource(pack, 0, everything)
+        self.director: Director = self.source.director
+        self._backdrop: tuple[int, Setting, Backdrop] | None = None
+
+    def draw(self, number: int) -> tuple[NDArray[np.uint8], str, Scene]:
+        """(H, W, 3) uint8, the caption, and the scene it was drawn from."""
+        rng = np.random.default_rng((self.seed, 11, number))
+        if self.kind == "crops":
+            setting, backdrop = self._shared_backdrop(number // _PER_BACKDROP)
+        else:
+            setting = draw_setting(rng)
+            backdrop = paint(setting, rng)
+        self.director.rng = rng
+        writer = Writer(rng)
+        if self.kind == "crops":
+            scene, (x, y) = self.director.crop(backdrop, setting)
+            pixels = render(scene, backdrop, self.director.pack, (x, y, CROP, CROP))
+            return pixels, self.source.disturb(writer.write(scene, plain=True)).text, scene
+        scene = self.director.scene(backdrop, setting)
+        pixels = render(scene, backdrop, self.director.pack)
+        if self.kind == "several":
+            pixels = self._window(pixels, scene, rng)
+        plain = self.kind == "several"
+        return pixels, self.source.disturb(writer.write(scene, plain)).text, scene
+
+    def _shared_backdrop(self, number: int) -> tuple[Setting, Backdrop]:
+        if self._backdrop is None or self._backdrop[0] != number:
+            rng = np.random.default_rng((self.seed, 12, number))
+            setting = draw_setting(rng)
+            self._backdrop = (number, setting, paint(setting, rng))
+        return self._backdrop[1:]
+
+    def _window(self, pixels: NDArray[np.uint8], scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A part of 448 × 288 pixels with every subject in it whole, or the page made smaller where none fits."""
+        height, width = (8 * side for side in SHAPES["several"])
+        margins = [
+            (i.x - i.height * 0.75, i.base - i.height * 1.1, i.x + i.height * 0.75, i.base + 8) for i in scene.items
+        ]
+        left, top = (min((m[k] for m in margins), default=WIDTH * 0.3 + k) for k in (0, 1))
+        right, bottom = (max((m[k] for m in margins), default=WIDTH * 0.5) for k in (2, 3))
+        if right - left > width or bottom - top > height:
+            return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
+        x = int(np.clip(rng.uniform(min(left, right - width), max(left, right - width)), 0, WIDTH - width))
+        y = int(np.clip(rng.uniform(min(top, bottom - height), max(top, bottom - height)), 0, HEIGHT - height))
+        return np.ascontiguousarray(pixels[y : y + height, x : x + width])
+
+
+class Bank:
+    """`size` examples of one kind: latents (size, 4, h, w) and embeddings (size, 77, 768), both float16, shared."""
+
+    def __init__(
+        self, illustrator: Illustrator, size: int, vae: PocketAutoencoder, encoder: Any, tokenizer: Any, device: str
+    ) -> None:
+        self.illustrator, self.size, self.device = illustrator, size, device
+        self.vae, self.encoder, self.tokenizer = vae, encoder, tokenizer
+        h, w = SHAPES[illustrator.kind]
+        self.latents = shared((size, 4, h, w), torch.float16)
+        self.embeddings = shared((size, 77, 768), torch.float16)
+
+    @torch.no_grad()
+    def put(self, numbers: list[int]) -> None:
+        """Draws, encodes and keeps the examples of these numbers; number n lies in slot n mod size."""
+        for start in range(0, len(numbers), 8):
+            part = numbers[start : start + 8]
+            drawn = [self.illustrator.draw(n) for n in part]
+            x = to_model(np.stack([pixels for pixels, _, _ in drawn])).to(self.device)
+            with torch.autocast(self.device, torch.bfloat16):
+                latents = self.vae.encode(x).latents  # type: ignore[union-attr]
+            slots = [n % self.size for n in part]
+            self.latents[slots] = latents.to("cpu", torch.float16)
+            self.embeddings[slots] = torch.from_numpy(
+                embed(self.encoder, self.tokenizer, [t for _, t, _ in drawn], self.device)
+            )
+
+    def take(self, rng: np.random.Generator, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`number` examples at random: latents and embeddings in float32."""
+        chosen = torch.from_numpy(rng.integers(0, self.size, number))
+        return self.latents[chosen].float(), self.embeddings[chosen].float()

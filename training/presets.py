@@ -1,0 +1,95 @@
+"""The presets: how much of everything a training does (no code of its own; imports the plans)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.errors import TrainingError
+from training.text import TextPlan
+from training.train_autoencoder import AutoencoderPlan
+from training.train_unet import Share, UnetPlan
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One recipe. The U-Net's stages go on from one another in this order."""
+
+    name: str
+    summary: str
+    autoencoder: AutoencoderPlan
+    decoder: AutoencoderPlan | None
+    text: TextPlan
+    unet: tuple[UnetPlan, ...]
+    device: str = "cpu"
+    workers: int = 2
+    seed: int = 1
+    everything: bool = False
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of all stages in the order in which they are due."""
+        decoder = ("decoder",) if self.decoder else ()
+        return ("autoencoder", "text", *(plan.name for plan in self.unet), *decoder)
+
+
+def _crops(name: str, steps: int, batch: int = 8, bank: int = 1500, **more: float) -> UnetPlan:
+    return UnetPlan(name, steps, (Share("crops", batch, bank),), **more)  # type: ignore[arg-type]
+
+
+SMOKE = Preset(
+    "smoke",
+    "two minutes on 2 cores, in the tests: every stage once, too short to draw anything",
+    AutoencoderPlan(steps=30, batch=4, edge=64, pages=6, report=10, keep_every=10),
+    AutoencoderPlan(steps=4, batch=4, edge=64, pages=6, report=2, keep_every=2),
+    TextPlan(steps=12, batch=8, report=4, keep_every=4),
+    (
+        UnetPlan("crops", 6, (Share("crops", 4, 16),), report=2, keep_every=2, sheet_every=6, warmup=2),
+        UnetPlan("several", 2, (Share("several", 2, 4),), report=1, keep_every=1, sheet_every=9, warmup=2),
+        UnetPlan(
+            "pages", 2, (Share("pages", 1, 4), Share("crops", 2, 8)), report=1, keep_every=1, sheet_every=9, warmup=2
+        ),
+    ),
+)
+
+# A stage takes at most 140 minutes on 2 cores that do nothing else: about 70 crops, 20 windows or 10 pages a second.
+CPU = Preset(
+    "cpu",
+    "what ships: about eight hours on 2 cores, in stages that can be days apart",
+    AutoencoderPlan(),
+    AutoencoderPlan(steps=3000, rate=1e-3),
+    TextPlan(),
+    (
+        _crops("crops", 10_000, rate=1e-3),
+        UnetPlan("pages", 2_500, (Share("pages", 2, 400), Share("crops", 4, 800)), rate=6e-4),
+        _crops("crops-2", 20_000),
+        UnetPlan("several-2", 4_000, (Share("several", 3, 800), Share("crops", 4, 2000)), rate=4e-4),
+        UnetPlan("pages-2", 6_000, (Share("pages", 2, 800), Share("crops", 4, 2000)), rate=4e-4),
+        _crops("crops-3", 15_000, rate=4e-4),
+        UnetPlan("pages-3", 8_000, (Share("pages", 2, 800), Share("crops", 4, 2000)), rate=3e-4, decay=0.3),
+    ),
+)  # fmt: skip
+
+GPU = Preset(
+    "gpu",
+    "one GPU, bf16, every picture of the pack: the same stages with larger batches",
+    AutoencoderPlan(steps=20_000, batch=64, pages=1000, report=200, keep_every=1000),
+    None,
+    TextPlan(steps=8000, batch=128),
+    (
+        _crops("crops", 60_000, 128, 20_000),
+        UnetPlan("several", 20_000, (Share("several", 48, 4000), Share("crops", 32, 4000)), rate=4e-4),
+        UnetPlan("pages", 60_000, (Share("pages", 32, 4000), Share("crops", 32, 4000)), rate=4e-4, decay=0.3),
+    ),
+    device="cuda",
+    workers=1,
+    everything=True,
+)
+
+PRESETS = {preset.name: preset for preset in (SMOKE, CPU, GPU)}
+
+
+def preset_named(name: str) -> Preset:
+    """The preset; TrainingError that lists them where there is none of that name."""
+    if name not in PRESETS:
+        raise TrainingError(f"There is no preset {name!r}.", f"The presets are {', '.join(PRESETS)}.")
+    return PRESETS[name]

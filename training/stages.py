@@ -1,0 +1,156 @@
+"""What is due: reads how far a run has come, runs the next stage, and ships what it gave (torch; all of training)."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training import export, runs, text, train_autoencoder, train_unet
+from training.errors import TrainingError
+from training.presets import Preset
+from training.sprites import SpritePack, open_pack
+from worker.autoencoder import PocketAutoencoder
+
+HERE = Path(__file__).parent
+RUNS = HERE / "runs"
+EDITION = HERE.parent / "editions" / "pocket-1"
+
+
+@dataclass
+class Run:
+    """One preset in one folder. `edition` is what it goes on from where the folder is empty, and where it ships to."""
+
+    preset: Preset
+    folder: Path
+    edition: Path | None
+    pack: SpritePack
+
+    @property
+    def shipped(self) -> dict[str, Any]:
+        """What the edition says of its own training: {"preset", "progress", "minutes"}; empty where there is none."""
+        path = self.edition / "training.json" if self.edition else None
+        if path is None or not path.exists():
+            return {}
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return facts if facts.get("preset") == self.preset.name else {}
+
+    @property
+    def progress(self) -> dict[str, int]:
+        """Steps done of every stage: what the folder says, and what the edition says of stages that it lacks."""
+        progress: dict[str, int] = dict(self.shipped.get("progress", {}))
+        for stage, file in (("autoencoder", "autoencoder.pt"), ("text", "text.pt"), ("decoder", "decoder.pt")):
+            if (state := runs.load(self.folder / file)) is not None:
+                progress[stage] = int(state["step"])
+        if (state := runs.load(self.folder / "unet.pt")) is not None:
+            progress |= state["progress"]
+        return progress
+
+    def steps_of(self, stage: str) -> int:
+        """How many steps a stage has in all."""
+        preset = self.preset
+        plans: dict[str, Any] = {"autoencoder": preset.autoencoder, "text": preset.text, "decoder": preset.decoder}
+        plans |= {plan.name: plan for plan in preset.unet}
+        return int(plans[stage].steps)
+
+    @property
+    def due(self) -> str | None:
+        """The first stage that is not done, or None."""
+        progress = self.progress
+        return next((s for s in self.preset.stages if progress.get(s, 0) < self.steps_of(s)), None)
+
+    # -- the parts, from the folder or else from the edition ---------------------------------------------------------
+
+    def vae(self) -> PocketAutoencoder:
+        """The autoencoder, decoder as far as it is trained."""
+        vae = PocketAutoencoder()
+        for file in ("decoder.pt", "autoencoder.pt"):
+            if (state := runs.load(self.folder / file)) is not None:
+                runs.fit(vae, state["model"], str(self.folder / file))
+                return vae
+        return self._shipped_part("vae", PocketAutoencoder)  # type: ignore[no-any-return]
+
+    def encoder(self) -> tuple[Any, Any]:
+        """The text encoder and its tokenizer."""
+        folder = self.folder / "tokenizer"
+        if (state := runs.load(self.folder / "text.pt")) is not None:
+            tokenizer = text.open_tokenizer(folder)
+            encoder = text.new_encoder(tokenizer)
+            runs.fit(encoder, state["encoder"], str(self.folder / "text.pt"))
+            return encoder, tokenizer
+        encoder = self._shipped_part("text_encoder", text.CLIPTextModel)
+        assert self.edition is not None
+        return encoder, text.open_tokenizer(self.edition / "tokenizer")
+
+    def unet(self) -> Any:
+        """The U-Net with averaged weights."""
+        if (state := runs.load(self.folder / "unet.pt")) is not None:
+            unet = export.new_unet()
+            runs.fit(unet, state["average"], str(self.folder / "unet.pt"))
+            return unet
+        return self._shipped_part("unet", export.UNet2DConditionModel)
+
+    def _shipped_part(self, name: str, kind: Any) -> Any:
+        if self.edition is None or not (self.edition / name / "config.json").exists():
+            raise TrainingError(
+                f"There is no {name} yet, neither in {self.folder} nor in the edition.", "Run the stages before."
+            )
+        return kind.from_pretrained(str(self.edition / name), torch_dtype=torch.float32, local_files_only=True)
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    def run_next(self) -> str | None:
+        """Runs the stage that is due to its end; returns its name, or None where all are done."""
+        preset, stage = self.preset, self.due
+        if stage is None:
+            return None
+        self._check_device()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if stage == "autoencoder":
+            train_autoencoder.train(preset.autoencoder, self.pack, self.folder, preset.seed, preset.device)
+        elif stage == "decoder":
+            assert preset.decoder is not None
+            train_autoencoder.train(preset.decoder, self.pack, self.folder, preset.seed + 1, preset.device, self.vae())
+        elif stage == "text":
+            text.train(preset.text, self.pack, self.folder, preset.seed, preset.device, preset.everything)
+        else:
+            plan = next(plan for plan in preset.unet if plan.name == stage)
+            encoder, tokenizer = self.encoder()
+            start = (
+                None if (self.folder / "unet.pt").exists() or "crops" not in self.progress else self.unet().state_dict()
+            )
+            train_unet.train(
+                plan, self.pack, self.folder, preset.seed, self.vae().to(preset.device), encoder.to(preset.device),
+                tokenizer, start, self.progress, preset.device, preset.workers, preset.everything,
+            )  # fmt: skip
+        return stage
+
+    def _check_device(self) -> None:
+        if self.preset.device == "cuda" and not torch.cuda.is_available():
+            raise TrainingError(
+                f"The preset {self.preset.name} needs a GPU, and torch sees none.", "Use the preset cpu."
+            )
+
+    def ship(self) -> int:
+        """Writes weights, lexicon and training.json into the edition; returns the bytes of the weights."""
+        if self.edition is None:
+            raise TrainingError("This run has no edition to ship to.", "Name one with --edition.")
+        encoder, _ = self.encoder()
+        tokenizer = self.folder / "tokenizer"
+        tokenizer = tokenizer if tokenizer.exists() else self.edition / "tokenizer"
+        size = export.write_weights(self.edition, self.unet(), self.vae(), encoder, tokenizer)
+        export.write_lexicon(self.edition / "lexicon.toml", self.pack)
+        facts = {"preset": self.preset.name, "progress": self.progress, "shipped": time.strftime("%Y-%m-%d")}
+        (self.edition / "training.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        return size
+
+
+def open_run(preset: Preset, folder: Path | None = None, edition: Path | None = None) -> Run:
+    """The run of a preset, in training/runs/<preset>; the preset cpu goes on from the shipped edition."""
+    if edition is None and preset.name == "cpu":
+        edition = EDITION
+    return Run(preset, folder or RUNS / preset.name, edition, open_pack())

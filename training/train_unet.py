@@ -1,0 +1,340 @@
+"""Trains the U-Net on banks of latents: v-prediction, zero terminal SNR, EMA; one thread in each of several processes.
+
+Processes instead of threads: on a busy machine every operation of a two-thread network waits for the slower thread,
+while two one-thread processes meet only once a step. They share the weights themselves: each writes its gradient, all
+read the sum, and each updates its own part of the weights (torch, diffusers).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+from training import runs
+from training.bank import SHAPES, Bank, Illustrator, Kind, shared
+from training.errors import TrainingError
+from training.export import SCHEDULER, new_unet
+from training.sampling import sample
+from training.sprites import SpritePack
+from training.text import embed
+from worker.autoencoder import PocketAutoencoder
+from worker.solvers import alphas_cumprod
+
+PROMPTS = (
+    "a dog on a beach at sunset", "a cat in the snow", "a red car on a road", "an elephant in the desert",
+    "a sailboat in the sea", "a house in the mountains at night", "two apples on a yellow background",
+    "a robot in space",
+    "a blue balloon on a meadow", "a tiger in a forest", "three mushrooms in the grass", "a penguin left of a snowman",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of every step: so many examples a worker out of a bank of one kind."""
+
+    kind: Kind
+    batch: int
+    bank: int
+    every: int = 2  # steps after which each worker puts one new example in
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class UnetPlan:
+    """One stage of the U-Net's training."""
+
+    name: str
+    steps: int
+    shares: tuple[Share, ...]
+    rate: float = 6e-4
+    warmup: int = 200
+    decay: float = 0.0  # the last part of the steps, over which the rate falls to a tenth
+    average: float = 0.999
+    dropout: float = 0.1
+    report: int = 50
+    keep_every: int = 250
+    sheet_every: int = 1000
+    guidance: float = 3.0
+
+
+@dataclass
+class Meeting:
+    """A place where all workers wait for each other; one that finds the others dead ends."""
+
+    workers: int
+    gates: list[list[Any]] = field(default_factory=list)
+    turn: int = 0
+
+    def __post_init__(self) -> None:
+        context = multiprocessing.get_context("fork")
+        self.gates = [[context.Semaphore(0) for _ in range(self.workers)] for _ in range(2)]
+
+    def wait(self, rank: int, alive: Callable[[], bool]) -> None:
+        """Returns once every worker has come. Two rows of gates take turns, so that nobody overtakes."""
+        row = self.gates[self.turn]
+        self.turn = 1 - self.turn
+        for other in range(self.workers):
+            if other != rank:
+                row[other].release()
+        for _ in range(self.workers - 1):
+            while not row[rank].acquire(timeout=5):
+                if not alive():
+                    raise TrainingError("Another worker of the training has ended.", "Run the same command again.")
+
+
+class Weights:
+    """A network's parameters, their average, the gradients and AdamW's moments, each as one flat shared vector."""
+
+    def __init__(self, model: nn.Module, average: nn.Module, workers: int, device: str) -> None:
+        self.parameters = list(model.parameters())
+        self.count = sum(p.numel() for p in self.parameters)
+        make = (
+            (lambda: shared((self.count,), torch.float32))
+            if device == "cpu"
+            else (lambda: torch.zeros(self.count, device=device))
+        )
+        self.now, self.average, self.first, self.second = make(), make(), make(), make()
+        self.gradients = [make() for _ in range(workers)]
+        for vector, network in ((self.now, model), (self.average, average)):
+            start = 0
+            for parameter in network.parameters():
+                view = self._view(vector, start, parameter)
+                view.copy_(parameter.data)
+                parameter.data = view
+                start += parameter.numel()
+        self._views: list[list[torch.Tensor]] = []
+        for vector in self.gradients:
+            start, views = 0, []
+            for parameter in self.parameters:
+                views.append(self._view(vector, start, parameter))
+                start += parameter.numel()
+            self._views.append(views)
+
+    @staticmethod
+    def _view(vector: torch.Tensor, start: int, like: nn.Parameter) -> torch.Tensor:
+        """A parameter's place in a flat vector; convolutions channels last, as the CPU wants them."""
+        part = vector[start : start + like.numel()]
+        if like.dim() == 4:
+            o, i, h, w = like.shape
+            return part.view(o, h, w, i).permute(0, 3, 1, 2)
+        return part.view(like.shape)
+
+    def attach(self, rank: int) -> None:
+        """Lets backward write into this worker's gradient vector."""
+        self.gradients[rank].zero_()
+        for parameter, view in zip(self.parameters, self._views[rank], strict=True):
+            parameter.grad = view
+
+    @torch.no_grad()
+    def update(self, rank: int, step: int, rate: float, average: float) -> None:
+        """AdamW (Loshchilov & Hutter 2019) on this worker's part; gradients averaged, then clipped to norm 1."""
+        workers = len(self.gradients)
+        total = self.gradients[0].clone()
+        for gradient in self.gradients[1:]:
+            total += gradient
+        total /= workers
+        scale = min(1.0, 1.0 / (float(total.norm()) + 1e-6))
+        share = -(-self.count // workers)
+        part = slice(rank * share, min(self.count, (rank + 1) * share))
+        g = total[part] * scale
+        first, second, now = self.first[part], self.second[part], self.now[part]
+        b1, b2, decay = 0.9, 0.99, 1e-2
+        first.mul_(b1).add_(g, alpha=1 - b1)
+        second.mul_(b2).addcmul_(g, g, value=1 - b2)
+        size = rate / (1 - b1 ** (step + 1))
+        denominator = (second / (1 - b2 ** (step + 1))).sqrt_().add_(1e-8)
+        now.mul_(1 - rate * decay).addcdiv_(first, denominator, value=-size)
+        self.average[part].lerp_(now, 1 - average)
+
+
+def rate_at(plan: UnetPlan, step: int) -> float:
+    """Warm-up, then constant, then over the last part a straight line to a tenth."""
+    rate = plan.rate * min(1.0, (step + 1) / plan.warmup)
+    left = (plan.steps - step) / plan.steps
+    return rate * (0.1 + 0.9 * left / plan.decay) if plan.decay and left < plan.decay else rate
+
+
+@dataclass
+class Trainer:
+    """Everything that the workers of one stage share."""
+
+    plan: UnetPlan
+    folder: Path
+    seed: int
+    device: str
+    workers: int
+    unet: Any
+    average: Any
+    weights: Weights
+    vae: PocketAutoencoder
+    encoder: Any
+    tokenizer: Any
+    banks: list[Bank]
+    empty: torch.Tensor
+    progress: dict[str, int]
+    log: runs.Log
+    meeting: Meeting
+    losses: torch.Tensor
+    updates: int = 0
+
+    def work(self, rank: int, alive: Callable[[], bool]) -> None:
+        """The training as one worker sees it."""
+        plan, step = self.plan, self.progress.get(self.plan.name, 0)
+        alphas = torch.tensor(alphas_cumprod(SCHEDULER), dtype=torch.float32)
+        signal, noise_level = alphas.sqrt().to(self.device), (1 - alphas).sqrt().to(self.device)
+        for bank, share in zip(self.banks, plan.shares, strict=True):
+            first = step // share.every * self.workers
+            bank.put([n for n in range(first, first + share.bank) if n % self.workers == rank])
+        self.meeting.wait(rank, alive)
+        if rank == 0:
+            self.log.say(f"banks filled: {', '.join(f'{s.bank} {s.kind}' for s in plan.shares)}")
+            self.log.tick(0)
+        mean = 0.0
+        while step < plan.steps:
+            self.weights.attach(rank)
+            total = 0.0
+            for number, (bank, share) in enumerate(zip(self.banks, plan.shares, strict=True)):
+                rng = np.random.default_rng((self.seed, step, rank, number))
+                loss = self._loss(bank, share, rng, signal, noise_level) * share.weight
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.item()
+            self.losses[rank] = total
+            self.meeting.wait(rank, alive)
+            warm = min(plan.average, (1 + self.updates) / (10 + self.updates))
+            self.weights.update(rank, self.updates, rate_at(plan, step), warm)
+            for bank, share in zip(self.banks, plan.shares, strict=True):
+                if (step + 1) % share.every == 0:
+                    bank.put([share.bank + step // share.every * self.workers + rank])
+            self.meeting.wait(rank, alive)
+            step += 1
+            self.updates += 1
+            if rank == 0:
+                now = float(self.losses.mean())
+                mean = 0.98 * mean + 0.02 * now if mean else now
+                self._keep(step, mean)
+
+    def _loss(
+        self, bank: Bank, share: Share, rng: np.random.Generator, signal: torch.Tensor, level: torch.Tensor
+    ) -> torch.Tensor:
+        """Mean (v̂ − v)² with v = α·ε − σ·x₀ (Salimans & Ho 2022), timesteps spread evenly over the batch."""
+        x, states = bank.take(rng, share.batch)
+        dropped = torch.from_numpy(rng.random(share.batch) < self.plan.dropout)
+        states[dropped] = self.empty
+        t = torch.from_numpy(((rng.random() + np.arange(share.batch) / share.batch) % 1 * 1000).astype(np.int64))
+        noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
+        x, states, t, noise = (value.to(self.device) for value in (x, states, t, noise))
+        a, s = signal[t].view(-1, 1, 1, 1), level[t].view(-1, 1, 1, 1)
+        noised = (a * x + s * noise).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, torch.bfloat16):
+            output = self.unet(noised, t, states).sample
+        return (output.float() - (a * noise - s * x)).pow(2).mean()
+
+    def _keep(self, step: int, mean: float) -> None:
+        """Reports, saves and draws where it is time."""
+        plan = self.plan
+        self.log.tick(self.workers * sum(share.batch for share in plan.shares))
+        if step % plan.report == 0:
+            self.log.report(step, mean)
+        if step % plan.keep_every == 0 or step == plan.steps:
+            self.progress[plan.name] = step
+            self.save()
+        if step % plan.sheet_every == 0 or step == plan.steps:
+            self.sheet(self.folder / f"{plan.name}-{step:06d}.webp")
+
+    def save(self) -> None:
+        """The one checkpoint of all U-Net stages."""
+        state = {
+            "model": self.unet.state_dict(), "average": self.average.state_dict(), "first": self.weights.first,
+            "second": self.weights.second, "progress": dict(self.progress), "updates": self.updates,
+        }  # fmt: skip
+        runs.save(self.folder / "unet.pt", state)
+
+    def sheet(self, path: Path) -> None:
+        """Twelve samples with the averaged weights, in the largest shape that the stage trains on."""
+        kind = self.plan.shares[0].kind
+        texts = list(PROMPTS if kind != "pages" else PROMPTS[:6])
+        states = torch.from_numpy(embed(self.encoder, self.tokenizer, texts, self.device)).float()
+        latents = sample(
+            self.average, states, self.empty[None], SHAPES[kind], self.plan.guidance, 16, 7, device=self.device
+        )
+        with torch.no_grad():
+            pictures = [runs.picture(self.vae.decode(z[None]).sample[0]) for z in latents]  # type: ignore[union-attr]
+        runs.save_sheet(path, pictures, 6 if kind == "crops" else 3, 1.0 if kind == "crops" else 0.7)
+
+
+def train(
+    plan: UnetPlan, pack: SpritePack, folder: Path, seed: int, vae: PocketAutoencoder, encoder: Any, tokenizer: Any,
+    start: dict[str, torch.Tensor] | None = None, done: dict[str, int] | None = None, device: str = "cpu",
+    workers: int = 2, everything: bool = False,
+) -> None:  # fmt: skip
+    """Runs one stage, or what is left of it; `start` and `done` count where the folder has no checkpoint."""
+    workers = workers if device == "cpu" else 1
+    log = runs.Log(folder, plan.name, plan.steps)
+    torch.manual_seed(seed)
+    unet, average = new_unet().to(device), new_unet().to(device)
+    path = folder / "unet.pt"
+    state = runs.load(path)
+    progress = {name: n for name, n in (done or {}).items() if name not in ("autoencoder", "text", "decoder")}
+    if state is not None:
+        runs.fit(unet, state["model"], str(path))
+        runs.fit(average, state["average"], str(path))
+        progress = dict(state["progress"])
+    else:
+        if start is not None:
+            runs.fit(unet, start, "of the edition")
+        average.load_state_dict(unet.state_dict())
+    if progress.get(plan.name, 0) >= plan.steps:
+        return
+    weights = Weights(unet, average.requires_grad_(False), workers, device)
+    updates = 0
+    if state is not None:
+        weights.first.copy_(state["first"])
+        weights.second.copy_(state["second"])
+        updates = int(state["updates"])
+        log.say(f"goes on from step {progress.get(plan.name, 0)}")
+    vae.eval().requires_grad_(False)
+    encoder.eval().requires_grad_(False)
+    banks = [
+        Bank(Illustrator(share.kind, pack, seed, everything), share.bank, vae, encoder, tokenizer, device)
+        for share in plan.shares
+    ]
+    empty = torch.from_numpy(embed(encoder, tokenizer, [""], device))[0].float()  # (77, 768)
+    trainer = Trainer(
+        plan, folder, seed, device, workers, unet, average, weights, vae, encoder, tokenizer, banks, empty, progress,
+        log,         Meeting(workers), shared((workers,), torch.float32), updates,
+    )  # fmt: skip
+    _run(trainer)
+
+
+def _run(trainer: Trainer) -> None:
+    """Starts the other workers, is the first of them, and ends with them."""
+    context, parent = multiprocessing.get_context("fork"), os.getpid()
+
+    def child(rank: int) -> None:
+        try:
+            trainer.work(rank, lambda: os.getppid() == parent)
+        except TrainingError:
+            os._exit(1)
+
+    if trainer.workers > 1:
+        torch.set_num_threads(1)
+    children = [context.Process(target=child, args=(rank,), daemon=True) for rank in range(1, trainer.workers)]
+    for process in children:
+        process.start()
+    began = time.time()
+    try:
+        trainer.work(0, lambda: all(process.is_alive() for process in children))
+    finally:
+        for process in children:
+            process.join(timeout=20)
+            process.kill()
+    trainer.log.say(f"done after {(time.time() - began) / 60:.1f} minutes")
