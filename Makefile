@@ -41,8 +41,8 @@ lint: .venv/.tests  ## check format, style and types
 bench: .venv/.tests  ## measure the figures that the README states
 	@$(VENV)/python -m bench
 
-train: .venv/.tests  ## train the edition that ships, pocket-1, from nothing
-	@$(VENV)/python -m training.train
+train: .venv/.tests  ## run the next stage of the training of pocket-1 that is due
+	@$(VENV)/python -m training next
 
 evaluate: .venv/.tests  ## measure how well pocket-1 draws what it is told
 	@$(VENV)/python -m training.evaluate
