@@ -3,6 +3,8 @@
 Debian's Chromium is driven by Playwright; `CHROMIUM` names another one. Nothing is skipped where it is missing.
 """
 
+import base64
+import hashlib
 import io
 import os
 import secrets
@@ -86,24 +88,26 @@ def shown(page: Page) -> dict[str, Any]:
     return found
 
 
-def pixels_shown(page: Page) -> bytes:
-    """The pixels of the picture that the page shows, as the browser decoded them."""
-    data: str = page.locator("#picture").evaluate(
+def pixels_shown(page: Page) -> str:
+    """The SHA-256 of the pixels (416, 640, 3) of the picture that the page shows, as the browser decoded them."""
+    digest: str = page.locator("#picture").evaluate(
         """async (image) => {
             await image.decode();
             const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 416 });
             const context = canvas.getContext("2d", { colorSpace: "srgb" });
             context.drawImage(image, 0, 0);
-            return Array.from(context.getImageData(0, 0, 640, 416).data).join(",");
+            const rgb = context.getImageData(0, 0, 640, 416).data.filter((_, place) => place % 4 !== 3);
+            const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", rgb));
+            return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
         }"""
     )
-    rgba = bytes(map(int, data.split(",")))
-    return Image.frombytes("RGBA", (640, 416), rgba).convert("RGB").tobytes()
+    return digest
 
 
-def pixels_kept(site: str, address: Address) -> bytes:
+def pixels_kept(site: str, address: Address) -> str:
+    """The SHA-256 of the pixels of the page's PNG."""
     with Image.open(io.BytesIO(printed(site, address).body)) as image:
-        return image.tobytes()
+        return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def test_a_page_fills_while_the_press_works(context: BrowserContext, site: str) -> None:
@@ -206,10 +210,11 @@ def drop(page: Page, name: str, kind: str, data: bytes) -> None:
     transfer = page.evaluate_handle(
         """([name, kind, bytes]) => {
             const transfer = new DataTransfer();
-            transfer.items.add(new File([new Uint8Array(bytes)], name, { type: kind }));
+            const data = Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0));
+            transfer.items.add(new File([data], name, { type: kind }));
             return transfer;
         }""",
-        [name, kind, list(data)],
+        [name, kind, base64.b64encode(data).decode()],
     )
     page.dispatch_event("main", "dragover", {"dataTransfer": transfer})
     page.dispatch_event("main", "drop", {"dataTransfer": transfer})
