@@ -100,6 +100,7 @@ TEXT = KEY.format()
         (["--image", "x.png"], "go together"),
         (["--latents-type", "image", "--image", "nowhere.png"], "nowhere.png cannot be read: No such file"),
         (["--prompt", "a dog", "--seed", "x"], "not several"),
+        (["key/borges/1", "--page", "2"], "--page goes with --prompt"),
         (["--seed", ""], "1 to 500 characters"),
         (["--steps", "4"], "Unrecognized arguments: --steps|unrecognized arguments: --steps"),
         (["pocket-1/key/borges/1"], "names edition pocket-1, and --edition names tiny"),

@@ -36,8 +36,14 @@ from worker.png import encode_page
 from worker.store import Store
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from worker.engine import Engine, Print
     from worker.loop import Step
+
+Wanted = tuple[Address | Key, Address | None]
+"""A page's key, or its address where the key takes the text encoder; and the address to show, where there is one."""
 
 DIFFERENT: Final = 1
 DEFAULT_NAME: Final = "page"
@@ -76,7 +82,7 @@ class Command(PressCommand):
         add("--prompt", metavar="TEXT", help="the volume of a prompt, from --page on")
         add("--key-file", type=Path, metavar="FILE", help="a key's text, or a PNG that carries its key")
         add("--seed", metavar="NAME", help="random pages that are the same for the same name")
-        add("--page", type=whole(1, PAGES, "a volume has the pages"), default=1, help="first page of --prompt (1)")
+        add("--page", type=whole(1, PAGES, "a volume has the pages"), help="first page of --prompt (1)")
         add(
             "--nb-keys",
             type=whole(1, PAGES, "the number of keys is"),
@@ -105,103 +111,65 @@ class Command(PressCommand):
         add("--json", action="store_true", help="one JSON object on standard output instead of lines for people")
 
     def run(self, **options: Any) -> None:
-        given = {name: options[name] for name in ("address_given", "address", "prompt", "key_file", "seed")}
-        named = [name for name, value in given.items() if value is not None]
-        if len(named) > 1:
-            raise InputRefused("Give one of an address, --prompt, --key-file and --seed, not several.")
-        if (options["image"] is None) == (options["latents_type"] == "image"):
-            raise InputRefused("--image FILE and --latents-type image go together, and one of them is missing.")
-        address = options["address_given"] if options["address"] is None else options["address"]
-        edition, wanted = work_out(address, options, settings.DATA_DIR)
+        edition, wanted = work_out(options, settings.DATA_DIR)
         picture = None if options["image"] is None else read_picture(options["image"])
-        base = output_base(options["output"])
-        for source, shown in wanted:
-            if isinstance(source, Key):  # refused before anything is loaded
-                page_of(source, shown, options["num_inference_steps"], edition)
+        names = None if options["digest_only"] else file_names(output_base(options["output"]), options["overwrite"])
         edition.check()
 
-        engine = self._start(edition)
-        prompts = [shown.name for _, shown in wanted[:1] if shown is not None and shown.kind == "prompt"]
-        for unread in filter(None, map(engine.unread, prompts)):
-            self.say(f"The text encoder has room for 75 pieces of text and does not read the end: “{unread.strip()}”.")
-        pages = []
-        for index, (source, shown) in enumerate(wanted):
-            key = source if isinstance(source, Key) else engine.resolve(source)
-            if options["latents_type"] != "key":
-                key = Key.pack(
-                    key.steps,
-                    key.embedding,
-                    latents_from(options["latents_type"], index, engine.encode, picture),
-                )
-                shown = None
-            pages.append(page_of(key, shown, options["num_inference_steps"], edition))
-        for page in pages:
-            if page.note:
-                self.say(page.note)
-
-        names = itertools.repeat(None) if options["digest_only"] else file_names(base, options["overwrite"])
-        report: dict[str, Any] = {
-            "edition": edition.slug,
-            "device": str(engine.device),
-            "rendition": engine.rendition.format(),
-            "pages": [],
-        }
-        same = True
-        total = sum(page.steps for page in pages)
-        calm = 0.1 if sys.stderr.isatty() else 2.0  # seconds between two states of the bar: a log wants few
-        with tqdm(total=total, unit="step", disable=options["json"], leave=False, mininterval=calm) as bar:
-            for page, printed in print_all(engine, pages, bar):
-                entry = facts(page, printed)
-                name = next(names)
-                if printed.flagged:
-                    self.say(f"The safety checker flags {page.address}: look at it with care.")
-                if name is not None:
-                    png, text = (name.parent / f"{name.name}{suffix}" for suffix in (".png", ".key.txt"))
-                    write_whole(
-                        {
-                            png: encode_page(
-                                printed.pixels,
-                                address=page.address,
-                                mark=page.key.mark if page.catalogued else "",
-                                edition=edition.slug,
-                                rendition=printed.rendition.format(),
-                                key=page.key if options["with_key"] and page.catalogued else None,
-                            ),
-                            text: (page.key.format() + "\n").encode("ascii"),
-                        }
-                    )
-                    entry |= {"png": str(png), "key_file": str(text)}
-                if options["check_determinism"]:
-                    bar.clear()
-                    digests = [printed.digest, *print_again(engine, page)]
-                    entry["digests"] = digests
-                    entry["same"] = len(set(digests)) == 1
-                    same = same and entry["same"]
-                report["pages"].append(entry)
-                if not options["json"]:
-                    bar.clear()
-                    self.stdout.write(line_of(entry))
-        if options["json"]:
-            self.stdout.write(json.dumps(report, indent=2, ensure_ascii=False))
-        if not same:
-            self.say("The prints of one key differ.")
-            sys.exit(DIFFERENT)
-
-    def _start(self, edition: Edition) -> Engine:
         from worker.engine import Engine
 
         engine = Engine(edition)
         self.say(f"The press took {engine.device}: {engine.rendition.format()}")
-        return engine
+        pages = make_pages(engine, wanted, options, picture)
+        for note in filter(None, [unread_note(engine, wanted), *(page.note for page in pages)]):
+            self.say(note)
+        entries = []
+        calm = 0.1 if sys.stderr.isatty() else 2.0  # seconds between two states of the bar: a log wants few
+        total = sum(page.steps for page in pages)
+        with tqdm(total=total, unit="step", disable=options["json"], leave=False, mininterval=calm) as bar:
+            for page, printed in print_all(engine, pages, bar):
+                bar.clear()
+                entry = facts(page, printed)
+                if names is not None:
+                    entry |= write_page(next(names), page, printed, options["with_key"])
+                if printed.flagged:
+                    self.say(f"The safety checker flags {page.address}: look at it with care.")
+                if options["check_determinism"]:
+                    entry["digests"] = [printed.digest, *print_again(engine, page)]
+                    entry["same"] = same(entry)
+                entries.append(entry)
+                if not options["json"]:
+                    self.stdout.write(line_of(entry))
+        if options["json"]:
+            report = {"edition": edition.slug, "device": str(engine.device), "rendition": engine.rendition.format()}
+            self.stdout.write(json.dumps(report | {"pages": entries}, indent=2, ensure_ascii=False))
+        if not all(same(entry) for entry in entries):
+            self.say("The prints of one key differ.")
+            sys.exit(DIFFERENT)
 
 
-def work_out(
-    address: str | None, options: dict[str, Any], data_dir: Path
-) -> tuple[Edition, list[tuple[Address | Key, Address | None]]]:
-    """The edition, and for each page its key, or its address where that takes the text encoder, and what to show.
+def work_out(options: dict[str, Any], data_dir: Path) -> tuple[Edition, list[Wanted]]:
+    """The edition and the pages that are asked for; nothing is loaded for it.
 
     Raises AddressRefused, EditionRefused, InputRefused or KeyRefused for everything that a person can get wrong.
     """
+    given = {name: options[name] for name in ("address_given", "address", "prompt", "key_file", "seed")}
+    if sum(value is not None for value in given.values()) > 1:
+        raise InputRefused("Give one of an address, --prompt, --key-file and --seed, not several.")
+    if (options["image"] is None) == (options["latents_type"] == "image"):
+        raise InputRefused("--image FILE and --latents-type image go together, and one of them is missing.")
+    if options["page"] is not None and options["prompt"] is None:
+        raise InputRefused("--page goes with --prompt; an address has its page in itself.")
+    edition, wanted = find_pages(options, data_dir)
+    for source, shown in wanted:
+        if isinstance(source, Key):
+            page_of(source, shown, options["num_inference_steps"], edition)
+    return edition, wanted
+
+
+def find_pages(options: dict[str, Any], data_dir: Path) -> tuple[Edition, list[Wanted]]:
+    """The edition and the pages, as they are named by an address, a prompt, a file, a seed or nothing."""
+    address = options["address_given"] if options["address"] is None else options["address"]
     count = options["nb_keys"]
     slug = options["edition"]
     if address is not None:
@@ -220,7 +188,7 @@ def work_out(
     edition = load_edition(slug or DEFAULT_EDITION, data_dir)
     if options["key_file"] is not None:
         key = read_key_file(options["key_file"])
-        keys: list[tuple[Address | Key, Address | None]] = [(key, None)]
+        keys: list[Wanted] = [(key, None)]
         while len(keys) < count:
             key = key.next()
             keys.append((key, None))
@@ -230,7 +198,7 @@ def work_out(
             prompt = canonical_prompt(options["prompt"])
         except AddressRefused as error:
             raise InputRefused(f"--prompt cannot be used. {error}") from error
-        first = Address(edition.slug, "prompt", prompt, options["page"])
+        first = Address(edition.slug, "prompt", prompt, options["page"] or 1)
         return edition, [(page, page) for page in volume_pages(first, count)]
     seed = options["seed"]
     if seed is not None and not 1 <= len(seed) <= 500:
@@ -299,6 +267,27 @@ def page_of(key: Key, shown: Address | None, steps: int | None, edition: Edition
     return Page(other, Address(edition.slug, "mark", other.mark, None).format(), steps, True, note)
 
 
+def make_pages(
+    engine: Engine, wanted: list[Wanted], options: dict[str, Any], picture: npt.NDArray[np.uint8] | None
+) -> list[Page]:
+    """The pages with their keys: by the edition's text encoder, with the latents and the steps that are asked for."""
+    pages = []
+    for index, (source, shown) in enumerate(wanted):
+        key = source if isinstance(source, Key) else engine.resolve(source)
+        if options["latents_type"] != "key":
+            latents = latents_from(options["latents_type"], index, engine.encode, picture)
+            key, shown = Key.pack(key.steps, key.embedding, latents), None
+        pages.append(page_of(key, shown, options["num_inference_steps"], engine.edition))
+    return pages
+
+
+def unread_note(engine: Engine, wanted: list[Wanted]) -> str:
+    """What is to be said of a prompt that is longer than the text encoder reads; mostly nothing."""
+    _, shown = wanted[0]
+    unread = engine.unread(shown.name).strip() if shown is not None and shown.kind == "prompt" else ""
+    return unread and f"The text encoder has room for 75 pieces of text and does not read the end: “{unread}”."
+
+
 def held(store: Store, mark: str) -> Key:
     """The key that this library holds under a mark. Raises InputRefused where it holds none."""
     key = store.key(mark)
@@ -326,6 +315,21 @@ def file_names(base: Path, overwrite: bool) -> Iterator[Path]:
         taken = [int(found[1]) for path in base.parent.iterdir() if (found := pattern.fullmatch(path.name))]
         first = max(taken, default=-1) + 1
     return (base.with_name(f"{base.name}-{number:03d}") for number in itertools.count(first))
+
+
+def write_page(name: Path, page: Page, printed: Print, with_key: bool) -> dict[str, str]:
+    """Write NAME.png and NAME.key.txt, both or none, and return their paths."""
+    png, text = (name.parent / f"{name.name}{suffix}" for suffix in (".png", ".key.txt"))
+    data = encode_page(
+        printed.pixels,
+        address=page.address,
+        mark=page.key.mark if page.catalogued else "",
+        edition=printed.rendition.edition,
+        rendition=printed.rendition.format(),
+        key=page.key if with_key and page.catalogued else None,
+    )
+    write_whole({png: data, text: (page.key.format() + "\n").encode("ascii")})
+    return {"png": str(png), "key_file": str(text)}
 
 
 def print_all(engine: Engine, pages: list[Page], bar: tqdm[Any]) -> Iterator[tuple[Page, Print]]:
@@ -380,6 +384,11 @@ def facts(page: Page, printed: Print) -> dict[str, Any]:
     }
 
 
+def same(entry: dict[str, Any]) -> bool:
+    """Whether the prints of a page that were compared, if any, have the same pixels."""
+    return len(set(entry.get("digests", ["one"]))) == 1
+
+
 def line_of(entry: dict[str, Any]) -> str:
     """The facts of one page for people: one line, and one for each digest where they were compared."""
     name = entry.get("png", "not written")
@@ -387,7 +396,7 @@ def line_of(entry: dict[str, Any]) -> str:
     if "digests" in entry:
         wheres = ("first print", "after another page", "in a fresh process")
         lines += [f"  {where:<20} {digest}" for where, digest in zip(wheres, entry["digests"], strict=True)]
-        lines.append("  the same pixels" if entry["same"] else "  DIFFERENT PIXELS")
+        lines.append("  the same pixels" if same(entry) else "  DIFFERENT PIXELS")
     elif "png" not in entry:
         lines.append(f"  pixels {entry['pixel_digest']}")
     return "\n".join(lines)
