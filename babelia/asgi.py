@@ -19,10 +19,6 @@ FILE_LIMIT = 16 * 1024 * 1024 + 64 * 1024
 _FILE_TYPES = ("multipart/form-data", "image/", "application/octet-stream")
 
 
-class _TooLarge(Exception):
-    """More bytes arrived than the body may have."""
-
-
 def limit_bodies(application: Any) -> Any:
     """Return an ASGI application that answers 413 as soon as a body exceeds its limit, whatever its headers claimed."""
 
@@ -45,20 +41,17 @@ def limit_bodies(application: Any) -> Any:
             message: dict[str, Any] = await receive()
             if message["type"] == "http.request":
                 arrived += len(message.get("body", b""))
-                if arrived > limit:
-                    raise _TooLarge
-            return message
+            # To the application it is as if the visitor had gone: it lets go of what it has read, and says nothing.
+            return message if arrived <= limit else {"type": "http.disconnect"}
 
         async def note(message: dict[str, Any]) -> None:
             nonlocal answered
             answered = True
             await send(message)
 
-        try:
-            await application(scope, count, note)
-        except _TooLarge:
-            if not answered:
-                await _refuse(send, limit, scope)
+        await application(scope, count, note)
+        if arrived > limit and not answered:
+            await _refuse(send, limit, scope)
 
     return limited
 
