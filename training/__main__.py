@@ -80,8 +80,10 @@ def _run(options: argparse.Namespace) -> None:
         save_sheet(run.folder / "scenes.webp", [Image.fromarray(draw_page(director)[1]) for _ in range(50)], 5, 0.5)
         print(run.folder / "scenes.webp")
     else:
-        while (stage := run.run_next()) is not None and options.command == "all":
-            print(f"{stage} is done")
+        done = run.run_next()
+        while done is not None and options.command == "all":
+            print(f"{done} is done")
+            done = run.run_next()
         if run.due is None:
             print(f"All stages of {preset.name} are done. `python -m training ship` writes the edition.")
 

@@ -192,7 +192,7 @@ def train_judges(pack: SpritePack, folder: Path, steps: int, log: Callable[[str]
         )
         loss = loss + F.cross_entropy(d.float(), torch.tensor(names))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         step += 1
@@ -516,7 +516,7 @@ def _real_or_generated(generated: list[Verdict], rendered: list[Verdict]) -> str
     for _ in range(8):
         for part in train[torch.randperm(len(train))].split(16):
             optimizer.zero_grad()
-            F.cross_entropy(net(x[part]), y[part]).backward()  # type: ignore[no-untyped-call]
+            F.cross_entropy(net(x[part]), y[part]).backward()
             optimizer.step()
     with torch.no_grad():
         right = int((net(x[test]).argmax(1) == y[test]).sum())

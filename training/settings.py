@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 HEIGHT, WIDTH = 416, 640
-F = NDArray[np.float32]
+F = NDArray[np.floating]
 
 SKIES = ("day", "dawn", "sunset", "night", "storm", "overcast", "space")
 GROUNDS = ("meadow", "desert", "snow", "sea", "beach", "forest", "mountains", "city", "road", "room", "plain")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextModel
 
 from training import export, runs, text, train_autoencoder, train_unet
 from training.errors import TrainingError
@@ -67,12 +69,13 @@ class Run:
 
     def vae(self) -> PocketAutoencoder:
         """The autoencoder, decoder as far as it is trained."""
-        vae = PocketAutoencoder()
+        vae: PocketAutoencoder = PocketAutoencoder()
         for file in ("decoder.pt", "autoencoder.pt"):
             if (state := runs.load(self.folder / file)) is not None:
                 runs.fit(vae, state["model"], str(self.folder / file))
                 return vae
-        return self._shipped_part("vae", PocketAutoencoder)  # type: ignore[no-any-return]
+        shipped: PocketAutoencoder = self._shipped_part("vae", PocketAutoencoder)
+        return shipped
 
     def encoder(self) -> tuple[Any, Any]:
         """The text encoder and its tokenizer."""
@@ -82,7 +85,7 @@ class Run:
             encoder = text.new_encoder(tokenizer)
             runs.fit(encoder, state["encoder"], str(self.folder / "text.pt"))
             return encoder, tokenizer
-        encoder = self._shipped_part("text_encoder", text.CLIPTextModel)
+        encoder = self._shipped_part("text_encoder", CLIPTextModel)
         assert self.edition is not None
         return encoder, text.open_tokenizer(self.edition / "tokenizer")
 
@@ -92,7 +95,7 @@ class Run:
             unet = export.new_unet()
             runs.fit(unet, state["average"], str(self.folder / "unet.pt"))
             return unet
-        return self._shipped_part("unet", export.UNet2DConditionModel)
+        return self._shipped_part("unet", UNet2DConditionModel)
 
     def _shipped_part(self, name: str, kind: Any) -> Any:
         if self.edition is None or not (self.edition / name / "config.json").exists():

@@ -286,7 +286,7 @@ def train(
         losses = [F.cross_entropy(logits[name].float(), answers[name].to(device)) for name in sizes]
         loss = torch.stack(losses).sum()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         step += 1

@@ -75,7 +75,7 @@ def train(
     stage = "decoder" if frozen else "autoencoder"
     log = runs.Log(folder, stage, plan.steps)
     torch.manual_seed(seed)
-    model = (frozen or PocketAutoencoder()).to(device=device, memory_format=torch.channels_last)
+    model: PocketAutoencoder = (frozen or PocketAutoencoder()).to(device=device, memory_format=torch.channels_last)
     model.encoder.requires_grad_(frozen is None)
     trained = model.decoder if frozen else model
     optimizer = torch.optim.AdamW(trained.parameters(), plan.rate, betas=(0.9, 0.99), weight_decay=1e-4)
@@ -113,7 +113,7 @@ def train(
         gradient = (d[..., 1:] - d[..., :-1]).abs().mean() + (d[..., 1:, :] - d[..., :-1, :]).abs().mean()
         loss = d.abs().mean() + 0.3 * gradient + 0.3 * d.pow(2).mean() + 1e-2 * F.relu(z.float().pow(2).mean() - 1)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         # Page n of the run replaces the oldest one: what the pool holds follows from the step alone.

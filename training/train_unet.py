@@ -205,7 +205,7 @@ class Trainer:
             for number, (bank, share) in enumerate(zip(self.banks, plan.shares, strict=True)):
                 rng = np.random.default_rng((self.seed, step, rank, number))
                 loss = self._loss(bank, share, rng, signal, noise_level) * share.weight
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 total += loss.item()
             self.losses[rank] = total
             self.meeting.wait(rank, alive)
@@ -236,7 +236,8 @@ class Trainer:
         noised = (a * x + s * noise).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16):
             output = self.unet(noised, t, states).sample
-        return (output.float() - (a * noise - s * x)).pow(2).mean()
+        error: torch.Tensor = output.float() - (a * noise - s * x)
+        return error.pow(2).mean()
 
     def _keep(self, step: int, mean: float) -> None:
         """Reports, saves and draws where it is time."""

@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
         return x + self.gain * h
 
 
-class PocketAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class PocketAutoencoder(ModelMixin, ConfigMixin):
     """Pictures (B, 3, H, W) in −1 … 1 to latents (B, 4, H/8, W/8) and back; H and W are multiples of 8.
 
     `block_out_channels` gives the widths at full, half, quarter and eighth resolution, as diffusers' pipelines expect
