@@ -4,6 +4,7 @@ The order of the layers is that of diffusers' class and of the paper (Rombach et
 Synthesis with Latent Diffusion Models"), in the one form that Stable Diffusion 1.5 and our own editions have; any other
 form is refused by name. What is written here rather than taken from there:
 
+* where every page's latents go with two texts, everything before the first cross-attention is computed once for both;
 * the keys and values of the cross-attention are computed once for a run (`UNet.read`), since the text stays;
 * a time embedding is computed for one row and added with the bias of the convolution before it;
 * feed-forward layers go over the tokens in chunks whose inner activations fit the cache;
@@ -110,6 +111,10 @@ class UNet:
         return [attend.read(states) for attend in self._texts]
 
     def __call__(self, latents: Tensor, timestep: Tensor, text: Text) -> Tensor:
+        """The prediction for as many rows as there are texts: B, or 2B where each page's latents go with two texts.
+
+        Up to the first cross-attention the two halves are the same numbers, and only one of them is computed.
+        """
         time = self._time_sines(timestep.reshape(1)).to(latents.dtype)  # (1, C)
         time = self._time[1](F.silu(self._time[0](time)))
         time = F.silu(time)  # (1, 4C); every residual block begins with this SiLU
@@ -131,7 +136,8 @@ class UNet:
                 x = transformer(x, next(texts))
         for stage in self._up:
             for resnet, transformer in stage.layers:
-                x = resnet(torch.cat([x, skips.pop()], 1), time)
+                skip = skips.pop()
+                x = resnet(torch.cat([x, skip if len(skip) == len(x) else _twice(skip)], 1), time)
                 if transformer is not None:
                     x = transformer(x, next(texts))
             if stage.up is not None:
@@ -207,9 +213,14 @@ class _Transformer:
         self._feed = _FeedForward(block.ff, kernels)
 
     def __call__(self, x: Tensor, text: tuple[Tensor, Tensor]) -> Tensor:
-        """Overwrites x with the sum of x and what the transformer makes of it."""
+        """The sum of x and what the transformer makes of it; x may be overwritten.
+
+        The texts may be twice as many as the rows of x: from here on there are two of each.
+        """
         tokens = self._enter(_tokens(self._norm(x)))  # (B, N, C)
         tokens += self._itself(self._norms[0](tokens))
+        if len(text[0]) != len(x):
+            x, tokens = _twice(x), _twice(tokens)
         tokens += self.text(self._norms[1](tokens), text)
         self._feed(self._norms[2](tokens), tokens)
         _tokens(x).add_(self._leave(tokens))
@@ -266,17 +277,23 @@ class _FeedForward:
 
     def __call__(self, x: Tensor, add: Tensor) -> None:
         """Add what the layer makes of x (B, N, C) to `add`, in place."""
-        count = -(-x.shape[1] * self._inner // _INNER_OF_CHUNK) if self._chunked else 1
-        for row in range(x.shape[0]) if self._chunked else (slice(None),):
-            for part, sum_ in zip(x[row].chunk(count, -2), add[row].chunk(count, -2), strict=True):
-                inner = self._value(part)  # (chunk, 4C)
-                inner *= self._gate(part)
-                sum_ += self._leave(inner)
+        if not self._chunked or x.shape[0] * x.shape[1] * self._inner <= _INNER_OF_CHUNK:
+            add += self._leave(self._value(x).mul_(self._gate(x)))
+            return
+        count = -(-x.shape[1] * self._inner // _INNER_OF_CHUNK)
+        for row in range(x.shape[0]):
+            for part, sum_ in zip(x[row].chunk(count), add[row].chunk(count), strict=True):
+                sum_ += self._leave(self._value(part).mul_(self._gate(part)))  # (chunk, C)
 
 
 def _tokens(x: Tensor) -> Tensor:
     """A map (B, C, h, w) as tokens (B, h · w, C): a view where the map is channels-last, as ours are."""
     return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _twice(x: Tensor) -> Tensor:
+    """Rows (B, …) and the same rows again, (2B, …)."""
+    return torch.cat([x, x])
 
 
 def _empty(source: nn.Module) -> None:
