@@ -257,7 +257,8 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {name: {"level": LOG_LEVEL} for name in ("babelia", "gallery", "worker")},
+    "loggers": {name: {"level": LOG_LEVEL} for name in ("babelia", "gallery", "worker")}
+    | {"django.request": {"level": "ERROR"}},  # a 404 is no news, and prompts do not belong into a log
 }
 
 # -- Celery (the reasons: each setting defends against something that was seen to happen)

@@ -118,6 +118,7 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
         "sentence": standing.sentence,
         "links": links,
         "mark_page": path_of(Address(address.edition, "mark", standing.facts.mark, None)) if standing.facts else None,
+        "prompt": address.name if address.kind == "prompt" else "",
         "title": title_of(address),
         "words": words_of(address),
         "visitor": visitor,
@@ -326,7 +327,8 @@ async def open_key(request: HttpRequest) -> HttpResponseBase:
     except BabeliaError as error:
         if wants_json(request):
             return JsonResponse(error_shape(error), status=status_of(error))
-        return page(request, "key.html", {"error": error, "text": text}, status=status_of(error))
+        hint = vars(error).get("hint")  # the class's own only repeats what the sentence says
+        return page(request, "key.html", {"error": error, "hint": hint, "text": text}, status=status_of(error))
     if wants_json(request):
         return JsonResponse({"address": address.format(), "page": address.path()})
     return _see_other(address.path())

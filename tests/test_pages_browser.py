@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import os
+import re
 import secrets
 import shutil
 import time
@@ -138,7 +139,7 @@ def test_two_tabs_and_a_reload_follow_one_print(context: BrowserContext, site: s
     first.goto(site + address.path())
     second.goto(site + address.path())
     for tab in (first, second):
-        tab.wait_for_function("document.querySelector('#sentence').textContent.startsWith('Step')")
+        expect(tab.locator("#sentence")).to_contain_text(re.compile(r"^Step [1-9]"))
     before = shown(first)
     first.reload()
     after = shown(first)

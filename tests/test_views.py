@@ -1,5 +1,6 @@
 """gallery.views, asked over HTTP: a real site process, a real press, a real Valkey."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -15,8 +16,10 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 import pytest
+from django.test import RequestFactory
 from PIL import Image
 
+from gallery.views import broken
 from tests.conftest import ROOT, RunningPress, free_port, is_listening, wait_until
 from tests.visitor import FORM, ask, fresh, post, post_file, printed
 from worker.address import Address
@@ -422,21 +425,28 @@ def test_no_page_sets_a_cookie_or_holds_script_or_style_of_its_own(site: str, ke
 # -- when things are away
 
 
-@pytest.fixture
-def lonely_site(press: RunningPress) -> Iterator[str]:
-    """A site over the same data folder whose database and Redis do not exist."""
+@contextlib.contextmanager
+def another_site(press: RunningPress, **settings: str) -> Iterator[str]:
+    """A second site process over the same data folder, with settings of its own."""
     port = free_port()
-    own = {"BABELIA_PORT": str(port), "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0", "BABELIA_LOG_LEVEL": "ERROR"}
-    environment = press.environment | own | {"DATABASE_URL": "sqlite:////nowhere/library.sqlite3"}
+    environment = press.environment | {"BABELIA_PORT": str(port), "BABELIA_LOG_LEVEL": "ERROR"} | settings
     with subprocess.Popen(
         [sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            wait_until(lambda: is_listening(port), 20, "the site listens")
+            wait_until(lambda: is_listening(port), 30, "the site listens")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(10)
+
+
+@pytest.fixture
+def lonely_site(press: RunningPress) -> Iterator[str]:
+    """A site whose database and Redis do not exist."""
+    redis_url = f"redis://127.0.0.1:{free_port()}/0"
+    with another_site(press, REDIS_URL=redis_url, DATABASE_URL="sqlite:////nowhere/library.sqlite3") as url:
+        yield url
 
 
 def test_a_kept_picture_needs_neither_database_nor_redis_nor_press(site: str, kept: Address, lonely_site: str) -> None:
@@ -458,6 +468,27 @@ def manage(press: RunningPress, *arguments: str) -> str:
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=press.environment, check=True, capture_output=True, text=True)
     return done.stdout
+
+
+def test_a_picture_that_takes_too_long_is_a_503_that_says_when_to_come_back(site: str, press: RunningPress) -> None:
+    with another_site(press, BABELIA_PICTURE_WAIT="1") as impatient:
+        queue = [long_page(site) for _ in range(6)]
+        for address in queue:
+            ask(site, address.path() + "?visitor=impatient")
+        answer = ask(impatient, queue[-1].path()[:-1] + ".png")
+        assert answer.status == 503, "six pages of 60 steps are not printed within a second"
+        assert answer.headers["content-type"].startswith("text/plain")
+        assert "is not printed yet" in answer.text
+        assert 1 <= int(answer.headers["retry-after"]) <= 600
+        assert answer.headers["cache-control"] == "no-store"
+        for address in queue[1:]:
+            post(site, address.path()[:-1] + "/leave", {"visitor": "impatient"})
+
+
+def test_a_mistake_of_ours_has_a_page_of_its_own() -> None:
+    answer = broken(RequestFactory().get("/"))
+    assert answer.status_code == 500
+    assert b"Something broke in the library" in answer.content
 
 
 def test_a_hidden_page_is_gone_in_every_form_and_from_the_wall(site: str, press: RunningPress) -> None:
