@@ -1,6 +1,9 @@
 """`manage.py editions`: everything that a person wants to know before choosing one."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,3 +72,14 @@ def test_people_get_the_same_in_lines(listing: Listing, tiny_edition: Edition) -
     assert [line.split()[0] for line in lines[:5]] == ["licence", "weights", "size", "digest", "installed"]
     assert lines[3].split()[1] == tiny_edition.check().digest
     assert "5,482.7 MB to fetch" in printed
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(tiny_data: Path) -> None:
+    command = [sys.executable, str(Path(__file__).parent.parent / "manage.py"), "editions"]
+    environment = os.environ | {"BABELIA_DATA": str(tiny_data)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as listing:
+        assert listing.stdout is not None
+        assert listing.stderr is not None
+        listing.stdout.close()
+        assert listing.stderr.read() == b""
+    assert listing.returncode == 0

@@ -30,6 +30,13 @@ def test_every_source_gives_the_same_latents_on_the_grid_each_time(source: str) 
     assert np.array_equal(latents_from(source, 2, encode, picture), first)
 
 
+def test_what_the_grid_cannot_hold_becomes_its_nearest_value() -> None:
+    """So that the page printed from these latents is the page of the key that they are packed into."""
+    for value, held in ((100.0, LATENTS.largest), (0.0, LATENTS.smallest), (-1e-9, -LATENTS.smallest)):
+        found = latents_from("black", 0, lambda pictures, value=value: np.full((1, *LATENTS_SHAPE), value))
+        assert (found == held).all()
+
+
 def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputRefused, match=r"fixed-generator, blob, black, colour, image, not from 'noise'"):
         latents_from("noise", 0, encode)
@@ -53,6 +60,7 @@ def test_the_blob_lights_one_channel_a_place_and_fades_from_the_centre() -> None
     lit = values > 1e-4
     near = np.s_[:, 20:32, 30:50]
     assert (lit[near].sum(0) == 1).all()
+    assert (lit[near].sum((1, 2)) == 60).all()
     brightest = values.max(0)
     assert brightest[26, 40] > 3.4
     assert brightest[26, 40] > brightest[26, 50] > brightest[26, 60] > brightest[26, 75]

@@ -37,6 +37,8 @@ class PressCommand(BaseCommand):
             if "hint" in vars(error):  # the class's own hint only repeats what the sentence says
                 self.say(error.hint)
             sys.exit(REFUSED)
+        except BrokenPipeError:  # the reader of `editions | head` has what it wanted
+            sys.stdout = None  # nothing is left to flush at exit
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             self.say(f"{where}{reason(error)}.")
