@@ -119,10 +119,11 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(valkey: str) -> str:
-    """The URL of the Valkey server, emptied. Not together with `press`, whose life signs would go too."""
-    with redis.Redis.from_url(valkey) as client:
-        client.flushall()
-    return valkey
+    """The URL of an empty database of the Valkey server; `press` has another one."""
+    url = valkey.removesuffix("/0") + "/2"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
 
 
 @contextlib.contextmanager

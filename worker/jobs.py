@@ -486,7 +486,7 @@ class PressDesk:
         try:
             return bool(self._call("step", claim.address.digest, claim.token, self._lease, step, of, mark, preview))
         except StoreUnavailable as error:
-            log.warning("Printing %s without telling anybody: %s", claim.address.format(), error)
+            log.warning("Printing %s without telling anybody: %s", claim.address.digest, error)
             return True
 
     def renew(self, claim: Claim) -> None:
@@ -494,7 +494,7 @@ class PressDesk:
         try:
             self._call("renew", claim.address.digest, claim.token, self._lease)
         except StoreUnavailable as error:
-            log.warning("Could not renew the claim on %s: %s", claim.address.format(), error)
+            log.warning("Could not renew the claim on %s: %s", claim.address.digest, error)
 
     def finish(self, claim: Claim, mark: str, *, seconds: float = 0.0) -> None:
         """The page is kept. `seconds`: what it took, for the estimates; 0 where it was not printed."""
@@ -502,7 +502,7 @@ class PressDesk:
         try:
             self._call("finish", claim.address.digest, claim.token, claim.address.edition, mark, seconds)
         except StoreUnavailable as error:  # the page is on disk, which is what counts; the claim lapses
-            log.warning("Kept %s without telling anybody: %s", claim.address.format(), error)
+            log.warning("Kept %s without telling anybody: %s", claim.address.digest, error)
 
     def give_up(self, claim: Claim, sentence: str, *, final: bool = False, pause: int = FAILED_PAUSE) -> str:
         """The print went wrong: "queued" again, or "failed" where that is `final` or was the third time.

@@ -99,6 +99,7 @@ class PrintingPress:
         self.editions = tuple(editions)
         self.times = Times()
         self._shown_at = 0.0
+        self._closed = threading.Event()
         self._device = device
         self._threads = threads
         self._batch = batch
@@ -126,7 +127,7 @@ class PrintingPress:
             engine = self.engine(self.editions[0])
         except BabeliaError as error:
             log.error("Edition %s cannot be printed: %s %s", self.editions[0], error, error.hint)
-            self._say(state="broken", sentence=f"{error} {error.hint}".strip())
+            self._say(state="broken", sentence=self._sentence(error))
             return
         self._say(state="ready", rendition=engine.rendition.format())
         log.info("Ready to print: %s (loaded in %.1f s)", engine.rendition.format(), engine.seconds_to_load)
@@ -152,9 +153,12 @@ class PrintingPress:
         except StoreUnavailable as error:
             log.warning("Nobody hears that this press is %s: %s", self._press.state, error)
 
+    def close(self) -> None:
+        """Say no longer that this press is there."""
+        self._closed.set()
+
     def _beat(self) -> None:
-        while True:
-            time.sleep(PULSE)
+        while not self._closed.wait(PULSE):
             self._say()
 
     # -- printing
@@ -240,7 +244,9 @@ class PrintingPress:
             with self.times.of_model():
                 prints = engine.print_pages([key for _, key in entries], on_step)
         except _Taken:
-            log.warning("Stopped: other presses have taken over %s.", [claim.address.format() for claim, _ in entries])
+            log.warning(
+                "Stopped: other presses have taken over %s.", [name_in_log(claim.address) for claim, _ in entries]
+            )
             return
         except Exception as error:
             for claim, _ in entries:
@@ -280,20 +286,31 @@ class PrintingPress:
         )
         seconds = time.monotonic() - claim.began
         self.store.keep(
-            claim.address, key, png, printed.pixels, rendition=rendition, steps=printed.steps, seconds=seconds
+            claim.address,
+            key,
+            png,
+            printed.pixels,
+            rendition=rendition,
+            steps=printed.steps,
+            seconds=seconds,
+            flagged=printed.flagged,
         )
         self.desk.finish(claim, key.mark, seconds=seconds)
-        log.info("Printed %s in %.2f s", claim.address.format(), seconds)
+        log.info("Printed %s in %.2f s", name_in_log(claim.address), seconds)
+
+    def _sentence(self, error: BabeliaError) -> str:
+        """An error and what to do, for visitors: where our folders lie is none of their business."""
+        return f"{error} {error.hint}".strip().replace(str(self.store.data), "data")
 
     def _give_up(self, claim: Claim, error: Exception) -> None:
         """Tell those who wait what went wrong; what another try cannot mend is final."""
-        name = claim.address.format()
+        name = name_in_log(claim.address)
         if isinstance(error, StoreUnavailable):
             final, pause = True, {"pause": DISK_PAUSE}
         else:
             final, pause = isinstance(error, BabeliaError) and not isinstance(error, PrintFailed), {}
         if isinstance(error, BabeliaError):
-            sentence = f"{error} {error.hint}".strip()
+            sentence = self._sentence(error)
             log.error("Could not print %s: %s", name, sentence)
         else:
             sentence = (
@@ -305,6 +322,13 @@ class PrintingPress:
             self.desk.give_up(claim, sentence, final=final, **pause)
         except StoreUnavailable as away:
             log.warning("Nobody hears that %s failed: %s", name, away)
+
+
+def name_in_log(address: Address) -> str:
+    """An address as the log may name it: what somebody wrote as a prompt is theirs, and stands there by its digest."""
+    if address.kind != "prompt":
+        return address.format()
+    return f"{address.edition}/prompt/({address.digest[:16]})/{address.page}"
 
 
 def _preview(pixels: npt.NDArray[np.uint8]) -> bytes:

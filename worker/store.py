@@ -66,6 +66,7 @@ class Facts:
     steps: int
     seconds: float  # from claim to kept
     when: str  # ISO 8601, UTC, of the print
+    flagged: bool | None = None  # the safety checker's verdict; None where the edition has none, or it is off
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,7 @@ class Store:
         rendition: str,
         steps: int,
         seconds: float,
+        flagged: bool | None = None,
     ) -> Facts:
         """Keeps a printed page: its key, picture, thumbnail, facts and link. `pixels`: (416, 640, 3), what `png` shows.
 
@@ -248,6 +250,7 @@ class Store:
             steps=steps,
             seconds=round(seconds, 3),
             when=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            flagged=flagged,
         )
         before = self.facts(edition, mark)
         if before and before.rendition == rendition and before.pixel_digest != facts.pixel_digest:
