@@ -225,11 +225,15 @@ class Trainer:
     def _loss(
         self, bank: Bank, share: Share, rng: np.random.Generator, signal: torch.Tensor, level: torch.Tensor
     ) -> torch.Tensor:
-        """Mean (v̂ − v)² with v = α·ε − σ·x₀ (Salimans & Ho 2022), timesteps spread evenly over the batch."""
+        """Mean (v̂ − v)² with v = α·ε − σ·x₀ (Salimans & Ho 2022), timesteps spread over the batch.
+
+        Their density rises with the cube root of t: at low noise there is little left to learn, and most of it is noise.
+        """
         x, states = bank.take(rng, share.batch)
         dropped = torch.from_numpy(rng.random(share.batch) < self.plan.dropout)
         states[dropped] = self.empty
-        t = torch.from_numpy(((rng.random() + np.arange(share.batch) / share.batch) % 1 * 1000).astype(np.int64))
+        even = (rng.random() + np.arange(share.batch) / share.batch) % 1
+        t = torch.from_numpy((even**0.75 * 1000).astype(np.int64))
         noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
         x, states, t, noise = (value.to(self.device) for value in (x, states, t, noise))
         a, s = signal[t].view(-1, 1, 1, 1), level[t].view(-1, 1, 1, 1)
