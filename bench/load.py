@@ -106,6 +106,7 @@ async def open_loop(host: str, port: int, request: bytes, rate: float, seconds: 
     idle: asyncio.Queue[_Connection] = asyncio.Queue()
     for connection in await _connect(host, port, 256):
         idle.put_nowait(connection)
+    await asyncio.sleep(0.5)  # until the site has accepted them all
     waits: list[float] = []
     size = 0
 
