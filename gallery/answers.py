@@ -116,7 +116,7 @@ def at_address(form: str) -> Callable[[AddressView], Callable[..., Awaitable[Htt
                 await require_shown(address)
                 return await view(request, address)
             except StoreUnavailable as error:
-                _log.warning("%s: %s", request.path, error)
+                _log.warning("%s (%r)", error, error.__cause__)
                 return refusal(request, error, form)
             except BabeliaError as error:
                 return refusal(request, error, form)

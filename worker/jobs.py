@@ -559,8 +559,9 @@ def _press(facts: bytes) -> Press:
 
 
 def _away(error: Exception) -> StoreUnavailable:
+    log.debug("Redis does not answer: %r", error)  # it names hosts, and the sentence below is for visitors
     return StoreUnavailable(
-        f"Redis does not answer ({error or type(error).__name__}), so no page can be asked for right now.",
+        "Redis does not answer, so no page can be asked for right now.",
         hint="What is kept can still be read. Try again in a moment.",
     )
 
