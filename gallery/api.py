@@ -81,6 +81,7 @@ class PageOut(Schema):
     steps: int | None
     seconds: float | None = Field(description="What the print took")
     printed_at: str | None = Field(description="ISO 8601, UTC")
+    flagged: bool | None = Field(description="The verdict of the edition's safety checker; null where it has none")
     links: LinksOut
 
 

@@ -39,7 +39,7 @@ def card(address: Address) -> bytes:
         top += 64
     where = address.edition if address.page is None else f"{address.edition} · page {address.page} of {PAGES}"
     draw.text((_MARGIN, HEIGHT - 44), f"Babelia · {where}", font=_font(30), fill=_FADED, anchor="ls")
-    draw.text((WIDTH - _MARGIN, HEIGHT - 44), "not printed yet: open it", font=_font(30), fill=_LIT, anchor="rs")
+    draw.text((WIDTH - _MARGIN, HEIGHT - 44), "open the page", font=_font(30), fill=_LIT, anchor="rs")
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

@@ -61,6 +61,7 @@ async def write(address: Address, facts: Facts, openings: int) -> None:
         "rendition": facts.rendition,
         "pixel_digest": facts.pixel_digest,
         "steps": facts.steps,
+        "flagged": bool(facts.flagged),
         "printed_at": datetime.fromisoformat(facts.when),
     }
     made = {
@@ -100,11 +101,13 @@ async def _read_hidden() -> None:
 
 
 async def recent(limit: int = 24) -> list[Page]:
-    """Return the pages printed last that are not hidden, newest first, each mark once."""
+    """Return the pages printed last that are neither hidden nor flagged, newest first, each mark once."""
     global _recent
     read_at, pages = _recent
     if time.monotonic() - read_at > _RECENT_SECONDS:
-        pages = [page async for page in Page.objects.filter(hidden=False).order_by("-printed_at", "-pk")[:200]]
+        pages = [
+            page async for page in Page.objects.filter(hidden=False, flagged=False).order_by("-printed_at", "-pk")[:200]
+        ]
         _recent = (time.monotonic(), pages)
     once = {(page.edition, page.mark): page for page in reversed(pages)}
     return list(reversed(once.values()))[:limit]

@@ -20,6 +20,8 @@ class Page(models.Model):
     printed_at = models.DateTimeField()
     opened = models.PositiveBigIntegerField(default=0)
     """How often its page was opened; written in batches by `gallery.ledger`, so it lags by seconds."""
+    flagged = models.BooleanField(default=False)
+    """The edition's safety checker flagged it: shown behind a veil, not listed on walls."""
     hidden = models.BooleanField(default=False)
     """Neither shown, printed nor listed; by address and by mark."""
 

@@ -42,6 +42,11 @@ class Standing:
         """Whether the picture can be shown."""
         return self.facts is not None
 
+    @property
+    def flagged(self) -> bool:
+        """Whether the edition's safety checker has flagged the picture."""
+        return bool(self.facts and self.facts.flagged)
+
 
 async def stand(
     address: Address, visitor: str, *, starts: bool, again: bool = False, patience: float = PATIENCE
@@ -287,6 +292,7 @@ def described(standing: Standing) -> dict[str, Any]:
         "steps": facts.steps if facts else None,
         "seconds": facts.seconds if facts else None,
         "printed_at": facts.when if facts else None,
+        "flagged": facts.flagged if facts else None,
         "links": {
             "page": links.page,
             "picture": links.picture,

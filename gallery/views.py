@@ -122,7 +122,9 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
         "title": title_of(address),
         "words": words_of(address),
         "visitor": visitor,
-        "card": request.build_absolute_uri(links.picture if standing.kept else links.card),
+        "veiled": standing.flagged and request.GET.get("show") != "1",
+        "has_card": standing.flagged or not standing.kept,
+        "card": request.build_absolute_uri(links.card if standing.flagged or not standing.kept else links.picture),
         "url": request.build_absolute_uri(links.page),
     }
     response = page(request, "page.html", context, status=503 if progress.state in ("busy", "failed") else 200)

@@ -26,6 +26,7 @@ from worker.address import Address
 from worker.expansion import stacks_key
 from worker.key import CHARACTERS, Key
 from worker.png import KEY, MARK, encode_page, read_chunks, read_key
+from worker.store import Store
 
 PREVIEW_BOT = "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"
 
@@ -486,6 +487,26 @@ def test_a_picture_that_takes_too_long_is_a_503_that_says_when_to_come_back(site
         assert answer.headers["cache-control"] == "no-store"
         for address in queue[1:]:
             post(site, address.path()[:-1] + "/leave", {"visitor": "impatient"})
+
+
+def test_a_flagged_page_is_behind_a_veil_and_on_no_wall(site: str, press: RunningPress) -> None:
+    address = fresh("prompt")
+    key = stacks_key(secrets.token_hex(8), 1)
+    pixels = np.zeros((416, 640, 3), np.uint8)
+    png = encode_page(pixels, address=address.format(), mark=key.mark, edition="tiny", rendition="by hand")
+    store = Store(press.data, reserve=0)
+    store.keep(address, key, png, pixels, rendition="by hand", steps=4, seconds=1.0, flagged=True)
+    seen = ask(site, address.path())
+    assert "safety checker has flagged this page" in seen.text
+    assert 'class="veiled"' in seen.text
+    assert f'<meta property="og:image" content="{site}{address.path()[:-1]}/card.png">' in seen.text
+    assert 'class="veiled"' not in ask(site, address.path() + "?show=1").text
+    assert ask(site, address.path()[:-1] + ".json").json["flagged"] is True
+    other = fresh("prompt")
+    printed(site, other)
+    ask(site, other.path())
+    wait_until(lambda: other.path()[:-1] in ask(site, "/").text, 10, "the wall shows a page opened later")
+    assert address.path()[:-1] not in ask(site, "/").text
 
 
 def test_a_mistake_of_ours_has_a_page_of_its_own() -> None:
