@@ -1,0 +1,109 @@
+"""How long it takes from `make run` to a printed page, and from a click to a preview and to the picture.
+
+`python -m bench.opening` starts the whole library twice, on a data folder of its own, and asks for new pages over HTTP
+as a browser does: the page, then its server-sent events. Imports nothing of the project.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OPEN_WITHIN, PREVIEW_WITHIN, PICTURE_WITHIN, STOPPED_WITHIN = 15.0, 1.5, 6.0, 10.0
+"""What is promised, in seconds."""
+
+
+def main() -> None:
+    """Measure and report; exit code 1 where a promise is not kept."""
+    parser = argparse.ArgumentParser(prog="python -m bench.opening", description=__doc__)
+    parser.add_argument("--edition", default="pocket-1")
+    parser.add_argument("--pages", type=int, default=5)
+    parser.add_argument("--editions", type=Path, help="a folder of editions beside those that ship")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.editions is not None:
+            (Path(folder) / "editions").symlink_to(arguments.editions.resolve())
+        with _library(Path(folder), arguments.edition):
+            pass
+        began = time.perf_counter()
+        with _library(Path(folder), arguments.edition) as port:
+            opened = time.perf_counter() - began
+            _new_page(port, f"/{arguments.edition}/key/opening/1/")
+            first = time.perf_counter() - began
+            pages = [
+                _new_page(port, f"/{arguments.edition}/prompt/a%20dog/{page}/")
+                for page in range(1, arguments.pages + 1)
+            ]
+            closing = time.perf_counter()
+        closed = time.perf_counter() - closing
+    preview, picture = (statistics.median(seconds) for seconds in zip(*pages, strict=True))
+    kept = [
+        _line("the second `make run`, until the library is open", opened, OPEN_WITHIN),
+        _line("the second `make run`, until its first page is printed", first, OPEN_WITHIN),
+        _line(f"a new page, until its first preview (median of {len(pages)})", preview, PREVIEW_WITHIN),
+        _line(f"a new page, until it is printed (median of {len(pages)})", picture, PICTURE_WITHIN),
+        _line("Ctrl-C, until nothing runs any more", closed, STOPPED_WITHIN),
+    ]
+    sys.exit(not all(kept))
+
+
+def _line(what: str, seconds: float, promised: float) -> bool:
+    kept = seconds <= promised
+    print(f"{what:<62} {seconds:6.2f} s   at most {promised:4.1f} s   {'kept' if kept else 'NOT KEPT'}")
+    return kept
+
+
+@contextmanager
+def _library(data: Path, edition: str) -> Iterator[int]:
+    """The library, open; its port."""
+    own = {"BABELIA_DATA": str(data), "BABELIA_EDITIONS": edition, "BABELIA_PORT": "8600", "REDIS_URL": ""}
+    process = subprocess.Popen(["make", "run"], cwd=ROOT, env=os.environ | own, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None, "its output is ours"
+    try:
+        for line in process.stdout:
+            if found := re.search(r"The library is open: +http://localhost:(\d+)/", line):
+                yield int(found[1])
+                break
+        else:
+            sys.exit("The library did not open; its messages are above.")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def _new_page(port: int, path: str) -> tuple[float, float]:
+    """Open a page that was never printed and follow it; seconds until its first preview and until it is kept."""
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    connection.getresponse().read()
+    connection.request("GET", path + "events", headers={"Accept": "text/event-stream"})
+    preview: float | None = None
+    for line in connection.getresponse():
+        if not line.startswith(b"data: "):
+            continue
+        told = json.loads(line[6:])
+        if told.get("preview") and preview is None:
+            preview = time.perf_counter() - began
+        if told["state"] == "kept":
+            break
+    else:
+        sys.exit(f"{path} was not printed.")
+    connection.close()
+    printed = time.perf_counter() - began
+    return printed if preview is None else preview, printed
+
+
+if __name__ == "__main__":
+    main()
