@@ -5,7 +5,7 @@ import os
 ALIVE = "/-/alive"
 """Where a process of the site says that it is alive, for supervisors and load balancers; no edition can be named so."""
 
-# torch's threads spin while they wait for each other, and where others want the cores too, each wait costs a time slice:
+# torch's threads spin while they wait for each other, and where others want the cores too, a wait costs a time slice:
 # measured on two busy cores, a page took 30 to 136 s. With a short spin it took 3 s there, and no longer on idle ones.
 # libgomp reads this when torch is first imported, and everything that runs a press imports this package before.
 if "OMP_WAIT_POLICY" not in os.environ:
