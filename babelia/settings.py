@@ -131,7 +131,11 @@ BATCH = env.whole(
     "BABELIA_BATCH", 0, 1, 64, "pages the press prints at once; part of the rendition", shown="what the edition says"
 )
 LEASE = env.whole(
-    "BABELIA_LEASE", 45, 1, 3600, "seconds without a step after which a page is taken from a press on another machine"
+    "BABELIA_LEASE",
+    45,
+    15,
+    3600,
+    "seconds without a sign of life after which a page is taken from a press on another machine",
 )
 PRINT_LIMIT = env.whole("BABELIA_PRINT_LIMIT", 1800, 10, 86400, "seconds after which a print is stopped for good")
 QUEUE_LIMIT = env.whole("BABELIA_QUEUE_LIMIT", 500, 1, 1_000_000, "pages that may wait; more are told to come back")

@@ -219,3 +219,27 @@ def test_prompts_are_not_named_in_the_log() -> None:
     assert name_in_log(page(1)) == "tiny/key/press/1"
     prompt = Address("tiny", "prompt", "a secret", 1)
     assert name_in_log(prompt) == f"tiny/prompt/({prompt.digest[:16]})/1"
+
+
+def test_a_step_that_takes_longer_than_the_lease_loses_no_page(
+    redis_url: str, store: Store, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.press.PULSE", 0.1)
+    slow_preview = tiny_engine.preview
+
+    def preview(predicted: Any) -> Any:
+        time.sleep(0.8)
+        return slow_preview(predicted)
+
+    monkeypatch.setattr(tiny_engine, "preview", preview)
+    with contextlib.closing(PressDesk(redis_url, lease=0.4)) as hasty:
+        press = PrintingPress(store, hasty, ["tiny"])
+        press._engines["tiny"] = tiny_engine
+        press.open()
+        visitor("ask", page(1), "v")
+        press.print_waiting("tiny")
+        press.close()
+        assert store.find(page(1)) is not None
+        (said,) = hasty.presses()
+        assert said.state == "ready"
+        time.sleep(0.3)  # its last sign of life

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 PULSE = 5.0
 """Seconds between two signs of life."""
+SILENCE = 600.0
+"""Seconds that one step may take: until then the signs of life renew the claim too, after it the page is another's."""
 PREVIEW_PAUSE = 0.1
 """Seconds between two previews: more than ten in a second nobody sees."""
 DISK_PAUSE = 60
@@ -100,6 +102,8 @@ class PrintingPress:
         self.times = Times()
         self._shown_at = 0.0
         self._closed = threading.Event()
+        self._printing: list[Claim] = []
+        self._heard = 0.0  # time.monotonic() of the last step
         self._device = device
         self._threads = threads
         self._batch = batch
@@ -160,6 +164,9 @@ class PrintingPress:
     def _beat(self) -> None:
         while not self._closed.wait(PULSE):
             self._say()
+            if time.monotonic() - self._heard < SILENCE:
+                for claim in list(self._printing):
+                    self.desk.renew(claim)
 
     # -- printing
 
@@ -174,9 +181,15 @@ class PrintingPress:
             engine = self._engines.get(edition)
             claims = self.desk.take(edition, engine.batch if engine else 1)
         if claims:
+            self._heard, self._printing = time.monotonic(), claims
             self._say(state="printing")
             self._print(claims)
-            self._say(state="ready")
+            self._printing = []
+            engine = next(iter(self._engines.values()), None)
+            if engine is None:
+                self._say(state="broken")  # as it was: its sentence says why
+            else:
+                self._say(state="ready", rendition=engine.rendition.format())
             self.store.make_room()
         return self.desk.waiting(edition) > 0
 
@@ -201,7 +214,7 @@ class PrintingPress:
                 self._give_up(claim, error)
         found.sort(key=lambda entry: entry[0])
         for _, entries in groupby(found, key=lambda entry: entry[0]):
-            self._run(engine, [(claim, key) for _, claim, key in entries], [claim for _, claim, _ in found])
+            self._run(engine, [(claim, key) for _, claim, key in entries])
 
     def key_of(self, address: Address) -> Key:
         """The key of any address: of a mark, the one that is held or can be derived again."""
@@ -233,12 +246,12 @@ class PrintingPress:
         self.desk.finish(claim, key.mark)
         return True
 
-    def _run(self, engine: Engine, entries: list[tuple[Claim, Key]], all_claims: list[Claim]) -> None:
+    def _run(self, engine: Engine, entries: list[tuple[Claim, Key]]) -> None:
         """One run of the engine: previews and steps while it goes, then each page is kept."""
 
         def on_step(step: Step) -> None:
             with self.times.of_own():
-                self._tell(engine, entries, all_claims, step)
+                self._tell(engine, entries, step)
 
         try:
             with self.times.of_model():
@@ -259,9 +272,9 @@ class PrintingPress:
             except Exception as error:
                 self._give_up(claim, error)
 
-    def _tell(self, engine: Engine, entries: list[tuple[Claim, Key]], all_claims: list[Claim], step: Step) -> None:
+    def _tell(self, engine: Engine, entries: list[tuple[Claim, Key]], step: Step) -> None:
         previews = [b""] * len(entries)
-        now = time.monotonic()
+        self._heard = now = time.monotonic()
         if step.index in (1, step.of) or now - self._shown_at >= PREVIEW_PAUSE:
             self._shown_at = now
             previews = [_preview(pixels) for pixels in engine.preview(step.predicted)]
@@ -269,9 +282,6 @@ class PrintingPress:
             self.desk.step(claim, step.index, step.of, mark=key.mark, preview=previews[row])
             for row, (claim, key) in enumerate(entries)
         ]
-        for claim in all_claims:  # those of another lane, which wait for this run to end
-            if claim not in [mine for mine, _ in entries]:
-                self.desk.renew(claim)
         if not any(held):
             raise _Taken
 
