@@ -105,10 +105,17 @@ def test_a_second_address_of_a_kept_page_is_linked_and_not_printed(press_setting
 def test_a_page_that_nobody_watches_any_more_is_dropped(press_settings: RunningPress) -> None:
     deserted = Address.parse("tiny/key/deserted/1")
 
+    child = press_settings.child
+    assert child is not None
+
     async def work() -> str:
         busy = asyncio.create_task(follow(long_page(1)))
-        await asyncio.sleep(0.5)
+        while (await front_desk().look(long_page(1))).state != "printing":
+            await asyncio.sleep(0.02)
+        os.kill(child, signal.SIGSTOP)  # a long print, on however fast a machine
         assert (await front_desk().ask(deserted, "gone", patience=1)).state == "queued"
+        await asyncio.sleep(1.2)
+        os.kill(child, signal.SIGCONT)
         assert (await busy)[-1].state == "kept"
         last = await follow(Address.parse("tiny/key/after/1"))
         assert last[-1].state == "kept"
