@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
 import pytest
@@ -286,6 +287,21 @@ def test_events_count_the_steps_show_previews_and_end_with_the_page(site: str) -
 def test_a_follower_of_a_kept_page_is_told_so_and_let_go(site: str, kept: Address) -> None:
     found = followed(site, kept, Last_Event_ID="1")
     assert [event["event"] for event in found] == ["done"]
+
+
+def test_a_stream_says_what_it_waits_for_and_is_kept_alive(site: str) -> None:
+    address = Address("sd-1.5", "key", secrets.token_hex(8), 1)  # no press here prints this edition
+    where = urlsplit(site)
+    assert where.hostname
+    with contextlib.closing(http.client.HTTPConnection(where.hostname, where.port, timeout=20)) as connection:
+        connection.request("GET", address.path()[:-1] + "/events", headers={"User-Agent": "a reader"})
+        stream = connection.getresponse()
+        lines = [stream.readline().decode() for _ in range(5)]
+        assert lines[0] == "retry: 2000\n"
+        assert "No press of this edition is at work just now" in lines[4]
+        assert ask(site, address.path()[:-1] + ".json").json["state"] == "queued"
+        stream.readline()
+        assert stream.readline() == b": still here\n"  # after 15 seconds without news
 
 
 def test_a_visitor_who_leaves_takes_the_page_from_nobody(site: str) -> None:
