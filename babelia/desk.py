@@ -16,6 +16,9 @@ from worker.store import Store
 if TYPE_CHECKING:
     from worker.press import PrintingPress
 
+USUAL_REDIS = "redis://127.0.0.1:6379/0"
+"""Where a Redis is looked for when no setting names one; a site without any still serves what is kept."""
+
 _desks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, Path], FrontDesk]] = WeakKeyDictionary()
 
 
@@ -35,10 +38,11 @@ def front_desk() -> FrontDesk:
     from worker.tasks import remind
 
     desks = _desks.setdefault(asyncio.get_running_loop(), {})
-    where = (settings.REDIS_URL, settings.DATA_DIR)
+    url = settings.REDIS_URL or USUAL_REDIS
+    where = (url, settings.DATA_DIR)
     if where not in desks:
         desks[where] = FrontDesk(
-            settings.REDIS_URL,
+            url,
             store(),
             remind,
             queue_limit=settings.QUEUE_LIMIT,

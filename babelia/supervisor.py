@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -275,10 +276,11 @@ def _site(url: str, listening: socket.socket, number: int) -> Child:
 
 @contextlib.contextmanager
 def _only_one(part: str) -> Iterator[None]:
-    """Hold the place of a part on this machine and data folder. Raises SupervisorRefused where it is taken."""
+    """Hold the place of a part on this machine, card and data folder. Raises SupervisorRefused where it is taken."""
     folder: Path = settings.DATA_DIR / "running"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{socket.gethostname()}-{part}").open("w") as file:
+    card = re.sub(r"[^A-Za-z0-9-]", "_", os.environ.get("CUDA_VISIBLE_DEVICES", "")) if part == "press" else ""
+    with (folder / "-".join(filter(None, (socket.gethostname(), part, card)))).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
