@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +59,8 @@ def close_front_desks() -> None:
             desk.close()
 
 
-def printing_press() -> PrintingPress:
-    """A press for this process, with nothing loaded yet."""
+def printing_press(start_anew: Callable[[], None]) -> PrintingPress:
+    """A press for this process, with nothing loaded yet; `start_anew` ends the worker that it belongs to."""
     from worker.press import PrintingPress, editions_here
 
     return PrintingPress(
@@ -69,4 +70,5 @@ def printing_press() -> PrintingPress:
         device=settings.DEVICE,
         threads=settings.THREADS or None,
         batch=settings.BATCH or None,
+        start_anew=start_anew,
     )

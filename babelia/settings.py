@@ -269,9 +269,11 @@ LOGGING: dict[str, Any] = {
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True  # no result backend: a publish to a dead one stalls for 19 s
-CELERY_TASK_ACKS_LATE = True  # with the next line: a killed child's message comes back within a second
-CELERY_TASK_REJECT_ON_WORKER_LOST = True  # cannot loop: a page's attempts are counted before it is printed
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a press holds only what it prints
+# A message is acknowledged before its print: it only says that pages wait, and a new child looks for itself. With late
+# acknowledgement, a Redis that dies at the end of a print leaves a worker that waits for ever to acknowledge (seen).
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True  # a press holds no message while it prints: another press may be idle
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # a lost broker does not spoil a print
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 300.0  # the child loads the model before it says that it lives
 CELERY_WORKER_SEND_TASK_EVENTS = False

@@ -88,7 +88,7 @@ def library(data: Path, *arguments: str, **environment: str) -> Iterator[Library
 
 
 def answers(port: int, path: str = "/-/alive") -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", path)
         return connection.getresponse().status
@@ -117,9 +117,12 @@ def test_it_opens_restarts_what_dies_and_leaves_nothing_running(data: Path) -> N
             assert "runs on this machine already" in second.said
 
         # What dies is started again, and it says so; the site's other process answers meanwhile.
+        assert answers(running.port, "/tiny/key/before/1.png") == 200
+        running.part("valkey-server").kill()
+        wait_until(lambda: "Redis was ended by SIGKILL. Starting it again in 1 s." in running.said, 10, "it says so")
+        wait_until(lambda: answers(running.port, "/tiny/key/between/1.png") == 200, 40, "a page is printed again")
         running.part("babelia.serve").kill()
         running.part("celery").kill()
-        running.part("valkey-server").kill()
         wait_until(lambda: running.said.count("was ended by SIGKILL. Starting it again in 1 s.") == 3, 10, "it says so")
         assert answers(running.port) == 200
         wait_until(lambda: len(psutil.Process(running.process.pid).children()) == 4, 10, "all four are there again")

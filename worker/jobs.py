@@ -526,6 +526,10 @@ class PressDesk:
         """How many pages of an edition wait."""
         return int(self._guarded(lambda: self._redis.zcard(f"babelia:waiting:{edition}")))
 
+    def is_deaf(self, edition: str) -> bool:
+        """Whether messages lie in the queue of an edition whose pages wait: an idle press should have taken them."""
+        return self.waiting(edition) > 0 and bool(self._guarded(lambda: self._redis.llen(f"press.{edition}")))
+
     def announce(self, press: Press) -> None:
         """Say that this press is alive, and what it can do; to be said again within 15 seconds."""
         self._call("announce", press.name, json.dumps(asdict(press)), PRESS_EXPIRY)

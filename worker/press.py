@@ -11,7 +11,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 PULSE = 5.0
 """Seconds between two signs of life."""
+DEAF_PULSES = 4
+"""So many signs of life in a row without hearing of pages that wait, and the worker's connection counts as lost."""
 SILENCE = 600.0
 """Seconds that one step may take: until then the signs of life renew the claim too, after it the page is another's."""
 PREVIEW_PAUSE = 0.1
@@ -94,8 +96,13 @@ class PrintingPress:
         device: str = "auto",
         threads: int | None = None,
         batch: int | None = None,
+        start_anew: Callable[[], None] = lambda: None,
     ) -> None:
-        """`editions`: the slugs it prints pages of, the most wanted first. Nothing is loaded yet."""
+        """`editions`: the slugs it prints pages of, the most wanted first. Nothing is loaded yet.
+
+        `start_anew` ends the worker that this press is the child of, for its supervisor to start another.
+        """
+        self._start_anew = start_anew
         self.store = store
         self.desk = desk
         self.editions = tuple(editions)
@@ -162,11 +169,23 @@ class PrintingPress:
         self._closed.set()
 
     def _beat(self) -> None:
+        deaf = 0
         while not self._closed.wait(PULSE):
             self._say()
+            deaf = deaf + 1 if self._is_deaf() else 0
+            if deaf == DEAF_PULSES:
+                log.error("This press has not heard of waiting pages for %.0f s; it starts anew.", PULSE * DEAF_PULSES)
+                self._start_anew()
             if time.monotonic() - self._heard < SILENCE:
                 for claim in list(self._printing):
                     self.desk.renew(claim)
+
+    def _is_deaf(self) -> bool:
+        """Whether this press is idle while messages for it lie about: Celery's worker lost its connection unnoticed."""
+        try:
+            return not self._printing and any(self.desk.is_deaf(edition) for edition in self.editions)
+        except StoreUnavailable:
+            return False
 
     # -- printing
 

@@ -40,7 +40,8 @@ def open_press(**_: Any) -> None:
 
     global _press
     _die_with_parent()
-    _press = printing_press()
+    worker = os.getppid()
+    _press = printing_press(lambda: os.kill(worker, signal.SIGTERM))
     _press.open()
     _press.desk.release_dead()
     for edition in _press.editions:
