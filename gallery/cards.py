@@ -4,6 +4,7 @@ Drawn from the address alone, in milliseconds, without press or store: a wall of
 are the bits of the address's digest, so that each page has a card of its own, and its words where the font has them.
 """
 
+import hashlib
 import io
 import math
 from functools import lru_cache
@@ -28,18 +29,30 @@ _LINES = 3
 @lru_cache(maxsize=64)
 def card(address: Address) -> bytes:
     """Return the PNG, 1200 × 630, of an address's card."""
+    where = address.edition if address.page is None else f"{address.edition} · page {address.page} of {PAGES}"
+    return _drawn(_words(address), f"Babelia · {where}", "open the page", int(address.digest, 16))
+
+
+@lru_cache(maxsize=1)
+def entrance_card() -> bytes:
+    """Return the PNG, 1200 × 630, of the library's own card."""
+    bits = int.from_bytes(hashlib.sha256(b"Babelia").digest(), "big")
+    return _drawn("Every picture already has a place here", "Babelia", "come in", bits)
+
+
+def _drawn(words: str, foot: str, call: str, bits: int) -> bytes:
+    """Return a card as PNG: galleries lit by `bits` (256 of them), up to three lines of words, and a foot."""
     image = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
     draw = ImageDraw.Draw(image)
-    _draw_galleries(draw, int(address.digest, 16))
+    _draw_galleries(draw, bits)
     draw.rectangle((0, HEIGHT - 330, WIDTH, HEIGHT), fill=_PAPER)
     draw.line((_MARGIN, HEIGHT - 330, WIDTH - _MARGIN, HEIGHT - 330), fill=_LEAF, width=2)
     top = HEIGHT - 296
-    for line in _lines(draw, _words(address), _font(54)):
+    for line in _lines(draw, words, _font(54)):
         draw.text((_MARGIN, top), line, font=_font(54), fill=_INK)
         top += 64
-    where = address.edition if address.page is None else f"{address.edition} · page {address.page} of {PAGES}"
-    draw.text((_MARGIN, HEIGHT - 44), f"Babelia · {where}", font=_font(30), fill=_FADED, anchor="ls")
-    draw.text((WIDTH - _MARGIN, HEIGHT - 44), "open the page", font=_font(30), fill=_LIT, anchor="rs")
+    draw.text((_MARGIN, HEIGHT - 44), foot, font=_font(30), fill=_FADED, anchor="ls")
+    draw.text((WIDTH - _MARGIN, HEIGHT - 44), call, font=_font(30), fill=_LIT, anchor="rs")
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

@@ -16,6 +16,7 @@ from django.db.models import F
 
 from gallery.models import Page
 from worker.address import Address
+from worker.errors import StoreUnavailable
 from worker.store import Facts
 
 _WRITE_SECONDS = 2.0
@@ -105,9 +106,11 @@ async def recent(limit: int = 24) -> list[Page]:
     global _recent
     read_at, pages = _recent
     if time.monotonic() - read_at > _RECENT_SECONDS:
-        pages = [
-            page async for page in Page.objects.filter(hidden=False, flagged=False).order_by("-printed_at", "-pk")[:200]
-        ]
+        newest = Page.objects.filter(hidden=False, flagged=False).order_by("-printed_at", "-pk")[:200]
+        try:
+            pages = [page async for page in newest]
+        except DatabaseError:
+            _log.exception("The pages printed last could not be read; the wall shows those of before.")
         _recent = (time.monotonic(), pages)
     once = {(page.edition, page.mark): page for page in reversed(pages)}
     return list(reversed(once.values()))[:limit]
@@ -117,11 +120,15 @@ async def neighbour_prompt(address: Address, by: int) -> Address | None:
     """Return the same page of the next (`by` = 1) or previous (−1) prompt that was opened in this library.
 
     Prompts have no order of their own, so their shelf holds those opened here, by code point, and closes to a ring.
+    Raises StoreUnavailable where the database does not answer.
     """
     shelf = Page.objects.filter(edition=address.edition, kind="prompt", hidden=False)
     order, side = ("volume", "volume__gt") if by > 0 else ("-volume", "volume__lt")
-    found = (
-        await shelf.filter(**{side: address.name}).order_by(order).values_list("volume", flat=True).afirst()
-        or await shelf.exclude(volume=address.name).order_by(order).values_list("volume", flat=True).afirst()
-    )
+    try:
+        found = (
+            await shelf.filter(**{side: address.name}).order_by(order).values_list("volume", flat=True).afirst()
+            or await shelf.exclude(volume=address.name).order_by(order).values_list("volume", flat=True).afirst()
+        )
+    except DatabaseError as error:
+        raise StoreUnavailable("The database does not answer, so the shelf of prompts is not known.") from error
     return None if found is None else Address(address.edition, "prompt", found, address.page)

@@ -10,6 +10,7 @@ register_converter(EditionConverter, "edition")
 
 urlpatterns = [
     path("", views.entrance, name="entrance"),
+    path("card.png", views.entrance_picture, name="entrance-card"),
     path("search/", views.search, name="search"),
     path("random/", views.random, name="random"),
     path("<edition:edition>/random/", views.random, name="random-of-edition"),

@@ -24,7 +24,7 @@ from babelia.desk import front_desk, store
 from gallery import ledger
 from gallery.addresses import path_of, random_address
 from gallery.answers import at_address, error_shape, own_form, page, refusal, require_shown, status_of, wants_json
-from gallery.cards import card
+from gallery.cards import card, entrance_card
 from gallery.editions import default_edition, edition_of
 from gallery.events import events
 from gallery.keys import FILE_LIMIT, address_of_file, address_of_text, with_key
@@ -59,6 +59,14 @@ async def entrance(request: HttpRequest) -> HttpResponse:
         {"links": links_of(address), "title": title_of(address), "words": words_of(address)} for address, _ in wall
     ]
     return page(request, "entrance.html", {"wall": shown})
+
+
+@require_safe
+async def entrance_picture(request: HttpRequest) -> HttpResponse:
+    """The library's own card, for chat programs."""
+    response = HttpResponse(await asyncio.to_thread(entrance_card), content_type="image/png")
+    response["Cache-Control"] = _A_DAY
+    return response
 
 
 @require_safe

@@ -146,7 +146,7 @@ def test_head_and_chat_previews_start_nothing_and_get_the_card(site: str) -> Non
     assert f'<meta property="og:image" content="{site}{base}/card.png">' in seen.text
     assert '<meta property="og:image:width" content="1200">' in seen.text
     assert '<meta name="twitter:card" content="summary_large_image">' in seen.text
-    for path in (base + "/card.png", base + ".png"):
+    for path in (base + "/card.png", base + ".png", "/card.png"):
         with Image.open(io.BytesIO(ask(site, path, User_Agent=PREVIEW_BOT).body)) as image:
             assert image.size == (1200, 630)
     assert ask(site, base + ".txt", User_Agent=PREVIEW_BOT).status == 503
@@ -472,6 +472,8 @@ def lonely_site(press: RunningPress) -> Iterator[str]:
 def test_a_kept_picture_needs_neither_database_nor_redis_nor_press(site: str, kept: Address, lonely_site: str) -> None:
     assert printed(lonely_site, kept).body == printed(site, kept).body
     assert 'data-state="kept"' in ask(lonely_site, kept.path()).text
+    assert ask(lonely_site, "/").status == 200
+    assert ask(lonely_site, kept.path()[:-1] + "/next-volume").status == 503
 
 
 def test_without_redis_a_new_page_is_a_503_that_says_when_to_come_back(lonely_site: str) -> None:
