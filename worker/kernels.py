@@ -169,26 +169,33 @@ def attention(q: Tensor, k: Tensor, v: Tensor, kernels: Kernels) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     if q.dtype == torch.float32:
         return _attention_by_head(q, k, v)
-    return _attention_by_row(q, k, v)
+    return _attention_by_chunk(q, k, v)
 
 
-def _attention_by_row(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """`attention` in bfloat16: all heads of a row at once, over chunks of queries."""
+def _attention_by_chunk(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """`attention` in bfloat16: all heads of all rows at once where the scores are few, else row by row in chunks."""
     rows, heads, n, d = q.shape
     m, scale = k.shape[2], d**-0.5
-    y = q.new_empty((rows, n, heads, d))
-    chunk = _chunk(n, _SCORES_OF_CHUNK // (heads * m))
-    scores, shares = q.new_empty((2, heads * chunk * m))
-    for row in range(rows):
-        keys, values = k[row].contiguous().transpose(1, 2), v[row].contiguous()  # (heads, d, M), (heads, M, d)
+    if rows * heads * n * m <= _SCORES_OF_CHUNK:
+        parts = [(q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), v.flatten(0, 1))]
+    else:
+        parts = [(q[row], k[row].contiguous().transpose(1, 2), v[row].contiguous()) for row in range(rows)]
+    together = rows * heads // len(parts)
+    chunk = _chunk(n, _SCORES_OF_CHUNK // (together * m))
+    scores, shares = q.new_empty((2, together * chunk * m))
+    answers = q.new_empty((len(parts), together, n, d))
+    for (queries, keys, values), answer in zip(parts, answers, strict=True):
         for start in range(0, n, chunk):
-            part = q[row, :, start : start + chunk]  # (heads, chunk, d)
-            shape = (heads, part.shape[1], m)
+            part = queries[:, start : start + chunk]  # (together, chunk, d)
+            shape = (together, part.shape[1], m)
             s, p = (buffer[: math.prod(shape)].view(shape) for buffer in (scores, shares))
             torch.baddbmm(s, part, keys, beta=0, alpha=scale, out=s)
             torch.softmax(s, -1, out=p)
-            y[row, start : start + chunk] = torch.bmm(p, values).transpose(0, 1)
-    return y.flatten(2)
+            if chunk == n:
+                torch.bmm(p, values, out=answer)
+            else:
+                answer[:, start : start + chunk] = torch.bmm(p, values)
+    return answers.view(rows, heads, n, d).transpose(1, 2).flatten(2)
 
 
 def _attention_by_head(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
