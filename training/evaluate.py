@@ -45,9 +45,9 @@ PATCH = 64  # edge of the strict judges' patch, in pixels of the halved page
 
 
 class Judge(nn.Module):
-    """A small convolutional network over a page at half size: a map of subjects, and three answers on the whole page.
+    """A small convolutional network over a page at a quarter of its size: where each subject is, and three answers.
 
-    (B, 3, 208, 320) → subject evidence (B, subjects, 13, 20), then place (B, 12), sky (B, 7) and count (B, 6).
+    (B, 3, 104, 160) → subject evidence (B, subjects, 13, 20), then place (B, 12), sky (B, 7) and count (B, 6).
     """
 
     def __init__(self, subjects: int, channels: int = 3) -> None:
@@ -57,12 +57,10 @@ class Judge(nn.Module):
             return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.SiLU())
 
         self.trunk = nn.Sequential(
-            nn.AvgPool2d(2),
-            block(channels, 24, 1), block(24, 48, 2), block(48, 48, 1), block(48, 96, 2), block(96, 96, 1),
-            block(96, 160, 2), block(160, 160, 1),
+            block(channels, 32, 2), block(32, 64, 2), block(64, 64, 1), block(64, 128, 2), block(128, 128, 1),
         )  # fmt: skip
-        self.subject = nn.Conv2d(160, subjects, 1)
-        self.rest = nn.Linear(320, len(PLACES) + len(SKIES) + 6)
+        self.subject = nn.Conv2d(128, subjects, 1)
+        self.rest = nn.Linear(256, len(PLACES) + len(SKIES) + 6)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Evidence map, place, sky, count."""
@@ -147,6 +145,32 @@ def _answers(scenes: Sequence[Scene], subjects: int) -> tuple[torch.Tensor, torc
     return present, place, sky, torch.tensor([len(s.items) for s in scenes])
 
 
+EXAMPLES = 7000
+
+
+def _draw_examples(
+    pack: SpritePack, subjects: int
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor]:
+    """Pages (N, 3, 104, 160) uint8 with their answers, and patches (M, 3, 64, 64) uint8 with their subjects."""
+    examples = Examples(pack, 501, 400)
+    small, scenes, patches, names = [], [], [], []
+    for _ in range(EXAMPLES):
+        scene, pixels = examples.draw()
+        page = half([pixels])
+        small.append(byte(F.avg_pool2d(page, 2)[0]))
+        scenes.append(scene)
+        for item in scene.items[:2]:
+            shift = examples.rng.normal(0, 8, 2)
+            patches.append(byte(patch_at(page[0], item.x / 2 + shift[0], (item.base - item.height / 2) / 2 + shift[1])))
+            names.append(item.subject.number)
+    return torch.stack(small), _answers(scenes, subjects), torch.stack(patches), torch.tensor(names)
+
+
+def byte(x: torch.Tensor) -> torch.Tensor:
+    """−1 … 1 to 0 … 255."""
+    return (x * 127.5 + 127.5).round().to(torch.uint8)
+
+
 def train_judges(pack: SpritePack, folder: Path, steps: int, log: Callable[[str], None]) -> tuple[Judge, PatchJudge]:
     """The judges of pages and of grey patches, trained together on rendered pages, or as far as they are there."""
     subjects = len(pack.subjects())
@@ -162,26 +186,23 @@ def train_judges(pack: SpritePack, folder: Path, steps: int, log: Callable[[str]
         step = int(state["step"])
     if step >= steps:
         return judge.eval(), strict.eval()
-    examples = Examples(pack, 501 + step, 160)
+    log(f"drawing {EXAMPLES} pages for the judges")
+    small, answers, patches, names = _draw_examples(pack, subjects)
     while step < steps:
         for group in optimizer.param_groups:
             group["lr"] = 2e-3 * min(1, (step + 1) / 100) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / steps)))
-        drawn = [examples.draw() for _ in range(batch)]
-        scenes = [scene for scene, _ in drawn]
-        pages = half([page for _, page in drawn])
-        present, place, sky, count = _answers(scenes, subjects)
-        patches, names = [], []
-        for page, scene in zip(pages, scenes, strict=True):
-            for item in scene.items[:2]:
-                shift = examples.rng.normal(0, 10, 2)
-                patches.append(patch_at(page, item.x / 2 + shift[0], (item.base - item.height / 2) / 2 + shift[1]))
-                names.append(item.subject.number)
+        rng = np.random.default_rng((501, step))
+        rows, tiles = (torch.from_numpy(rng.integers(0, len(part), batch)) for part in (small, patches))
+        pages, squares = small[rows].float() / 127.5 - 1, patches[tiles].float() / 127.5 - 1
+        if step % 2:
+            pages, squares = pages.flip(3), squares.flip(3)
+        present, place, sky, count = (part[rows] for part in answers)
         with torch.autocast("cpu", torch.bfloat16):
             maps, a, b, c = judge(pages)
-            d = strict(grey(torch.stack(patches)))
+            d = strict(grey(squares))
         found = evidence(maps.float())
         loss = F.binary_cross_entropy_with_logits(found, present, pos_weight=torch.tensor(20.0)) * 8
-        one = torch.tensor([i for i, s in enumerate(scenes) if len(s.groups) == 1])
+        one = (present.sum(1) == 1).nonzero()[:, 0]
         if len(one):
             loss = loss + F.cross_entropy(found[one], present[one].argmax(1))
         loss = (
@@ -190,7 +211,7 @@ def train_judges(pack: SpritePack, folder: Path, steps: int, log: Callable[[str]
             + 0.5 * F.cross_entropy(b.float(), sky)
             + F.cross_entropy(c.float(), count)
         )
-        loss = loss + F.cross_entropy(d.float(), torch.tensor(names))
+        loss = loss + F.cross_entropy(d.float(), names[tiles])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -252,7 +273,7 @@ def judge_pages(
     verdicts = []
     for pixels, subject in zip(pages, asked, strict=True):
         page = half([pixels])
-        maps, place, sky, count = judge(page)
+        maps, place, sky, count = judge(F.avg_pool2d(page, 2))
         found = evidence(maps)[0]
         where = maps[0, subject if subject is not None else int(found.argmax())]
         y, x = divmod(int(where.argmax()), where.shape[1])

@@ -59,8 +59,8 @@ CPU = Preset(
     AutoencoderPlan(steps=3000, rate=1e-3),
     TextPlan(),
     (
-        _crops("crops", 10_000, rate=1e-3),
-        UnetPlan("pages", 2_500, (Share("pages", 2, 400), Share("crops", 4, 800)), rate=6e-4),
+        _crops("crops", 10_000, rate=8e-4),
+        UnetPlan("pages", 2_500, (Share("pages", 2, 240), Share("crops", 4, 800)), rate=6e-4),
         _crops("crops-2", 20_000),
         UnetPlan("several-2", 4_000, (Share("several", 3, 800), Share("crops", 4, 2000)), rate=4e-4),
         UnetPlan("pages-2", 6_000, (Share("pages", 2, 800), Share("crops", 4, 2000)), rate=4e-4),
