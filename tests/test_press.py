@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -243,3 +244,23 @@ def test_a_step_that_takes_longer_than_the_lease_loses_no_page(
         (said,) = hasty.presses()
         assert said.state == "ready"
         time.sleep(0.3)  # its last sign of life
+
+
+def test_an_idle_press_that_does_not_hear_of_waiting_pages_starts_anew(
+    redis_url: str, store: Store, desk: PressDesk, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery's worker may lose its connection without a word; then messages lie in the queue and nobody takes them."""
+    monkeypatch.setattr("worker.press.PULSE", 0.05)
+    called = threading.Event()
+    press = PrintingPress(store, desk, ["tiny"], start_anew=called.set)
+    press._engines["tiny"] = tiny_engine
+    press.open()
+    try:
+        visitor("ask", page(1), "v")
+        assert not called.wait(0.5)  # the message is on its way, as far as anybody can tell
+        with redis.Redis.from_url(redis_url) as client:
+            client.lpush("press.tiny", "a message that nobody takes")
+        assert called.wait(2)
+    finally:
+        press.close()
+        time.sleep(0.2)  # its last sign of life
