@@ -142,9 +142,7 @@ def test_preparing_cuda_refuses_a_workspace_that_does_not_repeat(
         prepare(CUDA, 1)
 
 
-def test_preparing_cuda_refuses_a_process_where_it_is_too_late(
-    switches: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_preparing_cuda_refuses_a_process_where_it_is_too_late(switches: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     with pytest.raises(InputRefused, match="in use before CUBLAS_WORKSPACE_CONFIG could be set"):
         prepare(CUDA, 1)
