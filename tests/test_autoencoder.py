@@ -61,9 +61,9 @@ def test_the_shipped_one_gives_held_out_pages_back(shipped):
 
 
 def test_the_shipped_latents_have_unit_variance(shipped):
-    latents = torch.cat([shipped.encode(page[None]).latents for page in held_out_pages(open_pack(), 8)])
-    assert latents.mean().abs() < 0.2
-    assert 0.8 < latents.std() < 1.2
+    latents = torch.cat([shipped.encode(page[None]).latents for page in held_out_pages(open_pack(), 64)])
+    assert latents.mean().abs() < 0.2  # pages differ in their means by 0.3, so that of 64 is known to 0.04
+    assert 0.9 < latents.std() < 1.1
 
 
 def test_the_shipped_one_is_small_and_in_half_precision():
