@@ -79,11 +79,8 @@ class Denoiser:
         return self._unet.read(states)
 
     def _predict(self, latents: Tensor, timestep: Tensor, text: Text) -> Tensor:
-        rows = latents.to(self.dtype)
-        if self._guided:
-            rows = torch.cat([rows, rows])  # (2B, 4, h, w)
-        rows = rows.contiguous(memory_format=torch.channels_last)
-        output = self._unet(rows, timestep, text).float()
+        rows = latents.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        output = self._unet(rows, timestep, text).float()  # (B, 4, h, w), guided (2B, 4, h, w): as many as texts
         if not self._guided:
             return output
         uncond, cond = output.chunk(2)  # (B, 4, h, w) each

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worker.errors import WeightsRefused
-from worker.kernels import Conv, GroupNorm, Kernels, LayerNorm, Linear, UpsampledConv, attention, split_heads
+from worker.kernels import Conv, GroupNorm, Kernels, LayerNorm, Linear, LinearSum, UpsampledConv, attention, split_heads
 
 Text = list[tuple[Tensor, Tensor]]
 """What the U-Net has read of a run's texts: for each cross-attention its keys and values, (B, heads, M, d)."""
@@ -205,7 +205,7 @@ class _Transformer:
     def __init__(self, source: Any, kernels: Kernels) -> None:
         self._norm = GroupNorm(source.norm)
         self._enter = Linear(source.proj_in.weight, source.proj_in.bias, kernels)
-        self._leave = Linear(source.proj_out.weight, source.proj_out.bias, kernels)
+        self._leave = LinearSum(source.proj_out.weight, source.proj_out.bias, kernels)
         (block,) = source.transformer_blocks
         self._norms = [LayerNorm(norm) for norm in (block.norm1, block.norm2, block.norm3)]
         self._itself = _SelfAttention(block.attn1, kernels)
@@ -218,47 +218,49 @@ class _Transformer:
         The texts may be twice as many as the rows of x: from here on there are two of each.
         """
         tokens = self._enter(_tokens(self._norm(x)))  # (B, N, C)
-        tokens += self._itself(self._norms[0](tokens))
+        self._itself(self._norms[0](tokens), tokens)
         if len(text[0]) != len(x):
             x, tokens = _twice(x), _twice(tokens)
-        tokens += self.text(self._norms[1](tokens), text)
+        self.text(self._norms[1](tokens), text, tokens)
         self._feed(self._norms[2](tokens), tokens)
-        _tokens(x).add_(self._leave(tokens))
+        self._leave(tokens, _tokens(x))
         return x
 
 
 class _SelfAttention:
-    """Every token asks every token of its row; the three projections are one matrix. (B, N, C) → (B, N, C)."""
+    """Every token asks every token of its row; the three projections are one matrix."""
 
     def __init__(self, source: Any, kernels: Kernels) -> None:
         self._heads, self._kernels = source.heads, kernels
         parts = (source.to_q, source.to_k, source.to_v)
         assert all(part.bias is None for part in parts), "an attention with biases"
         self._enter = Linear(torch.cat([part.weight for part in parts]), None, kernels)
-        self._leave = Linear(source.to_out[0].weight, source.to_out[0].bias, kernels)
+        self._leave = LinearSum(source.to_out[0].weight, source.to_out[0].bias, kernels)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, add: Tensor) -> None:
+        """Add what the layer makes of x (B, N, C) to `add`, in place."""
         q, k, v = (split_heads(part, self._heads) for part in self._enter(x).chunk(3, -1))  # (B, heads, N, d)
-        return self._leave(attention(q, k, v, self._kernels))
+        self._leave(attention(q, k, v, self._kernels), add)
 
 
 class _CrossAttention:
-    """Every token asks the tokens of its row's text. (B, N, C) → (B, N, C)."""
+    """Every token asks the tokens of its row's text."""
 
     def __init__(self, source: Any, kernels: Kernels) -> None:
         self._heads, self._kernels = source.heads, kernels
         assert source.to_q.bias is None and source.to_k.bias is None and source.to_v.bias is None
         self._ask = Linear(source.to_q.weight, None, kernels)
         self._keys, self._values = (Linear(part.weight, None, kernels) for part in (source.to_k, source.to_v))
-        self._leave = Linear(source.to_out[0].weight, source.to_out[0].bias, kernels)
+        self._leave = LinearSum(source.to_out[0].weight, source.to_out[0].bias, kernels)
 
     def read(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values, (B, heads, M, d) each, of the texts' embeddings (B, M, 768)."""
         keys, values = (split_heads(part(states), self._heads).contiguous() for part in (self._keys, self._values))
         return keys, values
 
-    def __call__(self, x: Tensor, text: tuple[Tensor, Tensor]) -> Tensor:
-        return self._leave(attention(split_heads(self._ask(x), self._heads), *text, self._kernels))
+    def __call__(self, x: Tensor, text: tuple[Tensor, Tensor], add: Tensor) -> None:
+        """Add what the layer makes of x (B, N, C) to `add`, in place."""
+        self._leave(attention(split_heads(self._ask(x), self._heads), *text, self._kernels), add)
 
 
 class _FeedForward:
@@ -271,19 +273,19 @@ class _FeedForward:
         weights, biases = first.proj.weight.chunk(2), first.proj.bias.chunk(2)
         self._value = Linear(weights[0], biases[0], kernels)
         self._gate = Linear(weights[1], biases[1], kernels, gelu=True)
-        self._leave = Linear(last.weight, last.bias, kernels)
+        self._leave = LinearSum(last.weight, last.bias, kernels)
         self._inner = len(biases[0])
         self._chunked = kernels == "onednn"
 
     def __call__(self, x: Tensor, add: Tensor) -> None:
         """Add what the layer makes of x (B, N, C) to `add`, in place."""
         if not self._chunked or x.shape[0] * x.shape[1] * self._inner <= _INNER_OF_CHUNK:
-            add += self._leave(self._value(x).mul_(self._gate(x)))
+            self._leave(self._value(x).mul_(self._gate(x)), add)
             return
         count = -(-x.shape[1] * self._inner // _INNER_OF_CHUNK)
         for row in range(x.shape[0]):
-            for part, sum_ in zip(x[row].chunk(count), add[row].chunk(count), strict=True):
-                sum_ += self._leave(self._value(part).mul_(self._gate(part)))  # (chunk, C)
+            for part, sum_ in zip(x[row, None].chunk(count, 1), add[row, None].chunk(count, 1), strict=True):
+                self._leave(self._value(part).mul_(self._gate(part)), sum_)  # (1, chunk, C)
 
 
 def _tokens(x: Tensor) -> Tensor:
