@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # fraction of the time. No bit depends on it. It is read when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# A shell starts what runs in its background with SIGINT ignored, and every process that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 EDITION_TOML = """

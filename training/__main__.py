@@ -51,7 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     """The commands that need torch."""
-    os.nice(max(0, 19 - os.nice(0)))  # whoever uses the machine comes first
     import torch
 
     from training.presets import preset_named
@@ -89,4 +88,5 @@ def _run(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(max(0, 19 - os.nice(0)))  # whoever uses the machine comes first
     sys.exit(main())
