@@ -61,24 +61,27 @@ class Linear:
 class LinearSum:
     """add + x · weightᵀ + bias, written over `add`: x (B, N, in), add (B, N, out), its numbers in one piece.
 
-    With oneDNN it is a 1×1 convolution over N places, which adds before it rounds, and in the same pass.
+    In float32 with oneDNN it is a 1×1 convolution over N places, which adds before it rounds, and in the same pass. In
+    bfloat16 that convolution takes six times as long as the product and the sum one after the other, so it is these.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, kernels: Kernels) -> None:
-        self.bias, self.kernels = bias, kernels
-        self.weight = weight.flatten(1).contiguous()  # (out, in)
-        if kernels == "onednn":
+        self._bias = bias
+        self._linear: Linear | None = None
+        if kernels == "onednn" and weight.dtype == torch.float32:
             pack: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-            square = self.weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
-            self.weight = pack(square.to_mkldnn(), [0, 0], [1, 1], [1, 1], 1, None)
+            square = weight.flatten(1)[:, :, None, None].contiguous(memory_format=torch.channels_last)
+            self._weight = pack(square.to_mkldnn(), [0, 0], [1, 1], [1, 1], 1, None)
+        else:
+            self._linear = Linear(weight, bias, kernels)
 
     def __call__(self, x: Tensor, add: Tensor) -> None:
-        if self.kernels == "onednn":
-            x, add = (tokens.transpose(1, 2)[..., None] for tokens in (x, add))  # (B, C, N, 1), channels-last
-            place = (self.weight, self.bias, [0, 0], [1, 1], [1, 1], 1)
-            torch.ops.mkldnn._convolution_pointwise_(add, x, *place, "add", 1.0, None, [], None)
-        else:
-            add += F.linear(x, self.weight, self.bias)
+        if self._linear is not None:
+            add += self._linear(x)
+            return
+        x, add = (tokens.transpose(1, 2)[..., None] for tokens in (x, add))  # (B, C, N, 1), channels-last
+        place = (self._weight, self._bias, [0, 0], [1, 1], [1, 1], 1)
+        torch.ops.mkldnn._convolution_pointwise_(add, x, *place, "add", 1.0, None, [], None)
 
 
 class Conv:
