@@ -15,6 +15,7 @@ from bench import first_page
 from bench.sides import as_shipped, edition_over, load_pipeline, run_pipeline, run_press
 from bench.timing import Line, Times, clock, in_turn
 from worker.address import Address
+from worker.device import choose_precision
 from worker.engine import Engine
 from worker.key import Key
 
@@ -93,7 +94,7 @@ def measure_pocket(weights: Path | None, threads: int, rounds: int, steps: int, 
         lambda: run_pipeline(pipeline, key, empty, edition.guidance, steps, "np"),
         rounds,
     )
-    name = {"float32": "fp32", "bfloat16": "bf16"}.get(edition.precision["cpu"], edition.precision["cpu"])
+    name = {torch.float32: "fp32", torch.bfloat16: "bf16"}[choose_precision(edition, torch.device("cpu"))]
     what = f"pocket size, a page of {steps} steps in {name} (pipeline in fp32)"
     step, _ = _steps(engine, pipeline, key, 1, steps)
     return [Line.of(what, ours, other, PAGE_OF_POCKET), _preview("pocket size", engine, key, step)]

@@ -41,7 +41,7 @@ def edition_over(slug: str, weights: Path | None, precision: str | None = None) 
     if weights is not None:
         edition = dataclasses.replace(edition, weights=weights, hub=None, digest=None, safety_checker=False)
     if precision is not None:
-        edition = dataclasses.replace(edition, precision={**edition.precision, "cpu": precision})
+        edition = dataclasses.replace(edition, precision={"cpu": precision})
     return edition
 
 

@@ -77,6 +77,16 @@ def test_the_precision_is_the_edition_s_for_this_device(tiny_edition: Edition) -
         choose_precision(edition, torch.device("mps"))
 
 
+def test_a_cpu_with_bfloat16_instructions_has_a_precision_of_its_own(
+    tiny_edition: Edition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edition = replace(tiny_edition, precision={"cpu": "float32", "cpu_bf16": "bfloat16"})
+    for there, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr("worker.device.has_bfloat16", lambda there=there: there)
+        assert choose_precision(edition, CPU) is expected
+        assert choose_precision(replace(edition, precision={"cpu": "float32"}), CPU) is torch.float32
+
+
 def test_the_batch_is_asked_for_or_the_edition_s(tiny_edition: Edition, monkeypatch: pytest.MonkeyPatch) -> None:
     edition = replace(tiny_edition, batch={"cpu": 1, "cuda": 8, "mps": 1})
     assert [choose_batch(edition, device) for device in (CPU, CUDA)] == [1, 8]

@@ -90,7 +90,7 @@ def test_an_own_edition_cannot_take_the_place_of_a_shipped_one(tmp_path: Path, t
         ("default_steps = 4", "default_steps = 66", "default_steps .* from 2 to 64"),
         ("step_limit = 64", "step_limit = 129", "step_limit .* from 2 to 128"),
         ('cpu = "float32"', 'cpu = "int8"', "precision.cpu .* float32"),
-        ('cpu = "float32"', 'tpu = "float32"', "precision .* cpu, cuda, mps"),
+        ('cpu = "float32"', 'tpu = "float32"', "precision .* cpu, cpu_bf16, cuda, mps"),
         ('cpu = "float32"', "", "precision .* missing"),
         ("[weights]", "[weights]\nrevision = 'main'", "both a folder"),
         ("step_limit = 64", "step_limit = 64\nstep_limits = 64", "unknown setting 'step_limits'"),

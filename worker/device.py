@@ -53,8 +53,14 @@ def choose_device(asked: str | None = None) -> torch.device:
 
 
 def choose_precision(edition: Edition, device: torch.device) -> torch.dtype:
-    """The precision of this edition on this device, a torch dtype. Raises EditionRefused where it states none."""
+    """The precision of this edition on this device, a torch dtype. Raises EditionRefused where it states none.
+
+    A CPU with bfloat16 instructions is a kind of its own where the edition states a precision for it: what it prints
+    is another rendition, and which of the two a machine prints depends on its processor alone.
+    """
     kind = "cpu" if device.type == "meta" else device.type
+    if kind == "cpu" and "cpu_bf16" in edition.precision and has_bfloat16():
+        kind = "cpu_bf16"
     if kind not in edition.precision:
         known = ", ".join(edition.precision)
         raise EditionRefused(
@@ -64,6 +70,13 @@ def choose_precision(edition: Edition, device: torch.device) -> torch.dtype:
     dtype = getattr(torch, edition.precision[kind])
     assert isinstance(dtype, torch.dtype)
     return dtype
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 by itself (AVX512-BF16 or AMX); others only imitate it, slowly."""
+    return any(
+        getattr(torch.cpu, name, lambda: False)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
 
 
 def choose_batch(edition: Edition, device: torch.device, asked: int | None = None) -> int:

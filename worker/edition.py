@@ -17,6 +17,7 @@ An edition is a folder named by its slug, shipped in `<project>/editions/` or an
 
     [precision]                             # torch dtype of U-Net and VAE on each device; only these devices may print
     cpu = "float32"                         # "float32", "bfloat16" or "float16"
+    cpu_bf16 = "bfloat16"                   # optional: on a CPU with bfloat16 instructions; as cpu if left out
     cuda = "bfloat16"
     mps = "float32"
 
@@ -79,6 +80,7 @@ log = logging.getLogger(__name__)
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "editions"
 SOLVERS: Final = ("ddim", "dpm-solver++")
 DEVICES: Final = ("cpu", "cuda", "mps")
+PRECISION_DEVICES: Final = ("cpu", "cpu_bf16", "cuda", "mps")
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 STEPS_MAX: Final = 128
 _KEYS = {
@@ -360,10 +362,10 @@ def _is_hex(value: object, length: int) -> bool:
 def _precision(reader: _Reader) -> dict[str, str]:
     table = reader.table("precision")
     if not table:
-        raise reader.refused("precision", "a table with at least one of " + ", ".join(DEVICES), None)
+        raise reader.refused("precision", "a table with at least one of " + ", ".join(PRECISION_DEVICES), None)
     for device, dtype in table.items():
-        if device not in DEVICES:
-            raise reader.refused("precision", "a table with keys out of " + ", ".join(DEVICES), device)
+        if device not in PRECISION_DEVICES:
+            raise reader.refused("precision", "a table with keys out of " + ", ".join(PRECISION_DEVICES), device)
         if dtype not in PRECISIONS:
             raise reader.refused(f"precision.{device}", "one of " + ", ".join(PRECISIONS), dtype)
     return {str(device): str(dtype) for device, dtype in table.items()}
