@@ -31,7 +31,7 @@ SCHEDULER: dict[str, Any] = {
     "timestep_spacing": "trailing",
     "clip_sample": False,
     "set_alpha_to_one": True,
-    "steps_offset": 0,
+    "steps_offset": 1,  # without effect under trailing timesteps; diffusers warns about any other
 }
 
 UNET: dict[str, Any] = {
