@@ -163,6 +163,7 @@ MIDDLEWARE = [
     "babelia.middleware.Common",
     "babelia.middleware.Csrf",
     "babelia.middleware.Frames",
+    "babelia.middleware.Methods",
 ]
 SILENCED_SYSTEM_CHECKS = [
     # W001–W003 look for Django's own names in MIDDLEWARE; ours are these classes, without a thread for each request
@@ -239,6 +240,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "gallery.views.no_form"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS

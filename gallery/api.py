@@ -19,7 +19,15 @@ from gallery.answers import error_shape, require_shown, status_of
 from gallery.editions import default_edition, edition_of, editions
 from gallery.events import events
 from gallery.keys import FILE_LIMIT, address_of_file
-from gallery.pages import described, held_key, require_known, sentence_of, stand, wait_for_picture
+from gallery.pages import (
+    described,
+    held_key,
+    require_known,
+    require_printable,
+    sentence_for,
+    stand,
+    wait_for_picture,
+)
 from gallery.visits import visitor_of
 from worker.address import Address
 from worker.errors import BabeliaError, InputRefused, PrintFailed
@@ -224,6 +232,7 @@ async def leave(request: HttpRequest, payload: Leave) -> dict[str, Any]:
 async def follow(request: HttpRequest, address: str, visitor: str | None = None) -> HttpResponseBase:
     """Ask for a page and follow it by server-sent events: `progress`, and `done` as the last."""
     found = await _found(address)
+    await require_printable(found)
     last = request.headers.get("Last-Event-ID", "")
     known = int(last) if last.isascii() and last.isdigit() else None
     body = events(found, visitor_of(request), known)
@@ -242,7 +251,8 @@ async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
         image, progress = await wait_for_picture(found, visitor_of(request), settings.PICTURE_WAIT)
         if image is None:
             raise PrintFailed(
-                f"This page is not printed yet. {sentence_of(progress)}", hint="Ask again in a few seconds."
+                f"This page is not printed yet. {await sentence_for(found, progress)}",
+                hint="Ask again in a few seconds.",
             )
     await require_shown(found, image.mark)
     response = HttpResponse(image.png, content_type="image/png")
@@ -259,7 +269,8 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
         _, progress = await wait_for_picture(found, visitor_of(request), settings.PICTURE_WAIT)
         held = await asyncio.to_thread(held_key, found)
         if held is None:
-            raise PrintFailed(f"This key is not made yet. {sentence_of(progress)}", hint="Ask again in a few seconds.")
+            sentence = await sentence_for(found, progress)
+            raise PrintFailed(f"This key is not made yet. {sentence}", hint="Ask again in a few seconds.")
     return HttpResponse(held.format(), content_type="text/plain; charset=us-ascii")
 
 

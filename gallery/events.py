@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from babelia.desk import front_desk
-from gallery.pages import sentence_for
+from gallery.pages import note_printed, sentence_for
 from worker.address import Address
 from worker.errors import StoreUnavailable
 from worker.jobs import Progress
@@ -38,6 +38,8 @@ async def events(address: Address, visitor: str, known_version: int | None = Non
                 preview = None
                 if progress.preview > preview_of_step and (found := await desk.preview(address)) is not None:
                     preview_of_step, preview = found
+                if progress.state == "kept":
+                    await note_printed(address)
                 yield written(progress, await sentence_for(address, progress), preview)
     except StoreUnavailable:
         yield ": the store does not answer\n\n"

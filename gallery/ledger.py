@@ -32,12 +32,12 @@ _hidden_reader: asyncio.Task[None] | None = None
 _recent: tuple[float, list[Page]] = (float("-inf"), [])
 
 
-def note_opening(address: Address, facts: Facts) -> None:
-    """Remember that a kept page was opened; call it on the event loop, it returns at once."""
+def note_opening(address: Address, facts: Facts, openings: int = 1) -> None:
+    """Remember that a kept page was opened, or with no openings that it was printed; on the event loop, at once."""
     global _writer
     if address.kind == "mark":  # an address says more than a mark, and a page is listed once
         address = Address.parse(facts.address)
-    _openings[address.digest] += 1
+    _openings[address.digest] += openings
     _unwritten[address.digest] = (address, facts)
     if _writer is None or _writer.done():
         _writer = asyncio.get_running_loop().create_task(_write_soon())

@@ -13,9 +13,10 @@ from typing import Any
 from babelia.desk import front_desk, store
 from gallery import ledger
 from gallery.addresses import neighbour_page, neighbour_volume, path_of
+from gallery.editions import edition_of
 from gallery.visits import PATIENCE
 from worker.address import PAGES, Address
-from worker.errors import AddressRefused
+from worker.errors import AddressRefused, EditionRefused
 from worker.expansion import stacks_key
 from worker.jobs import Press, Progress
 from worker.key import Key
@@ -60,10 +61,11 @@ async def stand(
         progress = Progress("kept", mark=facts.mark)
         return Standing(address, progress, sentence_of(progress), facts)
     desk = front_desk()
-    await require_known(address)
     if starts:
+        await require_printable(address)
         progress = await desk.ask(address, visitor, patience=patience, again=again)
     else:
+        await require_known(address)
         progress = await desk.look(address)
     if progress.state == "kept":  # since we looked
         facts = await kept_facts(address)
@@ -102,9 +104,30 @@ async def require_known(address: Address) -> None:
         )
 
 
+async def require_printable(address: Address) -> None:
+    """Raise AddressRefused for an unknown mark, EditionRefused where no press could ever take up the page.
+
+    That is so where the edition is not installed here and none of the presses that are heard of prints it.
+    """
+    await require_known(address)
+    edition = edition_of(address.edition)
+    if edition.installed or any(edition.slug in press.editions for press in await _presses()):
+        return
+    raise EditionRefused(
+        f"No press of this library can print {edition.title}: its weights are not installed.", hint=edition.remedy
+    )
+
+
+async def note_printed(address: Address, openings: int = 0) -> None:
+    """Put a page that has just been printed into the ledger, so that it is found among the recent ones."""
+    facts = await kept_facts(address)
+    if facts is not None:
+        ledger.note_opening(address, facts, openings)
+
+
 async def wait_for_picture(address: Address, visitor: str, seconds: float) -> tuple[Picture | None, Progress]:
     """Ask for a page and wait until its picture is there, at most so many seconds; the picture, or None and why not."""
-    await require_known(address)
+    await require_printable(address)
     progress = Progress("absent")
     try:
         async with asyncio.timeout(seconds), aclosing(front_desk().follow(address, visitor)) as news:  # type: ignore[type-var]
@@ -112,7 +135,10 @@ async def wait_for_picture(address: Address, visitor: str, seconds: float) -> tu
                 progress = latest
     except TimeoutError:
         return None, progress
-    return await front_desk().picture(address), progress
+    found = await front_desk().picture(address)
+    if found is not None:
+        await note_printed(address, openings=1)
+    return found, progress
 
 
 def held_key(address: Address) -> Key | None:

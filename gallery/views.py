@@ -4,9 +4,11 @@ The site never waits for the press, but for the forms of a page that cannot be s
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from math import ceil
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -23,7 +25,17 @@ from django.views.decorators.http import require_GET, require_safe
 from babelia.desk import front_desk, store
 from gallery import ledger
 from gallery.addresses import path_of, random_address
-from gallery.answers import at_address, error_shape, own_form, page, refusal, require_shown, status_of, wants_json
+from gallery.answers import (
+    TooLarge,
+    at_address,
+    error_shape,
+    own_form,
+    page,
+    refusal,
+    require_shown,
+    status_of,
+    wants_json,
+)
 from gallery.cards import card, entrance_card
 from gallery.editions import default_edition, edition_of
 from gallery.events import events
@@ -35,7 +47,8 @@ from gallery.pages import (
     links_of,
     opened,
     require_known,
-    sentence_of,
+    require_printable,
+    sentence_for,
     stand,
     title_of,
     wait_for_picture,
@@ -153,12 +166,12 @@ async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
     if found is not None:
         await require_shown(address, found.mark)
         return _cached(request, found.png, "image/png", found.digest, f"babelia-{found.mark}.png")
-    if request.method == "HEAD":  # what a GET would bring, as far as it is known without printing
+    if request.method == "HEAD":
         await require_known(address)
-        return _uncached(HttpResponse(content_type="image/png"))
+        return _of_unknown_length("image/png")
     if progress.state == "absent":
         return _uncached(HttpResponse(await asyncio.to_thread(card, address), content_type="image/png"))
-    return _not_there(request, progress, ".png")
+    return await _not_there(request, address, progress, ".png")
 
 
 @require_safe
@@ -181,11 +194,13 @@ async def key_text(request: HttpRequest, address: Address) -> HttpResponseBase:
     await require_known(address)
     key = await asyncio.to_thread(held_key, address)
     progress = Progress("absent")
+    if key is None and request.method == "HEAD":
+        return _of_unknown_length("text/plain; charset=us-ascii")
     if key is None and may_start_print(request):
         _, progress = await wait_for_picture(address, visitor_of(request), settings.PICTURE_WAIT)
         key = await asyncio.to_thread(held_key, address)
     if key is None:
-        return _not_there(request, progress, ".txt")
+        return await _not_there(request, address, progress, ".txt")
     return _cached(request, key.format().encode(), "text/plain; charset=us-ascii", key.mark, f"babelia-{key.mark}.txt")
 
 
@@ -226,7 +241,7 @@ async def card_picture(request: HttpRequest, address: Address) -> HttpResponseBa
 @at_address("/events")
 async def follow(request: HttpRequest, address: Address) -> HttpResponseBase:
     """Server-sent events: where the page stands, until it is there."""
-    await require_known(address)
+    await require_printable(address)
     last = request.headers.get("Last-Event-ID", "")
     known = int(last) if last.isascii() and last.isdigit() else None
     response = StreamingHttpResponse(
@@ -323,7 +338,12 @@ async def key_form(request: HttpRequest) -> HttpResponse:
 @own_form
 async def open_key(request: HttpRequest) -> HttpResponseBase:
     """A full key, pasted or in a file, or a picture printed here: held, and on to its page."""
-    edition = request.POST.get("edition") or default_edition()
+    try:
+        edition = request.POST.get("edition") or default_edition()
+    except RequestDataTooBig:
+        return refusal(
+            request, TooLarge("What was sent is larger than any key."), ".json" if wants_json(request) else "/"
+        )
     text = request.POST.get("key", "")
     try:
         edition = edition_of(edition).slug
@@ -372,6 +392,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return refusal(request, error, form)
 
 
+def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """What Django's check of forms refuses: 403 from another site, else 405, for forms of our own do not pass by it."""
+    form = next((form for form in (".png", ".txt", ".json") if request.path.endswith(form)), "/")
+    if reason.startswith("Origin checking failed"):
+        return refusal(request, InputRefused("This form was sent by another site.", hint=""), form, status=403)
+    error = InputRefused("Nothing can be sent to this address; it can only be opened.", hint="Ask for it with GET.")
+    response = refusal(request, error, form, status=405)
+    response["Allow"] = "GET, HEAD"
+    return response
+
+
 def broken(request: HttpRequest) -> HttpResponse:
     """500: a page of its own that needs neither database nor store."""
     return HttpResponseServerError(render_to_string("broken.html"))
@@ -393,6 +424,20 @@ def _cached(request: HttpRequest, body: bytes, kind: str, tag: str, filename: st
     return response
 
 
+def _of_unknown_length(kind: str) -> HttpResponseBase:
+    """Answer HEAD for what a GET would have printed first: its kind, and no length, since nobody knows it yet."""
+
+    empty: tuple[bytes, ...] = ()
+
+    async def nothing() -> AsyncIterator[bytes]:
+        for part in empty:
+            yield part
+
+    response = StreamingHttpResponse(nothing(), content_type=kind)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
 def _uncached(response: HttpResponse) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     return response
@@ -404,10 +449,11 @@ def _see_other(path: str) -> HttpResponse:
     return response
 
 
-def _not_there(request: HttpRequest, progress: Progress, form: str) -> HttpResponse:
+async def _not_there(request: HttpRequest, address: Address, progress: Progress, form: str) -> HttpResponse:
     """Return 503: the page is still in the queue or at the press, or could not be printed."""
     waits = progress.state in ("queued", "printing")
-    sentence = f"This page is not printed yet. {sentence_of(progress)}" if waits else sentence_of(progress)
+    sentence = await sentence_for(address, progress)
+    sentence = f"This page is not printed yet. {sentence}" if waits else sentence
     hint = "Ask again in a few seconds." if waits else "Open the page itself to see what can be done."
     retry_after = progress.retry_after or ceil(progress.seconds or 5)
     return refusal(request, PrintFailed(sentence, hint=hint), form, retry_after=retry_after)

@@ -89,14 +89,23 @@ def test_editions_and_recent_pages_are_listed(site: str) -> None:
     assert editions["tiny"]["installed"] is True
     assert editions["tiny"]["default_steps"] == 4
     address = fresh("prompt")
-    printed(site, address)
-    ask(site, address.path())
+    printed(site, address)  # by its .png alone: nobody opens its page
 
     def listed() -> bool:
         recent = json.loads(ask(site, "/api/recent?limit=5").body)
         return len(recent) <= 5 and any(each["address"] == address.format() for each in recent)
 
     wait_until(listed, 10, "the page is listed")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/api/key"), ("DELETE", "/api/page"), ("PUT", "/api/recent")])
+def test_a_method_that_a_path_does_not_take_is_refused_in_the_shape_of_every_error(
+    site: str, method: str, path: str
+) -> None:
+    answer = ask(site, path, method)
+    assert answer.status == 405
+    assert json.loads(answer.body)["code"] == "method_refused"
+    assert set(json.loads(answer.body)) == {"code", "message", "hint"}
 
 
 @pytest.mark.parametrize(

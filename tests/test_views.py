@@ -290,7 +290,7 @@ def test_a_follower_of_a_kept_page_is_told_so_and_let_go(site: str, kept: Addres
 
 
 def test_a_stream_says_what_it_waits_for_and_is_kept_alive(site: str) -> None:
-    address = Address("sd-1.5", "key", secrets.token_hex(8), 1)  # no press here prints this edition
+    address = Address("pocket-1", "key", secrets.token_hex(8), 1)  # installed, but no press here prints it
     where = urlsplit(site)
     assert where.hostname
     with contextlib.closing(http.client.HTTPConnection(where.hostname, where.port, timeout=20)) as connection:
@@ -302,6 +302,32 @@ def test_a_stream_says_what_it_waits_for_and_is_kept_alive(site: str) -> None:
         assert ask(site, address.path()[:-1] + ".json").json["state"] == "queued"
         stream.readline()
         assert stream.readline() == b": still here\n"  # after 15 seconds without news
+
+
+@pytest.mark.parametrize("form", ["/", ".png", ".txt", "/events"])
+def test_a_page_that_no_press_could_ever_print_is_refused_at_once(site: str, form: str) -> None:
+    path = Address("sd-1.5", "key", secrets.token_hex(8), 1).path()[:-1]  # not installed, and no press prints it
+    began = time.monotonic()
+    answer = ask(site, path + form)
+    assert answer.status == 404
+    assert "its weights are not installed" in answer.text and "fetch_edition sd-1.5" in answer.text
+    assert time.monotonic() - began < 5
+    assert ask(site, path + ".json").json["state"] == "absent"
+
+
+@pytest.mark.parametrize("form", [".png", ".txt"])
+def test_head_of_a_page_not_printed_yet_promises_no_length(site: str, form: str) -> None:
+    address = fresh()
+    answer = ask(site, address.path()[:-1] + form, "HEAD")
+    assert answer.status == 200 and "content-length" not in answer.headers
+    assert ask(site, address.path()[:-1] + ".json").json["state"] == "absent"
+
+
+@pytest.mark.parametrize("path", ["/", "/tiny/key/borges/1/", "/tiny/key/borges/1.png", "/tiny/key/borges/1.json"])
+def test_what_is_sent_to_an_address_that_takes_no_forms_is_refused_with_a_sentence(site: str, path: str) -> None:
+    answer = post(site, path, {"a": "b"})
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD"
+    assert "can only be opened" in answer.text
 
 
 def test_a_visitor_who_leaves_takes_the_page_from_nobody(site: str) -> None:
