@@ -3,6 +3,7 @@
 May import Django and worker.errors; never torch, so that a refusal comes at once.
 """
 
+import abc
 import argparse
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ REFUSED = 2
 INTERRUPTED = 130
 
 
-class PressCommand(BaseCommand):
+class PressCommand(abc.ABC, BaseCommand):
     """A command over the press. Subclasses write `run`; what it raises becomes a sentence and an exit code."""
 
     requires_system_checks: list[str] = []  # noqa: RUF012  (Django's own declaration); they would import the site
@@ -49,9 +50,9 @@ class PressCommand(BaseCommand):
 
     interrupted = "Stopped."
 
+    @abc.abstractmethod
     def run(self, **options: Any) -> None:
         """What the command does."""
-        raise NotImplementedError
 
     def say(self, sentence: str) -> None:
         """One line on standard error, where everything goes that is not a result."""
