@@ -7,6 +7,7 @@ checks (babelia.checks). The table of settings in the README is held to this fil
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import socket
@@ -17,6 +18,7 @@ import dj_database_url
 import psutil
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import lazy
 
 from babelia import environment as env
 
@@ -87,13 +89,9 @@ ALLOWED_HOSTS = env.names(
 )
 
 
-def _secret_key() -> str:
-    """SECRET_KEY, or one that is made once and kept in the data folder, readable by its owner alone."""
-    given = env.text(
-        "SECRET_KEY", "", "what Django signs with, 50 characters or more", shown="made once, kept in the data folder"
-    )
-    if given:
-        return given
+@functools.cache
+def _kept_secret_key() -> str:
+    """The SECRET_KEY that is made once and kept in the data folder, readable by its owner alone."""
     path = DATA_DIR / "secret-key"
     try:
         DATA_DIR.mkdir(parents=True, exist_ok=True)
@@ -112,7 +110,12 @@ def _secret_key() -> str:
         ) from error
 
 
-SECRET_KEY = _secret_key()
+SECRET_KEY = env.text(
+    "SECRET_KEY", "", "what Django signs with, 50 characters or more", shown="made once, kept in the data folder"
+)
+if not SECRET_KEY:
+    # Made when something is first signed, so that a command that refuses its input leaves nothing behind.
+    SECRET_KEY = lazy(_kept_secret_key, str)()
 
 PICTURE_WAIT = env.whole(
     "BABELIA_PICTURE_WAIT", 60, 1, 600, "seconds that `.png` of a page not printed yet waits for it before a 503"

@@ -104,6 +104,7 @@ def test_the_drawing_is_a_picture(run: Run, key_file: Path) -> None:
         ([], "Give either a file or an address, or --from-npz FILE."),
         (["nowhere.txt"], "There is no file nowhere.txt, and it is no address either."),
         (["no/where"], "There is no file no/where, and it is no address either."),
+        (["stacks/borges/1", "--plot", "p.txt"], "A drawing is a PNG file; p.txt does not end in .png."),
         (["key/borges/411"], "A volume has the pages 1 to 410; 411 is not among them."),
         (["/"], "/ is a folder; a file was expected."),
         (

@@ -126,6 +126,20 @@ def test_the_secret_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> 
     assert manage(tmp_path, "shell", "-v", "0", "-c", read, SECRET_KEY="x" * 50).stdout == "x" * 50 + "\n"
 
 
+def test_a_command_that_refuses_its_input_leaves_no_data_folder_behind(tmp_path: Path) -> None:
+    done = manage(tmp_path / "new", "key_to_image", "--prompt", "")
+    assert done.returncode == 2, done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_data_folder_that_cannot_be_written_ends_the_library_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = manage(tmp_path / "file" / "data", "library")
+    assert done.returncode == 1
+    assert "cannot be written (Not a directory). Set BABELIA_DATA to one that can." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_listening_beyond_loopback_answers_to_this_machines_addresses(tmp_path: Path) -> None:
     read = "from django.conf import settings; print(settings.ALLOWED_HOSTS)"
     assert manage(tmp_path, "shell", "-v", "0", "-c", read).stdout == "['localhost', '127.0.0.1', '[::1]']\n"

@@ -45,6 +45,8 @@ class Command(PressCommand):
             require_folder(path.parent)
             if path.is_dir():
                 raise InputRefused(f"{path} is a folder; give the name of a file.")
+        if options["plot"] is not None and options["plot"].suffix.lower() != ".png":
+            raise InputRefused(f"A drawing is a PNG file; {options['plot']} does not end in .png.")
         if options["from_npz"] is not None:
             key = from_npz(options["from_npz"])
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +31,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Prepare the database where the site is wanted, then start and watch."""
         parts = options["only"] or PARTS
+        self._require_data_folder()
         try:
             if "site" in parts:
                 self._prepare_database()
@@ -37,8 +39,19 @@ class Command(BaseCommand):
         except BabeliaError as error:
             raise CommandError(f"{error} {error.hint}".strip()) from error
 
+    def _require_data_folder(self) -> None:
+        """Every part keeps something there: make it, and see that it can be written to."""
+        try:
+            settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=settings.DATA_DIR):
+                pass
+        except OSError as error:
+            raise CommandError(
+                f"The data folder {settings.DATA_DIR} cannot be written ({error.strerror}). Set BABELIA_DATA to one "
+                "that can."
+            ) from error
+
     def _prepare_database(self) -> None:
-        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         try:
             if connection.vendor == "sqlite":
                 with connection.cursor() as cursor:
