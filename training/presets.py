@@ -51,7 +51,7 @@ SMOKE = Preset(
     ),
 )
 
-# A stage takes at most 140 minutes on 2 cores that do nothing else: about 70 crops, 20 windows or 10 pages a second.
+# A stage takes at most 140 minutes on 2 cores that do nothing else: about 130 crops or 20 pages a second.
 CPU = Preset(
     "cpu",
     "what ships: about eight hours on 2 cores, in stages that can be days apart",
@@ -59,13 +59,10 @@ CPU = Preset(
     AutoencoderPlan(steps=3000, rate=1e-3),
     TextPlan(),
     (
-        _crops("crops", 10_000, rate=8e-4),
-        UnetPlan("pages", 2_500, (Share("pages", 2, 240), Share("crops", 4, 800)), rate=6e-4),
-        _crops("crops-2", 20_000),
-        UnetPlan("several-2", 4_000, (Share("several", 3, 800), Share("crops", 4, 2000)), rate=4e-4),
-        UnetPlan("pages-2", 6_000, (Share("pages", 2, 800), Share("crops", 4, 2000)), rate=4e-4),
-        _crops("crops-3", 15_000, rate=4e-4),
-        UnetPlan("pages-3", 8_000, (Share("pages", 2, 800), Share("crops", 4, 2000)), rate=3e-4, decay=0.3),
+        _crops("crops", 9_000, 16, 3000),
+        UnetPlan("several", 1_500, (Share("several", 3, 300, 4), Share("crops", 8, 2000)), rate=5e-3),
+        UnetPlan("pages", 8_000, (Share("pages", 2, 600, 4), Share("crops", 6, 2000)), rate=5e-3),
+        UnetPlan("pages-2", 12_000, (Share("pages", 2, 800, 4), Share("crops", 6, 2000)), rate=4e-3, decay=0.4),
     ),
 )  # fmt: skip
 
@@ -77,8 +74,8 @@ GPU = Preset(
     TextPlan(steps=8000, batch=128),
     (
         _crops("crops", 60_000, 128, 20_000),
-        UnetPlan("several", 20_000, (Share("several", 48, 4000), Share("crops", 32, 4000)), rate=4e-4),
-        UnetPlan("pages", 60_000, (Share("pages", 32, 4000), Share("crops", 32, 4000)), rate=4e-4, decay=0.3),
+        UnetPlan("several", 20_000, (Share("several", 48, 4000), Share("crops", 32, 4000)), rate=5e-3),
+        UnetPlan("pages", 60_000, (Share("pages", 32, 4000), Share("crops", 32, 4000)), rate=4e-3, decay=0.3),
     ),
     device="cuda",
     workers=1,

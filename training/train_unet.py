@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn as nn
+from diffusers.models.attention_processor import AttnProcessor
 
 from training import runs
 from training.bank import SHAPES, Bank, Illustrator, Kind, shared
 from training.errors import TrainingError
-from training.export import SCHEDULER, new_unet
+from training.export import SCHEDULER, TEXT_LAYERS, new_unet
 from training.sampling import sample
 from training.sprites import SpritePack
-from training.text import embed
+from training.text import FIXED, embed
 from worker.autoencoder import PocketAutoencoder
 from worker.solvers import alphas_cumprod
 
@@ -36,9 +37,7 @@ PROMPTS = (
     "a blue balloon on a meadow", "a tiger in a forest", "three mushrooms in the grass", "a penguin left of a snowman",
 )  # fmt: skip
 
-
-TEXT_LAYERS = ("attn2.to_k.weight", "attn2.to_v.weight")
-TEXT_RATE = 0.1  # of the rate of all other weights
+ADAM_RATE = 0.08  # the rate of AdamW, of that of Muon
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class UnetPlan:
     name: str
     steps: int
     shares: tuple[Share, ...]
-    rate: float = 6e-4
+    rate: float = 6e-3
     warmup: int = 200
     decay: float = 0.0  # the last part of the steps, over which the rate falls to a tenth
     average: float = 0.999
@@ -96,9 +95,15 @@ class Meeting:
 
 
 class Weights:
-    """A network's parameters, their average, the gradients and AdamW's moments, each as one flat shared vector."""
+    """A network's parameters, their average, the gradients and the optimizers' moments, each one flat shared vector.
+
+    Muon (Jordan et al. 2024) steps the matrices inside the network, a convolution's weight as one of (out, h · w · in),
+    and AdamW all other parameters; both are torch's. On crops, both at their best rates, it came as far in 310 steps
+    of 16 as AdamW alone in 1,000 (training loss 0.93; README of the edition).
+    """
 
     def __init__(self, model: nn.Module, average: nn.Module, workers: int, device: str) -> None:
+        self.names = [name for name, _ in model.named_parameters()]
         self.parameters = list(model.parameters())
         self.count = sum(p.numel() for p in self.parameters)
         make = (
@@ -108,16 +113,10 @@ class Weights:
         )
         self.now, self.average, self.first, self.second = make(), make(), make(), make()
         self.gradients = [make() for _ in range(workers)]
-        # The embeddings' 768 values have a large common part: at the full rate one step of AdamW moves a key of the
-        # cross-attention by 0.6 a value, its softmax saturates within minutes, and the text is hardly heard.
-        slow = [TEXT_RATE if name.endswith(TEXT_LAYERS) else 1.0 for name, _ in model.named_parameters()]
-        self.scale = torch.cat([torch.full((p.numel(),), s) for p, s in zip(self.parameters, slow, strict=True)]).to(
-            device
-        )
         for vector, network in ((self.now, model), (self.average, average)):
             start = 0
             for parameter in network.parameters():
-                view = self._view(vector, start, parameter)
+                view = _view(vector, start, parameter)
                 view.copy_(parameter.data)
                 parameter.data = view
                 start += parameter.numel()
@@ -125,18 +124,9 @@ class Weights:
         for vector in self.gradients:
             start, views = 0, []
             for parameter in self.parameters:
-                views.append(self._view(vector, start, parameter))
+                views.append(_view(vector, start, parameter))
                 start += parameter.numel()
             self._views.append(views)
-
-    @staticmethod
-    def _view(vector: torch.Tensor, start: int, like: nn.Parameter) -> torch.Tensor:
-        """A parameter's place in a flat vector; convolutions channels last, as the CPU wants them."""
-        part = vector[start : start + like.numel()]
-        if like.dim() == 4:
-            o, i, h, w = like.shape
-            return part.view(o, h, w, i).permute(0, 3, 1, 2)
-        return part.view(like.shape)
 
     def attach(self, rank: int) -> None:
         """Lets backward write into this worker's gradient vector."""
@@ -144,26 +134,89 @@ class Weights:
         for parameter, view in zip(self.parameters, self._views[rank], strict=True):
             parameter.grad = view
 
+
+def _view(vector: torch.Tensor, start: int, like: nn.Parameter) -> torch.Tensor:
+    """A parameter's place in a flat vector; convolutions channels last, as the CPU wants them."""
+    part = vector[start : start + like.numel()]
+    if like.dim() == 4:
+        o, i, h, w = like.shape
+        return part.view(o, h, w, i).permute(0, 3, 1, 2)
+    return part.view(like.shape)
+
+
+def _is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Whether Muon steps it: a matrix or a convolution that neither begins nor ends the network nor reads the time."""
+    return parameter.dim() in (2, 4) and not (
+        name.startswith(("conv_in", "conv_out", "time_embedding")) or "time_emb_proj" in name
+    )
+
+
+class Stepper:
+    """One worker's part of every step: it gives each parameter to one worker and steps those of its own.
+
+    The moments are places in `Weights.first` and `Weights.second`, so that one worker can save them all.
+    """
+
+    def __init__(self, weights: Weights, rank: int, updates: int) -> None:
+        self.weights, self.total = weights, torch.zeros_like(weights.now)
+        workers, start = len(weights.gradients), 0
+        burdens = [0.0] * workers
+        matrices: list[tuple[nn.Parameter, slice]] = []
+        others: list[tuple[nn.Parameter, slice]] = []
+        self._own: list[slice] = []
+        for name, parameter in zip(weights.names, weights.parameters, strict=True):
+            part = slice(start, start + parameter.numel())
+            start = part.stop
+            inner = _is_inner_matrix(name, parameter)
+            owner = burdens.index(min(burdens))
+            burdens[owner] += parameter.numel() * (min(len(parameter), parameter[0].numel()) + 64 if inner else 64)
+            if owner != rank:
+                continue
+            self._own.append(part)
+            shape = (len(parameter), -1) if inner else (-1,)
+            value = nn.Parameter(weights.now[part].view(shape))
+            value.grad = self.total[part].view(shape)
+            (matrices if inner else others).append((value, part))
+        self.optimizers: list[tuple[torch.optim.Optimizer, float]] = []  # each with its rate, of the stage's
+        if matrices:
+            muon = torch.optim.Muon([value for value, _ in matrices], lr=0, weight_decay=0.0)
+            for value, part in matrices:
+                muon.state[value] = {"momentum_buffer": weights.first[part].view(value.shape)}
+            self.optimizers.append((muon, 1.0))
+        if others:
+            adam = torch.optim.AdamW([value for value, _ in others], lr=0, betas=(0.9, 0.99), weight_decay=1e-2)
+            for value, part in others:
+                moments = {"exp_avg": weights.first[part], "exp_avg_sq": weights.second[part]}
+                adam.state[value] = {"step": torch.tensor(float(updates)), **moments}
+            self.optimizers.append((adam, ADAM_RATE))
+        # Values of 30 in the two places that no key holds would saturate the attention: nothing is learned of them.
+        self._deaf = [
+            view for name, view in zip(weights.names, self._views_of_total(), strict=True) if name.endswith(TEXT_LAYERS)
+        ]
+
+    def _views_of_total(self) -> list[torch.Tensor]:
+        start, views = 0, []
+        for parameter in self.weights.parameters:
+            views.append(_view(self.total, start, parameter))
+            start += parameter.numel()
+        return views
+
     @torch.no_grad()
-    def update(self, rank: int, step: int, rate: float, average: float) -> None:
-        """AdamW (Loshchilov & Hutter 2019) on this worker's part; gradients averaged, then clipped to norm 1."""
-        workers = len(self.gradients)
-        total = self.gradients[0].clone()
-        for gradient in self.gradients[1:]:
-            total += gradient
-        total /= workers
-        scale = min(1.0, 1.0 / (float(total.norm()) + 1e-6))
-        share = -(-self.count // workers)
-        part = slice(rank * share, min(self.count, (rank + 1) * share))
-        g = total[part] * scale
-        first, second, now = self.first[part], self.second[part], self.now[part]
-        b1, b2, decay = 0.9, 0.99, 1e-2
-        first.mul_(b1).add_(g, alpha=1 - b1)
-        second.mul_(b2).addcmul_(g, g, value=1 - b2)
-        size = rate / (1 - b1 ** (step + 1))
-        denominator = (second / (1 - b2 ** (step + 1))).sqrt_().add_(1e-8)
-        now.mul_(1 - rate * decay).addcmul_(first / denominator, self.scale[part], value=-size)
-        self.average[part].lerp_(now, 1 - average)
+    def step(self, rate: float, average: float) -> None:
+        """Averages all gradients, brings their norm down to 1 at most, and steps this worker's parameters."""
+        gradients = self.weights.gradients
+        self.total.copy_(gradients[0])
+        for gradient in gradients[1:]:
+            self.total += gradient
+        for view in self._deaf:
+            view[:, [place for place, _ in FIXED]] = 0
+        self.total *= min(1 / len(gradients), 1 / (float(self.total.norm()) + 1e-6))
+        for optimizer, share in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
+            optimizer.step()
+        for part in self._own:
+            self.weights.average[part].lerp_(self.weights.now[part], 1 - average)
 
 
 def rate_at(plan: UnetPlan, step: int) -> float:
@@ -208,7 +261,7 @@ class Trainer:
         if rank == 0:
             self.log.say(f"banks filled: {', '.join(f'{s.bank} {s.kind}' for s in plan.shares)}")
             self.log.tick(0)
-        mean = 0.0
+        mean, stepper = 0.0, Stepper(self.weights, rank, self.updates)
         while step < plan.steps:
             self.weights.attach(rank)
             total = 0.0
@@ -220,7 +273,7 @@ class Trainer:
             self.losses[rank] = total
             self.meeting.wait(rank, alive)
             warm = min(plan.average, (1 + self.updates) / (10 + self.updates))
-            self.weights.update(rank, self.updates, rate_at(plan, step), warm)
+            stepper.step(rate_at(plan, step), warm)
             for bank, share in zip(self.banks, plan.shares, strict=True):
                 if (step + 1) % share.every == 0:
                     bank.put([share.bank + step // share.every * self.workers + rank])
@@ -296,6 +349,8 @@ def train(
     log = runs.Log(folder, plan.name, plan.steps)
     torch.manual_seed(seed)
     unet, average = new_unet().to(device), new_unet().to(device)
+    if device == "cpu":
+        unet.set_attn_processor(AttnProcessor())  # torch's fused kernel spends 40 % of a step on its way back
     path = folder / "unet.pt"
     state = runs.load(path)
     progress = {name: n for name, n in (done or {}).items() if name not in ("autoencoder", "text", "decoder")}
