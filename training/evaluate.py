@@ -62,6 +62,13 @@ UNKNOWN = (
     "freedom", "un chat", "quantum banana republic", "qwertz", "my grandmother", "ein Hund am Strand", "love",
     "winter is coming", "犬", "asdf jkl", "the meaning of life", "justice",
 )  # fmt: skip
+SHEET = (
+    "a dog on a beach at sunset", "a cat in the snow", "a red car on a road", "a sailboat in the sea at sunset",
+    "a house in the mountains at night", "two apples on a yellow background", "a robot in space",
+    "a tiger in a forest", "three mushrooms in the grass", "a penguin left of a snowman", "a whale in the sea",
+    "a castle in the mountains at dawn",
+)  # fmt: skip
+SHEET_KEYS = ("borges", "tlon", "uqbar", "aleph")
 GROUNDED = ("meadow", "desert", "snow", "beach", "forest", "mountains", "city", "road")
 
 
@@ -366,6 +373,13 @@ def _contrast_and_grain(pages: Sequence[Pixels], pack: SpritePack) -> str:
     )
 
 
+def contact_sheet(path: Path, folder: Path, data: Path, slug: str = "pocket-1") -> None:
+    """Page 1 of the prompts and short keys that README and model card show, four in a row."""
+    artist = Artist(slug, data, folder)
+    pages = [*map(artist.print, SHEET), *map(artist.print_short, SHEET_KEYS)]
+    runs.save_sheet(path, [Image.fromarray(page) for page in pages], 4, 0.5)
+
+
 def measure(pages: int, folder: Path, data: Path, slug: str = "pocket-1") -> str:
     """All figures on about `pages` generated pages; writes results.json, table.md and the sheets; returns the table."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -391,6 +405,7 @@ def main() -> int:
     parser.add_argument(
         "--judges-only", action="store_true", help="train the judges, keep them in the project and stop"
     )
+    parser.add_argument("--sheet", type=Path, help="write the contact sheet to this file and stop")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.judges_only:
@@ -398,6 +413,9 @@ def main() -> int:
         log = runs.Log(options.folder, "evaluate", 0)
         pack = open_pack()
         keep_judges(train_judge(pack, options.folder, log.say), train_strict(pack, options.folder, log.say))
+        return 0
+    if options.sheet:
+        contact_sheet(options.sheet, options.folder, options.data)
         return 0
     print(measure(options.pages, options.folder, options.data))
     return 0

@@ -12,12 +12,15 @@ import diffusers
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
+from numpy.typing import NDArray
 
 from training.errors import TrainingError
 from training.settings import COLOURS, WALLS
 from training.sprites import SpritePack
 from training.text import FIXED
 from worker.autoencoder import PocketAutoencoder
+from worker.preview import fit_preview
+from worker.weights import weights_digest
 
 FILE_LIMIT, TOTAL_LIMIT = 15_000_000, 26_000_000  # bytes: what a repository carries without pain
 
@@ -147,22 +150,39 @@ def write_lexicon(path: Path, pack: SpritePack) -> None:
     """lexicon.toml, in the format of worker.edition."""
     lines = [
         "# The phrases of which the short keys of pocket-1 are made: subject, setting and style, joined by spaces.",
-        "# The order counts: a change here changes what short keys open. Written by `python -m training export`.",
+        "# The order counts: a change here changes what short keys open. Written by `python -m training ship`.",
     ]
     for name, phrases in lexicon(pack).items():
         lines += [f"{name} = [", *(f'  "{phrase}",' for phrase in phrases), "]"]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+# -- what edition.toml says of the weights ----------------------------------------------------------------------------
+
+
 @torch.no_grad()
-def preview_matrix(vae: PocketAutoencoder, pages: torch.Tensor) -> tuple[list[list[float]], list[float]]:
-    """The least-squares linear picture of latents: RGB in −1 … 1 ≈ bias + latents · matrix, over pages (B, 3, H, W)."""
-    left, right = [], []
-    for page in pages:
-        z = vae.encode(page[None]).latents[0].float()  # type: ignore[union-attr]  # (4, 52, 80)
-        small = torch.nn.functional.avg_pool2d(page[None].float(), 8)[0]  # (3, 52, 80)
-        left.append(torch.cat([z, torch.ones_like(z[:1])]).flatten(1).T)
-        right.append(small.flatten(1).T)
-    solution = torch.linalg.lstsq(torch.cat(left), torch.cat(right)).solution.numpy()  # (5, 3)
-    rounded = np.round(solution, 4).tolist()
-    return rounded[:4], rounded[4]
+def write_facts(path: Path, vae: PocketAutoencoder, pages: NDArray[np.uint8]) -> None:
+    """Writes digest and preview into an edition.toml, from its table [weights] on; the rest of it stays as it is.
+
+    `pages` (B, 416, 640, 3) are scenes to fit the preview to (worker.preview).
+    """
+    latents = [
+        vae.encode(torch.from_numpy(page).permute(2, 0, 1)[None].float() / 127.5 - 1).latents  # type: ignore[union-attr]
+        for page in pages
+    ]
+    matrix = fit_preview(torch.cat(latents).float().numpy(), pages)
+    rows = [", ".join(f"{value:.4f}" for value in row) for row in (*matrix.matrix, matrix.bias)]
+    by_hand, _, _ = path.read_text(encoding="utf-8").partition("[weights]\n")
+    tail = [
+        "[weights]",
+        'model = "."',
+        f'digest = "{weights_digest(path.parent)}"',
+        "",
+        "# Fitted to scenes by `python -m training ship`, as is the digest.",
+        "[preview]",
+        "matrix = [",
+        *(f"  [{row}]," for row in rows[:4]),
+        "]",
+        f"bias = [{rows[4]}]",
+    ]
+    path.write_text(by_hand + "\n".join(tail) + "\n", encoding="utf-8")

@@ -29,7 +29,7 @@ Pixels = NDArray[np.uint8]
 PLACES = (*GROUNDS, "space")
 PATCH = CROP // 2  # edge of a patch, in pixels of the halved page: the size of a crop in training
 FILE = Path(__file__).parent / "judges.safetensors"
-STEPS, PATCH_STEPS = 2000, 4000  # of the page's judge and of the strict one
+STEPS, PATCH_STEPS = 2000, 2500  # of the page's judge and of the strict one
 _PAGES, _PATCHES, _SETTINGS = 7000, 14_000, 400
 
 
@@ -169,11 +169,12 @@ class _Course:
     name: str
     model: nn.Module
     steps: int
+    rate: float
     folder: Path
     log: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), 2e-3, weight_decay=1e-2)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), self.rate, weight_decay=1e-2)
         self.path, self.step = self.folder / f"{self.name}.pt", 0
         if (state := runs.load(self.path)) is not None:
             runs.fit(self.model, state["model"], str(self.path))
@@ -185,7 +186,7 @@ class _Course:
         while self.step < self.steps:
             share = 0.5 * (1 + math.cos(math.pi * self.step / self.steps))
             for group in self.optimizer.param_groups:
-                group["lr"] = 2e-3 * min(1, (self.step + 1) / 100) * max(0.02, share)
+                group["lr"] = self.rate * min(1, (self.step + 1) / 100) * max(0.02, share)
             loss = losses(np.random.default_rng((501, self.step)), self.step)
             self.optimizer.zero_grad()
             loss.backward()
@@ -205,7 +206,7 @@ def train_judge(pack: SpritePack, folder: Path, log: Callable[[str], None], step
     """The judge of pages, trained on 7,000 rendered ones, or what is left of its training."""
     torch.manual_seed(501)
     judge = Judge(len(pack.subjects()))
-    course = _Course("judge", judge, steps, folder, log)
+    course = _Course("judge", judge, steps, 2e-3, folder, log)
     if course.step >= steps:
         return judge.eval()
     log(f"drawing {_PAGES} pages")
@@ -239,7 +240,7 @@ def train_strict(pack: SpritePack, folder: Path, log: Callable[[str], None], ste
     """The judge of grey patches, trained on 14,000 rendered ones, or what is left of its training."""
     torch.manual_seed(502)
     strict = PatchJudge(len(pack.subjects()), 1)
-    course = _Course("strict", strict, steps, folder, log)
+    course = _Course("strict", strict, steps, 5e-4, folder, log)
     if course.step >= steps:
         return strict.eval()
     log(f"drawing {_PATCHES} patches")
@@ -334,7 +335,7 @@ def told_apart(rendered: Sequence[Verdict], generated: Sequence[Verdict], folds:
         train = order[~torch.isin(order, test)]
         torch.manual_seed(3)
         net = PatchJudge(2, 3)
-        optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=1e-2)
+        optimizer = torch.optim.AdamW(net.parameters(), 4e-4, weight_decay=1e-2)
         for _ in range(6):
             for part in train[torch.randperm(len(train))].split(16):
                 optimizer.zero_grad()

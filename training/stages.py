@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel
@@ -16,6 +17,7 @@ from training import export, runs, text, train_autoencoder, train_unet
 from training.errors import TrainingError
 from training.presets import Preset
 from training.sprites import SpritePack, open_pack
+from training.train_autoencoder import page_of_seed
 from worker.autoencoder import PocketAutoencoder
 
 HERE = Path(__file__).parent
@@ -139,14 +141,18 @@ class Run:
             )
 
     def ship(self) -> int:
-        """Writes weights, lexicon and training.json into the edition; returns the bytes of the weights."""
+        """Writes weights, lexicon, training.json and their facts in edition.toml; returns the bytes of the weights."""
         if self.edition is None:
             raise TrainingError("This run has no edition to ship to.", "Name one with --edition.")
         encoder, _ = self.encoder()
         tokenizer = self.folder / "tokenizer"
         tokenizer = tokenizer if tokenizer.exists() else self.edition / "tokenizer"
-        size = export.write_weights(self.edition, self.unet(), self.vae(), encoder, tokenizer)
+        vae = self.vae()
+        size = export.write_weights(self.edition, self.unet(), vae, encoder, tokenizer)
         export.write_lexicon(self.edition / "lexicon.toml", self.pack)
+        if (self.edition / "edition.toml").exists():
+            pages = [page_of_seed(self.pack, seed) for seed in range(8)]
+            export.write_facts(self.edition / "edition.toml", vae, np.stack(pages))
         facts = {"preset": self.preset.name, "progress": self.progress, "shipped": time.strftime("%Y-%m-%d")}
         (self.edition / "training.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         return size
