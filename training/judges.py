@@ -29,8 +29,8 @@ Pixels = NDArray[np.uint8]
 PLACES = (*GROUNDS, "space")
 PATCH = CROP // 2  # edge of a patch, in pixels of the halved page: the size of a crop in training
 FILE = Path(__file__).parent / "judges.safetensors"
-STEPS, PATCH_STEPS = 2000, 2500  # of the page's judge and of the strict one
-_PAGES, _PATCHES, _SETTINGS = 7000, 14_000, 400
+STEPS, PATCH_STEPS = 4000, 2500  # of the page's judge and of the strict one
+_PAGES, _PATCHES, _SETTINGS = 9000, 14_000, 400
 
 
 class Judge(nn.Module):
@@ -203,7 +203,7 @@ class _Course:
 
 
 def train_judge(pack: SpritePack, folder: Path, log: Callable[[str], None], steps: int = STEPS) -> Judge:
-    """The judge of pages, trained on 7,000 rendered ones, or what is left of its training."""
+    """The judge of pages, trained on 9,000 rendered ones, or what is left of its training."""
     torch.manual_seed(501)
     judge = Judge(len(pack.subjects()))
     course = _Course("judge", judge, steps, 2e-3, folder, log)
