@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from training.captions import with_article
+from training.judges import judge_pages, load_judges
 from training.sprites import read_subjects
 from worker.edition import DEFAULT_EDITION, load_edition
 from worker.engine import Engine
 from worker.expansion import page_latents
 from worker.key import Key
 
+NAMED, NAMED_IN_GREY = 14, 5
+"""Of the 20 pages of the probe, how many a judge must name in colour and in grey values alone (chance: 0.2)."""
 FOLDER = Path(__file__).resolve().parent.parent / "editions" / "pocket-1"
 
 
@@ -99,3 +103,26 @@ def test_no_page_is_blank_or_noise(engine):
         pixels = engine.print_page(key_of(engine, prompt)).pixels.astype(int)
         assert pixels.std() > 8, f"{prompt!r} is blank"
         assert np.abs(np.diff(pixels, axis=1)).mean() < 12, f"{prompt!r} is noise"
+
+
+PROBE = (
+    ("apple", "on a yellow background"), ("bus", "on a road"), ("cactus", "in the desert"), ("castle", "at night"),
+    ("cat", "in the snow"), ("cow", "on a meadow"), ("crab", "on a beach"), ("dog", "on a beach at sunset"),
+    ("elephant", "in the desert"), ("flamingo", "in the sea"), ("guitar", "in a blue room"),
+    ("house", "in the mountains"), ("lion", "in the grass"), ("mushroom", "in a forest"), ("penguin", "in the snow"),
+    ("rocket", "in space"), ("sailboat", "in the sea"), ("snowman", "in the snow"),
+    ("strawberry", "on a blue background"), ("tiger", "in a forest"),
+)  # fmt: skip
+
+
+def test_a_judge_that_never_saw_its_pages_names_what_they_show(engine):
+    judge, strict = load_judges()
+    numbers = {subject.name: subject.number for subject in read_subjects()}
+    asked = [numbers[name] for name, _ in PROBE]
+    pages = [engine.print_page(key_of(engine, f"{with_article(name)} {where}")).pixels for name, where in PROBE]
+    verdicts = judge_pages(judge, strict, pages, asked)
+    named = sum(verdict.ranked[0] == number for verdict, number in zip(verdicts, asked, strict=True))
+    in_grey = sum(verdict.strict == number for verdict, number in zip(verdicts, asked, strict=True))
+    print(f"named in colour: {named} of {len(PROBE)}; in grey values alone: {in_grey}")
+    assert named >= NAMED
+    assert in_grey >= NAMED_IN_GREY

@@ -94,6 +94,11 @@ VERBS = {
 }
 
 
+def with_article(words: str) -> str:
+    """ "a " or "an " and the words, by their sound: an umbrella, a unicorn."""
+    return ("an " if words[0] in "aeiou" and not words.startswith(("uni", "ufo", "ewe")) else "a ") + words
+
+
 @dataclass(frozen=True)
 class Caption:
     """A caption, and which facts of its scene it says; what it leaves out stays open."""
@@ -188,7 +193,7 @@ class Writer:
             return words
         if chance < 0.26:
             return "the " + words
-        return ("an " if words[0] in "aeiou" and not words.startswith(("uni", "ufo", "ewe")) else "a ") + words
+        return with_article(words)
 
     def _what(self, scene: Scene, plain: bool) -> str:
         groups = scene.groups

@@ -23,6 +23,7 @@ from PIL import Image
 
 from training import runs
 from training.bank import Illustrator
+from training.captions import with_article
 from training.judges import (
     PLACES,
     Examples,
@@ -70,11 +71,6 @@ SHEET = (
 )  # fmt: skip
 SHEET_KEYS = ("borges", "tlon", "uqbar", "aleph")
 GROUNDED = ("meadow", "desert", "snow", "beach", "forest", "mountains", "city", "road")
-
-
-def article(subject: Subject) -> str:
-    """The subject's name with its article."""
-    return ("an " if subject.name[0] in "aeio" else "a ") + subject.name
 
 
 def percent(right: Iterable[bool]) -> str:
@@ -202,7 +198,7 @@ class Evaluation:
         asked = [
             (subjects[i % len(subjects)], PLACES[(i + i // len(subjects)) % len(PLACES)]) for i in range(self.pages)
         ]
-        prompts = [f"{article(subject)} {PLACE_WORDS[place]}" for subject, place in asked]
+        prompts = [f"{with_article(subject.name)} {PLACE_WORDS[place]}" for subject, place in asked]
         verdicts = self.verdicts(prompts, [s for s, _ in asked])
         rows = [(v, s, p, v.ranked[0] == s.number) for v, (s, p) in zip(verdicts, asked, strict=True)]
         self.note("subject, top-1", percent(hit for *_, hit in rows))
@@ -215,7 +211,7 @@ class Evaluation:
             percent(hit for (*_, hit), u in zip(rows, unseen, strict=True) if not u),
         )
         extra = [(s, p) for s in subjects for p in PLACES if held_out(s, Setting("day", p))]
-        more = self.verdicts([f"{article(s)} {PLACE_WORDS[p]}" for s, p in extra], [s for s, _ in extra])
+        more = self.verdicts([f"{with_article(s.name)} {PLACE_WORDS[p]}" for s, p in extra], [s for s, _ in extra])
         self.note(
             "subject, top-1, combinations never seen (all of them)",
             percent(v.ranked[0] == s.number for v, (s, _) in zip(more, extra, strict=True)),
@@ -266,7 +262,7 @@ class Evaluation:
         subjects = self.pack.subjects()
         skies = [(subjects[(7 * i) % len(subjects)], sky) for i, sky in enumerate(list(SKY_WORDS) * 10)]
         found = self.verdicts(
-            [f"{article(s)} {PLACE_WORDS[GROUNDED[i % 8]]} {SKY_WORDS[k]}" for i, (s, k) in enumerate(skies)],
+            [f"{with_article(s.name)} {PLACE_WORDS[GROUNDED[i % 8]]} {SKY_WORDS[k]}" for i, (s, k) in enumerate(skies)],
             [s for s, _ in skies],
         )
         self.note("sky", percent(v.sky == k for v, (_, k) in zip(found, skies, strict=True)))
@@ -282,7 +278,7 @@ class Evaluation:
         sides = [(subjects[(13 * i) % len(subjects)], (0, 2)[i % 2]) for i in range(60)]
         found = self.verdicts(
             [
-                f"{article(s)} on the {('left', '', 'right')[k]} {PLACE_WORDS[GROUNDED[i % 8]]}"
+                f"{with_article(s.name)} on the {('left', '', 'right')[k]} {PLACE_WORDS[GROUNDED[i % 8]]}"
                 for i, (s, k) in enumerate(sides)
             ],
             [s for s, _ in sides],
@@ -295,7 +291,7 @@ class Evaluation:
         prompts = [(subjects[(5 * i) % len(subjects)], GROUNDED[i % len(GROUNDED)]) for i in range(50)]
         director, made, real = Director(self.pack, 4_242), [], []
         for subject, place in prompts:
-            prompt = f"{article(subject)} {PLACE_WORDS[place]}"
+            prompt = f"{with_article(subject.name)} {PLACE_WORDS[place]}"
             made.append(_spread([self.artist.print(prompt, page) for page in range(1, 9)]))
             scenes = []
             for _ in range(8):
@@ -355,7 +351,8 @@ def _spread(pages: Sequence[Pixels]) -> float:
 def _some_prompts(pack: SpritePack, number: int) -> list[str]:
     subjects = pack.subjects()
     return [
-        f"{article(subjects[(17 * i) % len(subjects)])} {PLACE_WORDS[PLACES[i % len(PLACES)]]}" for i in range(number)
+        f"{with_article(subjects[(17 * i) % len(subjects)].name)} {PLACE_WORDS[PLACES[i % len(PLACES)]]}"
+        for i in range(number)
     ]
 
 

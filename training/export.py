@@ -14,6 +14,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
+from training.captions import with_article
 from training.errors import TrainingError
 from training.settings import COLOURS, WALLS
 from training.sprites import SpritePack
@@ -129,12 +130,10 @@ def lexicon(pack: SpritePack) -> dict[str, list[str]]:
     """Subjects, settings and moods of which a short key's two phrases are made, each within what the edition knows."""
     subjects: list[str] = []
     for subject in pack.subjects():
-        article = "an" if subject.name[0] in "aeio" else "a"
-        subjects.append(
-            f"{article} {subject.name}" if subject.plural != subject.name or subject.name != "grapes" else subject.name
-        )
+        always_many = subject.plural == subject.name and subject.name.endswith("s")
+        subjects.append(subject.name if always_many else with_article(subject.name))
         if subject.hues:
-            subjects += [f"a {hue} {subject.name}" for hue in ("blue", "yellow", "green")]
+            subjects += [with_article(f"{hue} {subject.name}") for hue in ("blue", "yellow", "green")]
         else:
             subjects.append(f"two {subject.plural}")
     settings = [

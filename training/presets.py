@@ -59,9 +59,9 @@ CPU = Preset(
     AutoencoderPlan(steps=3000, rate=1e-3),
     TextPlan(),
     (
-        _crops("crops", 9_000, 16, 3000),
-        UnetPlan("several", 1_500, (Share("several", 3, 300, 4), Share("crops", 8, 2000)), rate=5e-3),
-        UnetPlan("pages", 8_000, (Share("pages", 2, 600, 4), Share("crops", 6, 2000)), rate=5e-3),
+        _crops("crops", 6_500, 16, 3000),
+        UnetPlan("several", 800, (Share("several", 3, 300, 4), Share("crops", 8, 2000)), rate=5e-3),
+        UnetPlan("pages", 8_000, (Share("pages", 2, 600, 4), Share("crops", 6, 2000)), rate=5e-3, decay=0.3),
         UnetPlan("pages-2", 12_000, (Share("pages", 2, 800, 4), Share("crops", 6, 2000)), rate=4e-3, decay=0.4),
     ),
 )  # fmt: skip
