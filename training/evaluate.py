@@ -82,9 +82,9 @@ def percent(right: Iterable[bool]) -> str:
 class Artist:
     """Prints pages of the edition through the press's engine; remembers them on disk, since they are slow to make."""
 
-    def __init__(self, slug: str, data: Path, folder: Path) -> None:
+    def __init__(self, slug: str, data: Path, folder: Path, threads: int | None = None) -> None:
         self.edition = load_edition(slug, data)
-        self.engine = Engine(self.edition)
+        self.engine = Engine(self.edition, threads=threads)
         self.folder = folder / "pages" / self.engine.rendition.weights[:12]
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -370,19 +370,18 @@ def _contrast_and_grain(pages: Sequence[Pixels], pack: SpritePack) -> str:
     )
 
 
-def contact_sheet(path: Path, folder: Path, data: Path, slug: str = "pocket-1") -> None:
+def contact_sheet(path: Path, artist: Artist) -> None:
     """Page 1 of the prompts and short keys that README and model card show, four in a row."""
-    artist = Artist(slug, data, folder)
     pages = [*map(artist.print, SHEET), *map(artist.print_short, SHEET_KEYS)]
     runs.save_sheet(path, [Image.fromarray(page) for page in pages], 4, 0.5)
 
 
-def measure(pages: int, folder: Path, data: Path, slug: str = "pocket-1") -> str:
+def measure(pages: int, folder: Path, artist: Artist) -> str:
     """All figures on about `pages` generated pages; writes results.json, table.md and the sheets; returns the table."""
     folder.mkdir(parents=True, exist_ok=True)
     pack, log = open_pack(), runs.Log(folder, "evaluate", pages)
     judge, strict = train_judge(pack, folder, log.say), train_strict(pack, folder, log.say)
-    evaluation = Evaluation(pages, folder, pack, Artist(slug, data, folder), judge, strict, log)
+    evaluation = Evaluation(pages, folder, pack, artist, judge, strict, log)
     evaluation.run()
     rows = [f"| {name} | {value} |" for name, value in evaluation.results.items()]
     table = "\n".join(["| what | figure |", "|---|---|", *rows]) + "\n"
@@ -398,23 +397,25 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("BABELIA_DATA", Path(__file__).parent.parent / "data"))
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, help="threads of the press (default: one per core, as it has)")
     parser.add_argument(
         "--judges-only", action="store_true", help="train the judges, keep them in the project and stop"
     )
     parser.add_argument("--sheet", type=Path, help="write the contact sheet to this file and stop")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     if options.judges_only:
         options.folder.mkdir(parents=True, exist_ok=True)
         log = runs.Log(options.folder, "evaluate", 0)
         pack = open_pack()
         keep_judges(train_judge(pack, options.folder, log.say), train_strict(pack, options.folder, log.say))
         return 0
+    artist = Artist("pocket-1", options.data, options.folder, options.threads)
     if options.sheet:
-        contact_sheet(options.sheet, options.folder, options.data)
-        return 0
-    print(measure(options.pages, options.folder, options.data))
+        contact_sheet(options.sheet, artist)
+    else:
+        print(measure(options.pages, options.folder, artist))
     return 0
 
 

@@ -61,8 +61,8 @@ CPU = Preset(
     (
         _crops("crops", 6_500, 16, 3000),
         UnetPlan("several", 800, (Share("several", 3, 300, 4), Share("crops", 8, 2000)), rate=5e-3),
-        UnetPlan("pages", 8_000, (Share("pages", 2, 600, 4), Share("crops", 6, 2000)), rate=5e-3, decay=0.3),
-        UnetPlan("pages-2", 12_000, (Share("pages", 2, 800, 4), Share("crops", 6, 2000)), rate=4e-3, decay=0.4),
+        UnetPlan("pages", 8_500, (Share("pages", 3, 800, 4), Share("crops", 3, 2000)), rate=5e-3, decay=0.3),
+        UnetPlan("pages-2", 16_000, (Share("pages", 3, 800, 4), Share("crops", 3, 2000)), rate=5e-3, decay=0.4),
     ),
 )  # fmt: skip
 
