@@ -18,7 +18,7 @@ from worker.key import Key
 NAMED, NAMED_IN_GREY = 5, 2
 """Of the 20 pages of the probe, how many a judge must name in colour and in grey values alone.
 
-Chance names 0.2; the weights after the first stage of whole pages had 7 and 4 in bfloat16. To be raised with every stage.
+Chance names 0.2; the weights after the first stage of whole pages had 7 and 4 in bfloat16. Raise it with every stage.
 """
 FOLDER = Path(__file__).resolve().parent.parent / "editions" / "pocket-1"
 
