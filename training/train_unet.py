@@ -98,8 +98,8 @@ class Weights:
     """A network's parameters, their average, the gradients and the optimizers' moments, each one flat shared vector.
 
     Muon (Jordan et al. 2024) steps the matrices inside the network, a convolution's weight as one of (out, h · w · in),
-    and AdamW all other parameters; both are torch's. On crops, both at their best rates, it came as far in 310 steps
-    of 16 as AdamW alone in 1,000 (training loss 0.93; README of the edition).
+    and AdamW all other parameters; both are torch's. Training loss on crops was 0.82 after 550 steps of 32,
+    and after 1,450 with AdamW alone at 8e-4.
     """
 
     def __init__(self, model: nn.Module, average: nn.Module, workers: int, device: str) -> None:
