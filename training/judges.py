@@ -8,7 +8,7 @@ that a test need not train them. A third, trained afresh where it is needed, tel
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -331,7 +331,7 @@ def told_apart(rendered: Sequence[Verdict], generated: Sequence[Verdict], folds:
     y = torch.tensor([0] * len(rendered) + [1] * len(generated))
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(3))
     right = [False] * len(x)
-    for test in _folds(order, folds):
+    for test in order.chunk(folds):
         train = order[~torch.isin(order, test)]
         torch.manual_seed(3)
         net = PatchJudge(2, 3)
@@ -347,7 +347,3 @@ def told_apart(rendered: Sequence[Verdict], generated: Sequence[Verdict], folds:
             for i in test.tolist():
                 right[i] = bool(net(x[i, None]).argmax() == y[i])
     return right
-
-
-def _folds(order: torch.Tensor, folds: int) -> Iterator[torch.Tensor]:
-    yield from order.chunk(folds)

@@ -54,7 +54,7 @@ SMOKE = Preset(
 # A stage takes at most 140 minutes on 2 cores that do nothing else: about 130 crops or 20 pages a second.
 CPU = Preset(
     "cpu",
-    "what ships: about eight hours on 2 cores, in stages that can be days apart",
+    "what ships: about four hours on 2 cores, in stages that can be days apart",
     AutoencoderPlan(),
     AutoencoderPlan(steps=3000, rate=1e-3),
     TextPlan(),

@@ -114,19 +114,10 @@ class Weights:
         self.now, self.average, self.first, self.second = make(), make(), make(), make()
         self.gradients = [make() for _ in range(workers)]
         for vector, network in ((self.now, model), (self.average, average)):
-            start = 0
-            for parameter in network.parameters():
-                view = _view(vector, start, parameter)
+            for parameter, view in zip(network.parameters(), _views(vector, self.parameters), strict=True):
                 view.copy_(parameter.data)
                 parameter.data = view
-                start += parameter.numel()
-        self._views: list[list[torch.Tensor]] = []
-        for vector in self.gradients:
-            start, views = 0, []
-            for parameter in self.parameters:
-                views.append(_view(vector, start, parameter))
-                start += parameter.numel()
-            self._views.append(views)
+        self._views = [_views(vector, self.parameters) for vector in self.gradients]
 
     def attach(self, rank: int) -> None:
         """Lets backward write into this worker's gradient vector."""
@@ -135,13 +126,16 @@ class Weights:
             parameter.grad = view
 
 
-def _view(vector: torch.Tensor, start: int, like: nn.Parameter) -> torch.Tensor:
-    """A parameter's place in a flat vector; convolutions channels last, as the CPU wants them."""
-    part = vector[start : start + like.numel()]
-    if like.dim() == 4:
-        o, i, h, w = like.shape
-        return part.view(o, h, w, i).permute(0, 3, 1, 2)
-    return part.view(like.shape)
+def _views(vector: torch.Tensor, parameters: list[nn.Parameter]) -> list[torch.Tensor]:
+    """Each parameter's place in a flat vector, one after another; convolutions channels last, as the CPU wants them."""
+    views = []
+    for part, like in zip(vector.split([p.numel() for p in parameters]), parameters, strict=True):
+        if like.dim() == 4:
+            o, i, h, w = like.shape
+            views.append(part.view(o, h, w, i).permute(0, 3, 1, 2))
+        else:
+            views.append(part.view(like.shape))
+    return views
 
 
 def _is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
@@ -191,15 +185,10 @@ class Stepper:
             self.optimizers.append((adam, ADAM_RATE))
         # Values of 30 in the two places that no key holds would saturate the attention: nothing is learned of them.
         self._deaf = [
-            view for name, view in zip(weights.names, self._views_of_total(), strict=True) if name.endswith(TEXT_LAYERS)
+            view
+            for name, view in zip(weights.names, _views(self.total, weights.parameters), strict=True)
+            if name.endswith(TEXT_LAYERS)
         ]
-
-    def _views_of_total(self) -> list[torch.Tensor]:
-        start, views = 0, []
-        for parameter in self.weights.parameters:
-            views.append(_view(self.total, start, parameter))
-            start += parameter.numel()
-        return views
 
     @torch.no_grad()
     def step(self, rate: float, average: float) -> None:
