@@ -9,17 +9,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from training import __main__ as command
 from training import runs
+from training.bank import SHAPES, Illustrator, Kind
 from training.errors import TrainingError
-from training.export import TEXT_LAYERS
+from training.export import TEXT_LAYERS, new_unet
 from training.presets import PRESETS, SMOKE, preset_named
+from training.sprites import open_pack
 from training.stages import open_run
 from training.text import FIXED
-from training.train_unet import ADAM_RATE, Stepper, UnetPlan, Weights, rate_at
+from training.train_unet import ADAM_RATE, Stepper, UnetPlan, Weights, prepare, rate_at
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -182,6 +185,38 @@ def test_the_rate_warms_up_stays_and_falls_to_a_tenth():
     assert rate_at(plan, 0) == pytest.approx(0.1)
     assert rate_at(plan, 500) == 1.0
     assert rate_at(plan, 999) == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["crops", "several", "pages"])
+def test_an_example_shows_its_subjects_where_it_says(kind: Kind):
+    illustrator, height, width = Illustrator(kind, open_pack(), 5), *(8 * side for side in SHAPES[kind])
+    for number in range(12):
+        example = illustrator.draw(number)
+        assert example.pixels.shape == (height, width, 3) and example.subjects.shape == (height, width)
+        assert example.subjects.any() == bool(example.scene.items)
+        assert example.subjects.mean() < 0.9, "the setting is not one of them"
+        if kind == "pages":
+            for item in example.scene.items:
+                body = slice(int(item.base - item.height), int(item.base))
+                part = example.subjects[body, int(item.x - item.height / 2) : int(item.x + item.height / 2)]
+                assert part.any(), item.subject.name
+    first, again = illustrator.draw(3), Illustrator(kind, open_pack(), 5).draw(3)
+    assert np.array_equal(first.pixels, again.pixels) and first.text == again.text
+
+
+def test_a_unet_made_quick_to_train_computes_the_same():
+    torch.manual_seed(0)
+    unet = new_unet()
+    x, t, states = torch.randn(1, 4, 12, 16), torch.tensor([500]), torch.randn(1, 77, 768)
+    found = []
+    for _ in range(2):
+        unet.zero_grad()
+        output = unet(x, t, states).sample
+        output.pow(2).mean().backward()
+        found.append((output.detach(), torch.cat([p.grad.flatten() for p in unet.parameters()])))
+        prepare(unet)
+    for before, after in zip(*found, strict=True):
+        assert (before - after).abs().max() < 1e-4 * before.abs().max()
 
 
 def test_two_workers_step_as_torch_does_with_muon_and_adamw():

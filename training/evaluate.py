@@ -309,7 +309,7 @@ class Evaluation:
         illustrator = Illustrator("pages", self.pack, CPU.seed)
         trained, pages = [], [self.artist.print(p) for p in _some_prompts(self.pack, 50)]
         for i in range(number):
-            trained.append(_tiny(illustrator.draw(i)[0]))
+            trained.append(_tiny(illustrator.draw(i).pixels))
         bank = np.stack(trained)
         found = [np.abs(bank - _tiny(page)).mean((1, 2, 3)) for page in pages]
         among = np.mean([np.partition(np.abs(bank - one).mean((1, 2, 3)), 1)[1] for one in bank[:100]])
@@ -319,7 +319,7 @@ class Evaluation:
         )
         tiles = []
         for i in sorted(range(len(pages)), key=lambda i: float(found[i].min()))[:5]:
-            tiles += [Image.fromarray(pages[i]), Image.fromarray(illustrator.draw(int(found[i].argmin()))[0])]
+            tiles += [Image.fromarray(pages[i]), Image.fromarray(illustrator.draw(int(found[i].argmin())).pixels)]
         runs.save_sheet(self.folder / "nearest.webp", tiles, 2, 0.4)
 
     def short_keys_and_unknown_words(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._inductor.config as inductor
 import torch.nn as nn
 from diffusers.models.attention_processor import AttnProcessor
 
@@ -38,6 +40,8 @@ PROMPTS = (
 )  # fmt: skip
 
 ADAM_RATE = 0.08  # the rate of AdamW, of that of Muon
+WORTH_COMPILING = 1000  # steps that are left; compiling takes two minutes at each start
+FOCUS_ENDS = 900  # the timestep from which on subjects count no more than the rest
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Share:
     bank: int
     every: int = 2  # steps after which each worker puts one new example in
     weight: float = 1.0
+    tilt: float = 0.6  # timesteps are 1000 · u^tilt with u uniform: the smaller, the more noise
+    focus: float = 2.0  # how much more an error counts where a subject is
 
 
 @dataclass(frozen=True)
@@ -208,6 +214,25 @@ class Stepper:
             self.weights.average[part].lerp_(self.weights.now[part], 1 - average)
 
 
+def _doubled(_: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    """Every place of (B, C, h, w) twice each way, (B, C, 2h, 2w)."""
+    x = inputs[0][:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2)
+    return (x.flatten(4, 5).flatten(2, 3).contiguous(memory_format=torch.channels_last),)
+
+
+def prepare(unet: Any) -> None:
+    """Makes a U-Net quick to train on a CPU: the same function, with other operations.
+
+    torch's fused attention spends 40 % of a step on its way back. What torch.compile (2.13, CPU) makes of
+    nearest-neighbour upsampling in bfloat16 passes no gradient back, so places are repeated instead.
+    """
+    unet.set_attn_processor(AttnProcessor())
+    for block in unet.up_blocks:
+        for upsampler in block.upsamplers or ():
+            upsampler.interpolate = False
+            upsampler.conv.register_forward_pre_hook(_doubled)
+
+
 def rate_at(plan: UnetPlan, step: int) -> float:
     """Warm-up, then constant, then over the last part a straight line to a tenth."""
     rate = plan.rate * min(1.0, (step + 1) / plan.warmup)
@@ -249,14 +274,16 @@ class Trainer:
         self.meeting.wait(rank, alive)
         if rank == 0:
             self.log.say(f"banks filled: {', '.join(f'{s.bank} {s.kind}' for s in plan.shares)}")
-            self.log.tick(0)
+        network = self._compiled(rank, signal, noise_level) if plan.steps - step > WORTH_COMPILING else self.unet
+        self.meeting.wait(rank, alive)
+        self.log.tick(0)
         mean, stepper = 0.0, Stepper(self.weights, rank, self.updates)
         while step < plan.steps:
             self.weights.attach(rank)
             total = 0.0
             for number, (bank, share) in enumerate(zip(self.banks, plan.shares, strict=True)):
                 rng = np.random.default_rng((self.seed, step, rank, number))
-                loss = self._loss(bank, share, rng, signal, noise_level) * share.weight
+                loss = self._loss(network, bank, share, rng, signal, noise_level) * share.weight
                 loss.backward()
                 total += loss.item()
             self.losses[rank] = total
@@ -274,26 +301,52 @@ class Trainer:
                 mean = 0.98 * mean + 0.02 * now if mean else now
                 self._keep(step, mean)
 
+    def _compiled(self, rank: int, signal: torch.Tensor, level: torch.Tensor) -> Any:
+        """The U-Net through torch.compile, or as it is where there is no C++ compiler or its gradients are others.
+
+        On one core 87 crops a second instead of 69, 14.5 pages instead of 12.4.
+        """
+        if self.device == "cpu" and shutil.which("g++") is None and shutil.which("clang++") is None:
+            return self.unet
+        inductor.compile_threads = 1  # no pool of compilers beside the workers
+        network = torch.compile(self.unet, dynamic=False)
+        for number, (bank, share) in enumerate(zip(self.banks, self.plan.shares, strict=True)):
+            gradients = []
+            for candidate in (self.unet, network):
+                self.weights.attach(rank)
+                self._loss(candidate, bank, share, np.random.default_rng(number), signal, level).backward()
+                gradients.append(self.weights.gradients[rank].clone())
+            if not (alike := float(torch.cosine_similarity(*gradients, dim=0))) > 0.98:
+                self.log.say(f"not compiled: gradients of {share.kind} would have a cosine of {alike:.3f} to the true")
+                return self.unet
+        if rank == 0:
+            self.log.say("compiled")
+        return network
+
     def _loss(
-        self, bank: Bank, share: Share, rng: np.random.Generator, signal: torch.Tensor, level: torch.Tensor
-    ) -> torch.Tensor:
+        self, network: Any, bank: Bank, share: Share, rng: np.random.Generator, signal: torch.Tensor,
+        level: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
         """Mean (v̂ − v)² with v = α·ε − σ·x₀ (Salimans & Ho 2022), timesteps spread over the batch.
 
-        Their density rises with the cube root of t: at low noise there is little left to learn.
+        Their density rises with t: at low noise there is little left to learn. Where a subject is, the error counts
+        `focus` times more, except near pure noise: there nothing tells yet where it is, and the weight would make the
+        net expect it everywhere.
         """
-        x, states = bank.take(rng, share.batch)
+        x, states, where = bank.take(rng, share.batch)
         dropped = torch.from_numpy(rng.random(share.batch) < self.plan.dropout)
         states[dropped] = self.empty
         even = (rng.random() + np.arange(share.batch) / share.batch) % 1
-        t = torch.from_numpy((even**0.75 * 1000).astype(np.int64))
+        t = torch.from_numpy((even**share.tilt * 1000).astype(np.int64))
         noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-        x, states, t, noise = (value.to(self.device) for value in (x, states, t, noise))
+        weight = 1 + share.focus * ((FOCUS_ENDS - t) / 200).clamp(0, 1).view(-1, 1, 1, 1) * where
+        x, states, t, noise, weight = (value.to(self.device) for value in (x, states, t, noise, weight))
         a, s = signal[t].view(-1, 1, 1, 1), level[t].view(-1, 1, 1, 1)
         noised = (a * x + s * noise).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16):
-            output = self.unet(noised, t, states).sample
-        error: torch.Tensor = output.float() - (a * noise - s * x)
-        return error.pow(2).mean()
+            output = network(noised, t, states).sample
+        error: torch.Tensor = (output.float() - (a * noise - s * x)).pow(2).mean(1, keepdim=True)
+        return (error * weight).sum() / weight.sum()
 
     def _keep(self, step: int, mean: float) -> None:
         """Reports, saves and draws where it is time."""
@@ -339,7 +392,7 @@ def train(
     torch.manual_seed(seed)
     unet, average = new_unet().to(device), new_unet().to(device)
     if device == "cpu":
-        unet.set_attn_processor(AttnProcessor())  # torch's fused kernel spends 40 % of a step on its way back
+        prepare(unet)
     path = folder / "unet.pt"
     state = runs.load(path)
     progress = {name: n for name, n in (done or {}).items() if name not in ("autoencoder", "text", "decoder")}
