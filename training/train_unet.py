@@ -316,7 +316,7 @@ class Trainer:
                 self.weights.attach(rank)
                 self._loss(candidate, bank, share, np.random.default_rng(number), signal, level).backward()
                 gradients.append(self.weights.gradients[rank].clone())
-            if not (alike := float(torch.cosine_similarity(*gradients, dim=0))) > 0.98:
+            if not (alike := float(torch.cosine_similarity(gradients[0], gradients[1], dim=0))) > 0.98:
                 self.log.say(f"not compiled: gradients of {share.kind} would have a cosine of {alike:.3f} to the true")
                 return self.unet
         if rank == 0:
