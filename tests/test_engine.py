@@ -1,6 +1,8 @@
 """worker.engine: from addresses and keys to prints, on a tiny model of Stable Diffusion's kind."""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,29 +45,48 @@ def test_it_prints_the_page_of_a_key(tiny_engine: Engine, dog: Key) -> None:
     assert len(np.unique(page.pixels)) > 50, "the page is nearly plain"
 
 
-def test_it_prints_what_the_pipeline_of_diffusers_prints(tiny_engine: Engine, tiny_weights: Path, dog: Key) -> None:
+def assert_prints_as_the_pipeline(engine: Engine, weights: Path, key: Key, guidance_of: Callable[[int], float]) -> None:
     """The same weights, solver, guidance, latents and embeddings; only rounding may differ, which moves a value by one
-    where it lies on the edge between two."""
+    where it lies on the edge between two. `guidance_of` gives the guidance at a timestep."""
     transformers_logging.disable_progress_bar()
     pipeline = StableDiffusionPipeline.from_pretrained(
-        str(tiny_weights), dtype=torch.float32, safety_checker=None, local_files_only=True
+        str(weights), dtype=torch.float32, safety_checker=None, local_files_only=True
     )
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
+
+    def guide_next(pipe: StableDiffusionPipeline, step: int, _: int, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        if step + 1 < len(pipe.scheduler.timesteps):
+            pipe._guidance_scale = guidance_of(int(pipe.scheduler.timesteps[step + 1]))
+        return state
+
     with pytest.warns(DeprecationWarning, match="__array__"):  # diffusers' own, see test_solvers
         picture = pipeline(
-            prompt_embeds=torch.tensor(dog.embedding, dtype=torch.float32)[None],
-            negative_prompt_embeds=torch.tensor(tiny_engine.embed(""), dtype=torch.float32)[None],
-            latents=torch.tensor(dog.latents, dtype=torch.float32)[None],
-            guidance_scale=tiny_engine.edition.guidance,
+            prompt_embeds=torch.tensor(key.embedding, dtype=torch.float32)[None],
+            negative_prompt_embeds=torch.tensor(engine.embed(""), dtype=torch.float32)[None],
+            latents=torch.tensor(key.latents, dtype=torch.float32)[None],
+            guidance_scale=guidance_of(999),
+            callback_on_step_end=guide_next,
             num_inference_steps=4,
             output_type="np",
         ).images[0]
     expected = (picture * 255).round().astype(np.int16)
-    difference = np.abs(tiny_engine.print_page(dog).pixels.astype(np.int16) - expected)
+    difference = np.abs(engine.print_page(key).pixels.astype(np.int16) - expected)
     print(f"against the pipeline: {np.count_nonzero(difference)} of {difference.size} values, by {difference.max()}")
     assert difference.max() <= 1
     assert np.count_nonzero(difference) < difference.size // 100
+
+
+def test_it_prints_what_the_pipeline_of_diffusers_prints(tiny_engine: Engine, tiny_weights: Path, dog: Key) -> None:
+    assert_prints_as_the_pipeline(tiny_engine, tiny_weights, dog, lambda _: tiny_engine.edition.guidance)
+
+
+def test_early_steps_take_the_early_guidance(
+    tiny_edition: Edition, tiny_engine: Engine, tiny_weights: Path, dog: Key
+) -> None:
+    engine = Engine(replace(tiny_edition, early_guidance=1.5, early_above=600), device="cpu", threads=2)
+    assert_prints_as_the_pipeline(engine, tiny_weights, dog, lambda timestep: 1.5 if timestep > 600 else 5.0)
+    assert engine.print_page(dog).digest != tiny_engine.print_page(dog).digest
 
 
 def test_it_yields_the_steps_of_a_page(tiny_engine: Engine, dog: Key) -> None:

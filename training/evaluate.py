@@ -13,7 +13,7 @@ import os
 import resource
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,10 +101,13 @@ class Artist:
         return self._print(self.engine.resolve(Address(self.edition.slug, "key", name, 1)), None)
 
     def _print(self, key: Key, guidance: float | None) -> Pixels:
-        path = self.folder / f"{key.mark}-{guidance or self.edition.guidance}.png"
+        denoiser = self.engine.denoiser
+        own = used = denoiser._guidance
+        if guidance is not None:
+            used = replace(own, scale=guidance, early=min(own.early, guidance))
+        path = self.folder / f"{key.mark}-{used.scale:g}-{used.early:g}-{used.early_above}.png"
         if not path.exists():
-            denoiser = self.engine.denoiser
-            own, denoiser._guidance = denoiser._guidance, guidance or denoiser._guidance
+            denoiser._guidance = used
             try:
                 pixels = self.engine.print_page(key).pixels
             finally:
@@ -148,7 +151,11 @@ class Evaluation:
     def run(self) -> None:
         """All figures and sheets."""
         self.note("weights", self.artist.engine.rendition.weights[:16])
-        self.note("guidance, steps", f"{self.artist.edition.guidance}, {self.artist.edition.default_steps}")
+        edition = self.artist.edition
+        early = f" (beyond timestep {edition.early_above}: {edition.early_guidance:g})"
+        if edition.early_guidance == edition.guidance:
+            early = ""
+        self.note("guidance, steps", f"{edition.guidance:g}{early}, {edition.default_steps}")
         self.speed()
         vae = PocketAutoencoder.from_pretrained(
             str(self.artist.edition.weights / "vae"), torch_dtype=torch.float32, local_files_only=True

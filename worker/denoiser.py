@@ -4,8 +4,13 @@ Guidance convention (Ho & Salimans 2022, in the form of Stable Diffusion): the U
 embedding, then those of the pages' own, and the prediction is uncond + guidance · (cond − uncond). Where a page's
 embedding equals the empty prompt's bit for bit, or guidance is 1, that is the page's own row alone, and the other is
 not computed.
+
+An edition may state another guidance near pure noise, where a strong one pulls every page to the same mean picture
+(Kynkäänniemi et al. 2024, "Applying guidance in a limited interval"). Both rows are computed there all the same, so
+that a run has one shape.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +23,26 @@ from worker.key import LATENTS_SHAPE
 from worker.unet import Text, UNet
 
 
+@dataclass(frozen=True)
+class Guidance:
+    """How far past the empty prompt's prediction a page goes: `scale`, and `early` beyond timestep `early_above`."""
+
+    scale: float
+    early: float
+    early_above: int
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the empty prompt's prediction has no part in any step."""
+        return self.scale == self.early == 1.0
+
+    def at(self, timestep: Tensor) -> float | Tensor:
+        """The guidance at a timestep (), where the device need not be waited for."""
+        if self.scale == self.early:
+            return self.scale
+        return torch.where(timestep > self.early_above, self.early, self.scale)
+
+
 class Denoiser:
     """(latents, timestep) → guided prediction, in one batch shape. `start` sets the embeddings of a run."""
 
@@ -25,7 +50,7 @@ class Denoiser:
         self,
         unet: Any,
         embedding_of_empty: npt.NDArray[np.float16],
-        guidance: float,
+        guidance: Guidance,
         batch: int,
         device: torch.device,
         dtype: torch.dtype,
@@ -43,7 +68,7 @@ class Denoiser:
         among the threads wherever that falls, so that a page's numbers would depend on its place."""
         self._guidance = guidance
         unet = unet.requires_grad_(False).eval().to(device)
-        self._unet = UNet(unet, self.kernels, (self._together * (1 if guidance == 1.0 else 2), *LATENTS_SHAPE))
+        self._unet = UNet(unet, self.kernels, (self._together * (1 if guidance.is_none else 2), *LATENTS_SHAPE))
         self._empty = embedding_of_empty[0].copy()
         self._rows = torch.from_numpy(embedding_of_empty).to(device, dtype)  # (1, 77, 768)
         self._guided = False
@@ -51,7 +76,7 @@ class Denoiser:
 
     def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
         """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
-        return self._guidance != 1.0 and not np.array_equal(embedding, self._empty)
+        return not self._guidance.is_none and not np.array_equal(embedding, self._empty)
 
     def start(self, embeddings: npt.NDArray[np.float16]) -> None:
         """Set the embeddings (B, 77, 768) of the run that follows; its pages must all be guided or all not.
@@ -84,4 +109,4 @@ class Denoiser:
         if not self._guided:
             return output
         uncond, cond = output.chunk(2)  # (B, 4, h, w) each
-        return uncond + self._guidance * (cond - uncond)
+        return uncond + self._guidance.at(timestep) * (cond - uncond)

@@ -15,6 +15,10 @@ An edition is a folder named by its slug, shipped in `<project>/editions/` or an
     step_limit = 128                        # 2 … 128; a key that asks for more is refused
     safety_checker = true                   # optional, true if left out: judge pages where the weights can
 
+    [early]                                 # optional: another guidance near pure noise
+    guidance = 1.5
+    above = 860                             # at timesteps beyond this one, of 0 … 999
+
     [precision]                             # torch dtype of U-Net and VAE on each device; only these devices may print
     cpu = "float32"                         # "float32", "bfloat16" or "float16"
     cpu_bf16 = "bfloat16"                   # optional: on a CPU with bfloat16 instructions; as cpu if left out
@@ -83,11 +87,13 @@ DEVICES: Final = ("cpu", "cuda", "mps")
 PRECISION_DEVICES: Final = ("cpu", "cpu_bf16", "cuda", "mps")
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 STEPS_MAX: Final = 128
+TIMESTEPS: Final = 1000
 _KEYS = {
     "": {
         *("title", "summary", "licence", "licence_url", "solver", "guidance", "default_steps", "step_limit"),
-        *("safety_checker", "precision", "batch", "weights", "preview"),
+        *("safety_checker", "early", "precision", "batch", "weights", "preview"),
     },
+    "early": {"guidance", "above"},
     "weights": {"model", "digest", "hub", "revision", "files"},
     "preview": {"matrix", "bias"},
 }
@@ -130,6 +136,9 @@ class Edition:
     licence_url: str | None
     solver: str
     guidance: float
+    early_guidance: float
+    """The guidance at timesteps beyond `early_above`; where the edition states none, `guidance` as well."""
+    early_above: int
     default_steps: int
     step_limit: int
     safety_checker: bool
@@ -238,9 +247,8 @@ def _read(folder: Path, data_dir: Path) -> Edition:
     default_steps = reader.whole("default_steps", 2, step_limit)
     if default_steps % 2:
         raise reader.refused("default_steps", "an even number, as keys hold only those", default_steps)
-    guidance = document.get("guidance")
-    if not isinstance(guidance, int | float) or isinstance(guidance, bool) or not 0 <= guidance <= 100:
-        raise reader.refused("guidance", "a number from 0 to 100", guidance)
+    guidance = reader.guidance("", document.get("guidance"))
+    early = reader.table("early")
     safety_checker = document.get("safety_checker", True)
     if not isinstance(safety_checker, bool):
         raise reader.refused("safety_checker", "true or false", safety_checker)
@@ -251,7 +259,9 @@ def _read(folder: Path, data_dir: Path) -> Edition:
         licence=reader.text("licence"),
         licence_url=reader.text("licence_url") if "licence_url" in document else None,
         solver=reader.choice("solver", SOLVERS),
-        guidance=float(guidance),
+        guidance=guidance,
+        early_guidance=reader.guidance("early.", early.get("guidance")) if early else guidance,
+        early_above=reader.timestep("early.above", early.get("above")) if early else TIMESTEPS - 1,
         default_steps=default_steps,
         step_limit=step_limit,
         safety_checker=safety_checker,
@@ -304,6 +314,16 @@ class _Reader:
         value = self.document.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise self.refused(name, f"a whole number from {low} to {high}", value)
+        return value
+
+    def guidance(self, table: str, value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 100:
+            raise self.refused(f"{table}guidance", "a number from 0 to 100", value)
+        return float(value)
+
+    def timestep(self, name: str, value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < TIMESTEPS:
+            raise self.refused(name, f"a whole number from 0 to {TIMESTEPS - 1}", value)
         return value
 
     def refused(self, name: str, expected: str, found: object) -> EditionRefused:

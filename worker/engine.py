@@ -20,7 +20,7 @@ from torch import Tensor
 from worker import device as devices
 from worker.address import Address
 from worker.decoder import Decoder
-from worker.denoiser import Denoiser
+from worker.denoiser import Denoiser, Guidance
 from worker.edition import STEPS_MAX, Edition
 from worker.errors import InputRefused, PrintFailed
 from worker.expansion import Hold, resolve
@@ -88,7 +88,8 @@ class Engine:
         self._remembered: OrderedDict[str, npt.NDArray[np.float16]] = OrderedDict()
         empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
         unet = load_model(edition.weights, "unet", dtype)
-        self.denoiser = Denoiser(unet, empty, edition.guidance, self.batch, self.device, dtype)
+        guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above)
+        self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype)
         self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
         self._safety = _load_safety(edition, self.device)
         self._previewer: Previewer | None = None
