@@ -62,9 +62,9 @@ CPU = Preset(
         _crops("crops", 6_500, 16, 3000),
         UnetPlan("several", 800, (Share("several", 3, 300, 4), Share("crops", 8, 2000)), rate=5e-3),
         UnetPlan("pages", 8_500, (Share("pages", 3, 800, 4), Share("crops", 3, 2000)), rate=5e-3, decay=0.3),
-        UnetPlan("crops-2", 8_500, (Share("crops", 12, 3000, 1), Share("pages", 1, 800, 4, tilt=0.4)), rate=5e-3),
+        UnetPlan("crops-2", 8_500, (Share("crops", 12, 3000, 1), Share("pages", 1, 800, 4, tilt=0.4)), rate=3e-3),
         UnetPlan(
-            "pages-2", 10_500, (Share("pages", 3, 800, 3, tilt=0.4), Share("crops", 6, 3000, 1)), rate=5e-3, decay=0.5
+            "pages-2", 9_500, (Share("pages", 3, 800, 3, tilt=0.4), Share("crops", 6, 3000, 1)), rate=3e-3, decay=0.6
         ),
     ),
 )  # fmt: skip

@@ -21,6 +21,7 @@ Side = Literal["left", "centre", "right"]
 Relation = Literal["left of", "right of", "above", "below", "and"]
 SIDES: tuple[Side, ...] = ("left", "centre", "right")
 CROP = 192  # pixels: a crop is 24 × 24 latents
+MIRRORED = 0.125  # at a half, most animals of a half-trained net had a head at either end
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ class Director:
             float(x),
             float(base),
             height,
-            bool(self.rng.random() < 0.5),
+            bool(self.rng.random() < MIRRORED),
             angle,
             stands and not free,
         )
