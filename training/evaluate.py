@@ -48,6 +48,8 @@ from worker.edition import load_edition
 from worker.engine import Engine
 from worker.expansion import page_latents, volume_phrases
 from worker.key import Key
+from worker.loop import denoise
+from worker.solvers import alphas_cumprod, make_plan
 
 PLACE_WORDS = {
     "meadow": "on a meadow", "desert": "in the desert", "snow": "in the snow", "sea": "in the sea",
@@ -70,6 +72,7 @@ SHEET = (
     "a castle in the mountains at dawn",
 )  # fmt: skip
 SHEET_KEYS = ("borges", "tlon", "uqbar", "aleph")
+REDRAWN = (399, 599, 699, 799, 899)  # timesteps of the plan of 20 steps
 GROUNDED = ("meadow", "desert", "snow", "beach", "forest", "mountains", "city", "road")
 
 
@@ -99,6 +102,18 @@ class Artist:
     def print_short(self, name: str) -> Pixels:
         """Page 1 of the volume of a short key."""
         return self._print(self.engine.resolve(Address(self.edition.slug, "key", name, 1)), None)
+
+    def redraw(self, page: Pixels, prompt: str, timestep: int) -> Pixels:
+        """A page noised up to the first timestep of the plan that is not beyond this one, and printed from there."""
+        engine, config = self.engine, self.edition.scheduler_config
+        plan = [u for u in make_plan("ddim", config, self.edition.default_steps) if u.timestep <= timestep]
+        signal = float(alphas_cumprod(config)[plan[0].timestep])
+        noise = page_latents("prompt", prompt, 1).astype(np.float32)[None]  # (1, 4, 52, 80)
+        latents = signal**0.5 * engine.encode(page[None]) + (1 - signal) ** 0.5 * noise
+        engine.denoiser.start(engine.embed(prompt).astype(np.float16)[None])
+        *_, last = denoise(engine.denoiser, tuple(plan), torch.from_numpy(latents).to(engine.device))
+        pixels: Pixels = engine.decode(last.latents)[0]
+        return pixels
 
     def _print(self, key: Key, guidance: float | None) -> Pixels:
         denoiser = self.engine.denoiser
@@ -163,6 +178,7 @@ class Evaluation:
         self.note("PSNR of the autoencoder on 64 held-out scenes", f"{psnr(vae, held_out_pages(self.pack, 64)):.2f} dB")
         rendered = self.the_judges()
         self.subjects(rendered)
+        self.redrawn()
         self.skies_counts_sides()
         self.variety()
         self.nearest()
@@ -263,6 +279,28 @@ class Evaluation:
             names.append(subject.name)
         runs.save_sheet(self.folder / "worst.webp", tiles, 10)
         self.note("the ten worst subjects, kindly and strictly judged", ", ".join(names))
+
+    def redrawn(self, number: int = 24) -> None:
+        """Rendered pages noised so far and printed from there: at which noise the things are lost."""
+        subjects, director = self.pack.subjects(), Director(self.pack, 4_711)
+        asked = [(subjects[(5 * i) % len(subjects)], GROUNDED[i % len(GROUNDED)]) for i in range(number)]
+        pages = []
+        for subject, place in asked:
+            setting = Setting("day", place)
+            backdrop = paint(setting, director.rng)
+            pages.append(render(director.single(subject, setting, backdrop), backdrop, self.pack))
+        numbers = [subject.number for subject, _ in asked]
+        prompts = [f"{with_article(subject.name)} {PLACE_WORDS[place]}" for subject, place in asked]
+        found = []
+        for timestep in REDRAWN:
+            again = [self.artist.redraw(page, prompt, timestep) for page, prompt in zip(pages, prompts, strict=True)]
+            verdicts = list(zip(judge_pages(self.judge, self.strict, again, numbers), numbers, strict=True))
+            found.append(f"{sum(v.ranked[0] == n for v, n in verdicts)} ({sum(v.strict == n for v, n in verdicts)})")
+        timesteps = ", ".join(map(str, REDRAWN))
+        self.note(
+            f"rendered pages noised to timestep {timesteps} and printed from there: named (in grey) of {number}",
+            ", ".join(found),
+        )
 
     def skies_counts_sides(self) -> None:
         """Skies, counts of one to three, left and right, over different subjects and settings."""
