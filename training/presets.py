@@ -64,7 +64,7 @@ CPU = Preset(
         UnetPlan("pages", 8_500, (Share("pages", 3, 800, 4), Share("crops", 3, 2000)), rate=5e-3, decay=0.3),
         UnetPlan("crops-2", 8_500, (Share("crops", 12, 3000, 1), Share("pages", 1, 800, 4, tilt=0.4)), rate=3e-3),
         UnetPlan(
-            "pages-2", 9_500, (Share("pages", 3, 800, 3, tilt=0.4), Share("crops", 6, 3000, 1)), rate=3e-3, decay=0.6
+            "pages-2", 8_000, (Share("pages", 3, 800, 3, tilt=0.4), Share("crops", 6, 3000, 1)), rate=3e-3, decay=0.6
         ),
     ),
 )  # fmt: skip
@@ -78,7 +78,7 @@ GPU = Preset(
     (
         _crops("crops", 60_000, 128, 20_000),
         UnetPlan("several", 20_000, (Share("several", 48, 4000), Share("crops", 32, 4000)), rate=5e-3),
-        UnetPlan("pages", 60_000, (Share("pages", 32, 4000), Share("crops", 32, 4000)), rate=4e-3, decay=0.3),
+        UnetPlan("pages", 60_000, (Share("pages", 32, 4000, tilt=0.4), Share("crops", 32, 4000)), rate=4e-3, decay=0.5),
     ),
     device="cuda",
     workers=1,
