@@ -81,6 +81,7 @@ BARS = {
     "judge on held-out rendered scenes: subject, top-1": "97 %",
     "subject, top-1, combinations never seen": "within 5 points of seen ones",
     "subject, top-1, ": "",
+    "subject, top-1 for": "",
     "subject, top-1": "90 %",
     "subject, top-5": "97 %",
     "setting": "90 %",

@@ -54,7 +54,7 @@ SMOKE = Preset(
 # A stage takes at most 140 minutes on 2 cores that do nothing else: about 130 crops or 20 pages a second.
 CPU = Preset(
     "cpu",
-    "what ships: about four hours on 2 cores, in stages that can be days apart",
+    "what ships: about six hours on 2 cores, in stages that can be days apart",
     AutoencoderPlan(),
     AutoencoderPlan(steps=3000, rate=1e-3),
     TextPlan(),
@@ -65,6 +65,9 @@ CPU = Preset(
         UnetPlan("crops-2", 8_500, (Share("crops", 12, 3000, 1), Share("pages", 1, 800, 4, tilt=0.4)), rate=3e-3),
         UnetPlan(
             "pages-2", 8_000, (Share("pages", 3, 800, 3, tilt=0.4), Share("crops", 6, 3000, 1)), rate=3e-3, decay=0.6
+        ),
+        UnetPlan(
+            "pages-3", 14_000, (Share("pages", 4, 800, 2, tilt=0.4), Share("crops", 4, 3000, 1)), rate=3e-3, decay=0.6
         ),
     ),
 )  # fmt: skip
