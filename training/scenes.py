@@ -243,7 +243,7 @@ class Director:
         width = self._width(group.subject, height)
         if width > 340:
             height, width = height * 340 / width, 340.0
-        spans = {"left": (0.14, 0.3), "centre": (0.44, 0.56), "right": (0.7, 0.86), None: (0.22, 0.78)}
+        spans = {"left": (0.16, 0.26), "centre": (0.46, 0.54), "right": (0.74, 0.84), None: (0.34, 0.66)}
         a, b = spans[group.side]
         x = float(np.clip(self.rng.uniform(a, b) * WIDTH, width / 2 + 6, WIDTH - width / 2 - 6))
         base = self._base(group.subject, setting, backdrop, height)
@@ -268,7 +268,7 @@ class Director:
         gap = (WIDTH - 30 - sum(widths)) / len(members)
         spread = float(self.rng.uniform(0.25, 0.95))
         total = sum(widths) + gap * spread * (len(members) - 1)
-        x = 15 + (WIDTH - 30 - total) * float(self.rng.uniform(0.2, 0.8))
+        x = 15 + (WIDTH - 30 - total) * float(self.rng.uniform(0.35, 0.65))
         same = self._base(members[0].subject, setting, backdrop, max(heights))
         items = []
         for member, height, width in zip(members, heights, widths, strict=True):
