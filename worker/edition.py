@@ -247,7 +247,7 @@ def _read(folder: Path, data_dir: Path) -> Edition:
     default_steps = reader.whole("default_steps", 2, step_limit)
     if default_steps % 2:
         raise reader.refused("default_steps", "an even number, as keys hold only those", default_steps)
-    guidance = reader.guidance("", document.get("guidance"))
+    guidance = reader.number("guidance", 0, 100)
     early = reader.table("early")
     safety_checker = document.get("safety_checker", True)
     if not isinstance(safety_checker, bool):
@@ -260,8 +260,8 @@ def _read(folder: Path, data_dir: Path) -> Edition:
         licence_url=reader.text("licence_url") if "licence_url" in document else None,
         solver=reader.choice("solver", SOLVERS),
         guidance=guidance,
-        early_guidance=reader.guidance("early.", early.get("guidance")) if early else guidance,
-        early_above=reader.timestep("early.above", early.get("above")) if early else TIMESTEPS - 1,
+        early_guidance=reader.number("early.guidance", 0, 100) if early else guidance,
+        early_above=reader.whole("early.above", 0, TIMESTEPS - 1) if early else TIMESTEPS - 1,
         default_steps=default_steps,
         step_limit=step_limit,
         safety_checker=safety_checker,
@@ -310,21 +310,22 @@ class _Reader:
             raise self.refused(name, "one of " + ", ".join(known), value)
         return str(value)
 
+    def value(self, name: str) -> object:
+        """What stands there: "guidance" at the top, "early.guidance" in a table; None where nothing does."""
+        table, _, key = name.rpartition(".")
+        return self.table(table).get(key)
+
     def whole(self, name: str, low: int, high: int) -> int:
-        value = self.document.get(name)
+        value = self.value(name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise self.refused(name, f"a whole number from {low} to {high}", value)
         return value
 
-    def guidance(self, table: str, value: object) -> float:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 100:
-            raise self.refused(f"{table}guidance", "a number from 0 to 100", value)
+    def number(self, name: str, low: float, high: float) -> float:
+        value = self.value(name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise self.refused(name, f"a number from {low:g} to {high:g}", value)
         return float(value)
-
-    def timestep(self, name: str, value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < TIMESTEPS:
-            raise self.refused(name, f"a whole number from 0 to {TIMESTEPS - 1}", value)
-        return value
 
     def refused(self, name: str, expected: str, found: object) -> EditionRefused:
         said = "is missing" if found is None else f"is {found!r}"
@@ -393,12 +394,10 @@ def _precision(reader: _Reader) -> dict[str, str]:
 
 def _batch(reader: _Reader) -> dict[str, int]:
     table = reader.table("batch")
-    for device, rows in table.items():
+    for device in table:
         if device not in DEVICES:
             raise reader.refused("batch", "a table with keys out of " + ", ".join(DEVICES), device)
-        if not isinstance(rows, int) or isinstance(rows, bool) or not 1 <= rows <= 64:
-            raise reader.refused(f"batch.{device}", "a whole number from 1 to 64", rows)
-    return {device: int(table.get(device, 1)) for device in DEVICES}
+    return {device: reader.whole(f"batch.{device}", 1, 64) if device in table else 1 for device in DEVICES}
 
 
 def _preview(reader: _Reader) -> PreviewMatrix | None:
