@@ -22,7 +22,8 @@ import torch._inductor.config as inductor
 import torch.nn as nn
 from diffusers.models.attention_processor import AttnProcessor
 
-from training import runs
+from training import auxiliary, runs
+from training.auxiliary import WithHeads
 from training.bank import SHAPES, Bank, Illustrator, Kind, shared
 from training.errors import TrainingError
 from training.export import SCHEDULER, TEXT_LAYERS, new_unet
@@ -146,8 +147,9 @@ def _views(vector: torch.Tensor, parameters: list[nn.Parameter]) -> list[torch.T
 
 def _is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
     """Whether Muon steps it: a matrix or a convolution that neither begins nor ends the network nor reads the time."""
+    name = name.removeprefix("unet.")
     return parameter.dim() in (2, 4) and not (
-        name.startswith(("conv_in", "conv_out", "time_embedding")) or "time_emb_proj" in name
+        name.startswith(("conv_in", "conv_out", "time_embedding", "heads")) or "time_emb_proj" in name
     )
 
 
@@ -249,8 +251,8 @@ class Trainer:
     seed: int
     device: str
     workers: int
-    unet: Any
-    average: Any
+    model: WithHeads
+    average: WithHeads
     weights: Weights
     vae: PocketAutoencoder
     encoder: Any
@@ -274,19 +276,18 @@ class Trainer:
         self.meeting.wait(rank, alive)
         if rank == 0:
             self.log.say(f"banks filled: {', '.join(f'{s.bank} {s.kind}' for s in plan.shares)}")
-        network = self._compiled(rank, signal, noise_level) if plan.steps - step > WORTH_COMPILING else self.unet
+        network = self._compiled(rank, signal, noise_level) if plan.steps - step > WORTH_COMPILING else self.model
         self.meeting.wait(rank, alive)
         self.log.tick(0)
-        mean, stepper = 0.0, Stepper(self.weights, rank, self.updates)
+        mean, stepper = torch.zeros(2), Stepper(self.weights, rank, self.updates)
         while step < plan.steps:
             self.weights.attach(rank)
-            total = 0.0
+            self.losses[rank] = 0
             for number, (bank, share) in enumerate(zip(self.banks, plan.shares, strict=True)):
                 rng = np.random.default_rng((self.seed, step, rank, number))
-                loss = self._loss(network, bank, share, rng, signal, noise_level) * share.weight
-                loss.backward()
-                total += loss.item()
-            self.losses[rank] = total
+                loss = self._loss(network, bank, share, rng, signal, noise_level)
+                (loss.sum() * share.weight).backward()
+                self.losses[rank] += loss.detach().cpu() * share.weight
             self.meeting.wait(rank, alive)
             warm = min(plan.average, (1 + self.updates) / (10 + self.updates))
             stepper.step(rate_at(plan, step), warm)
@@ -297,8 +298,8 @@ class Trainer:
             step += 1
             self.updates += 1
             if rank == 0:
-                now = float(self.losses.mean())
-                mean = 0.98 * mean + 0.02 * now if mean else now
+                now = self.losses.mean(0)
+                mean = 0.98 * mean + 0.02 * now if mean.any() else now
                 self._keep(step, mean)
 
     def _compiled(self, rank: int, signal: torch.Tensor, level: torch.Tensor) -> Any:
@@ -307,18 +308,18 @@ class Trainer:
         On one core 87 crops a second instead of 69, 14.5 pages instead of 12.4.
         """
         if self.device == "cpu" and shutil.which("g++") is None and shutil.which("clang++") is None:
-            return self.unet
+            return self.model
         inductor.compile_threads = 1  # no pool of compilers beside the workers
-        network = torch.compile(self.unet, dynamic=False)
+        network = torch.compile(self.model, dynamic=False)
         for number, (bank, share) in enumerate(zip(self.banks, self.plan.shares, strict=True)):
             gradients = []
-            for candidate in (self.unet, network):
+            for candidate in (self.model, network):
                 self.weights.attach(rank)
-                self._loss(candidate, bank, share, np.random.default_rng(number), signal, level).backward()
+                self._loss(candidate, bank, share, np.random.default_rng(number), signal, level).sum().backward()
                 gradients.append(self.weights.gradients[rank].clone())
             if not (alike := float(torch.cosine_similarity(gradients[0], gradients[1], dim=0))) > 0.98:
                 self.log.say(f"not compiled: gradients of {share.kind} would have a cosine of {alike:.3f} to the true")
-                return self.unet
+                return self.model
         if rank == 0:
             self.log.say("compiled")
         return network
@@ -327,11 +328,11 @@ class Trainer:
         self, network: Any, bank: Bank, share: Share, rng: np.random.Generator, signal: torch.Tensor,
         level: torch.Tensor,
     ) -> torch.Tensor:  # fmt: skip
-        """Mean (v̂ − v)² with v = α·ε − σ·x₀ (Salimans & Ho 2022), timesteps spread over the batch.
+        """Mean (v̂ − v)² with v = α·ε − σ·x₀ (Salimans & Ho 2022), and the heads' loss (0 unless on whole pages).
 
-        Their density rises with t: at low noise there is little left to learn. Where a subject is, the error counts
-        `focus` times more, except near pure noise: there nothing tells yet where it is, and the weight would make the
-        net expect it everywhere.
+        Timesteps are spread over the batch; their density rises with t: at low noise there is little left to learn.
+        Where a subject is, the error counts `focus` times more, except near pure noise: there nothing tells yet where
+        it is, and the weight would make the net expect it everywhere.
         """
         x, states, where = bank.take(rng, share.batch)
         dropped = torch.from_numpy(rng.random(share.batch) < self.plan.dropout)
@@ -340,20 +341,21 @@ class Trainer:
         t = torch.from_numpy((even**share.tilt * 1000).astype(np.int64))
         noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
         weight = 1 + share.focus * ((FOCUS_ENDS - t) / 200).clamp(0, 1).view(-1, 1, 1, 1) * where
-        x, states, t, noise, weight = (value.to(self.device) for value in (x, states, t, noise, weight))
+        x, states, t, noise, weight, where = (v.to(self.device) for v in (x, states, t, noise, weight, where))
         a, s = signal[t].view(-1, 1, 1, 1), level[t].view(-1, 1, 1, 1)
         noised = (a * x + s * noise).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16):
-            output = network(noised, t, states).sample
+            output, place, subjects = network(noised, t, states)
         error: torch.Tensor = (output.float() - (a * noise - s * x)).pow(2).mean(1, keepdim=True)
-        return (error * weight).sum() / weight.sum()
+        heads = auxiliary.loss(place, subjects, where) if share.kind == "pages" else error.new_zeros(())
+        return torch.stack(((error * weight).sum() / weight.sum(), heads))
 
-    def _keep(self, step: int, mean: float) -> None:
+    def _keep(self, step: int, mean: torch.Tensor) -> None:
         """Reports, saves and draws where it is time."""
         plan = self.plan
         self.log.tick(self.workers * sum(share.batch for share in plan.shares))
         if step % plan.report == 0:
-            self.log.report(step, mean)
+            self.log.report(step, float(mean[0]), f", heads {float(mean[1]):.3f}")
         if step % plan.keep_every == 0 or step == plan.steps:
             self.progress[plan.name] = step
             self.save()
@@ -363,8 +365,10 @@ class Trainer:
     def save(self) -> None:
         """The one checkpoint of all U-Net stages."""
         state = {
-            "model": self.unet.state_dict(), "average": self.average.state_dict(), "first": self.weights.first,
-            "second": self.weights.second, "progress": dict(self.progress), "updates": self.updates,
+            "model": self.model.unet.state_dict(), "average": self.average.unet.state_dict(),
+            "heads": {name: head.state_dict() for name, head in self.model.heads.items()},
+            "first": self.weights.first, "second": self.weights.second, "progress": dict(self.progress),
+            "updates": self.updates,
         }  # fmt: skip
         runs.save(self.folder / "unet.pt", state)
 
@@ -374,7 +378,7 @@ class Trainer:
         texts = list(PROMPTS if kind != "pages" else PROMPTS[:6])
         states = torch.from_numpy(embed(self.encoder, self.tokenizer, texts, self.device)).float()
         latents = sample(
-            self.average, states, self.empty[None], SHAPES[kind], self.plan.guidance, 16, 7, device=self.device
+            self.average.unet, states, self.empty[None], SHAPES[kind], self.plan.guidance, 16, 7, device=self.device
         )
         with torch.no_grad():
             pictures = [runs.picture(self.vae.decode(z[None]).sample[0]) for z in latents]  # type: ignore[union-attr]
@@ -390,27 +394,29 @@ def train(
     workers = workers if device == "cpu" else 1
     log = runs.Log(folder, plan.name, plan.steps)
     torch.manual_seed(seed)
-    unet, average = new_unet().to(device), new_unet().to(device)
+    model, average = WithHeads(new_unet()).to(device), WithHeads(new_unet()).to(device)
     if device == "cpu":
-        prepare(unet)
+        prepare(model.unet)
     path = folder / "unet.pt"
     state = runs.load(path)
     progress = {name: n for name, n in (done or {}).items() if name not in ("autoencoder", "text", "decoder")}
     if state is not None:
-        runs.fit(unet, state["model"], str(path))
-        runs.fit(average, state["average"], str(path))
+        runs.fit(model.unet, state["model"], str(path))
+        runs.fit(average.unet, state["average"], str(path))
+        for name, head in model.heads.items() if "heads" in state else ():
+            runs.fit(head, state["heads"][name], str(path))
         progress = dict(state["progress"])
     else:
         if start is not None:
-            runs.fit(unet, start, "of the edition")
-        average.load_state_dict(unet.state_dict())
+            runs.fit(model.unet, start, "of the edition")
+        average.unet.load_state_dict(model.unet.state_dict())
     if progress.get(plan.name, 0) >= plan.steps:
         return
-    weights = Weights(unet, average.requires_grad_(False), workers, device)
+    weights = Weights(model, average.requires_grad_(False), workers, device)
     updates = 0
     if state is not None:
-        weights.first.copy_(state["first"])
-        weights.second.copy_(state["second"])
+        weights.first[: len(state["first"])] = state["first"]  # shorter in checkpoints from before the heads
+        weights.second[: len(state["second"])] = state["second"]
         updates = int(state["updates"])
         log.say(f"goes on from step {progress.get(plan.name, 0)}")
     vae.eval().requires_grad_(False)
@@ -421,8 +427,8 @@ def train(
     ]
     empty = torch.from_numpy(embed(encoder, tokenizer, [""], device))[0].float()  # (77, 768)
     trainer = Trainer(
-        plan, folder, seed, device, workers, unet, average, weights, vae, encoder, tokenizer, banks, empty, progress,
-        log,         Meeting(workers), shared((workers,), torch.float32), updates,
+        plan, folder, seed, device, workers, model, average, weights, vae, encoder, tokenizer, banks, empty, progress,
+        log, Meeting(workers), shared((workers, 2), torch.float32), updates,
     )  # fmt: skip
     _run(trainer)
 
