@@ -2,48 +2,52 @@
 
 A convolutional network learns of absolute places only through the padding at the edges, and the loss on latents rewards
 it little for that: before these heads, pages asked for on the left came out on the left as often as anywhere else.
-Two linear heads read the coarsest features: one, where on the page each of them lies; the other, how much of it a
-subject covers. The weights of the heads are kept in checkpoints and never shipped.
+One linear head reads off the coarsest features where on the page each of them lies; one in every block on the way up
+reads how much of it a subject covers. The weights of the heads are kept in checkpoints and never shipped.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-PLACE, SUBJECTS = 0.1, 0.3  # how much the heads' losses count beside that on latents
+PLACE, SUBJECTS = 0.1, 0.2  # how much the heads' losses count beside that on latents
 
 
 class WithHeads(nn.Module):
-    """A U-Net of `training.export.new_unet` with a head on its middle block and one before its first upsampling."""
+    """A U-Net of `training.export.new_unet` with a head on its middle block and on each block on the way up."""
 
     def __init__(self, unet: Any) -> None:
         super().__init__()
-        channels = unet.config.block_out_channels[-1]
         self.unet = unet
-        self.heads = nn.ModuleDict({"place": nn.Conv2d(channels, 2, 1), "subjects": nn.Conv2d(channels, 1, 1)})
-        self._middle: torch.Tensor | None = None
-        self._last: torch.Tensor | None = None
-        unet.mid_block.register_forward_hook(self._keep_middle)
-        unet.up_blocks[0].attentions[-1].register_forward_hook(self._keep_last)
+        widths = unet.config.block_out_channels
+        self.heads = nn.ModuleDict({"place": nn.Conv2d(widths[-1], 2, 1)})
+        self._features: dict[str, torch.Tensor] = {}
+        unet.mid_block.register_forward_hook(self._keeper("place"))
+        for level, (block, width) in enumerate(zip(unet.up_blocks, reversed(widths), strict=True)):
+            name = f"subjects-{level}"
+            self.heads[name] = nn.Conv2d(width, 1, 1)
+            layers = block.attentions if getattr(block, "attentions", None) else block.resnets
+            layers[-1].register_forward_hook(self._keeper(name))
 
-    def _keep_middle(self, _: nn.Module, __: Any, output: torch.Tensor) -> None:
-        self._middle = output
+    def _keeper(self, name: str) -> Callable[..., None]:
+        def keep(_: nn.Module, __: Any, output: torch.Tensor | tuple[torch.Tensor]) -> None:
+            self._features[name] = output[0] if isinstance(output, tuple) else output
 
-    def _keep_last(self, _: nn.Module, __: Any, output: tuple[torch.Tensor]) -> None:
-        self._last = output[0]
+        return keep
 
     def forward(
         self, sample: torch.Tensor, timestep: torch.Tensor, states: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The prediction (B, 4, h, w), places (B, 2, h/4, w/4) and logits of subjects (B, 1, h/4, w/4)."""
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """The prediction (B, 4, h, w), places (B, 2, h/4, w/4) and logits of subjects (B, 1, …) from coarse to fine."""
         prediction = self.unet(sample, timestep, states).sample
-        place, subjects = self.heads["place"](self._middle), self.heads["subjects"](self._last)
-        self._middle = self._last = None
+        place, *subjects = (head(self._features[name]) for name, head in self.heads.items())
+        self._features.clear()
         return prediction, place, subjects
 
 
@@ -55,9 +59,11 @@ def places(height: int, width: int) -> torch.Tensor:
     return torch.cat((columns, rows), 1)
 
 
-def loss(place: torch.Tensor, subjects: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+def loss(place: torch.Tensor, subjects: list[torch.Tensor], where: torch.Tensor) -> torch.Tensor:
     """The heads' loss on whole pages; `where` (B, 1, h, w) is 1 in every latent that a subject touches."""
     height, width = place.shape[2:]
-    lost = F.mse_loss(place.float(), places(height, width).to(place.device).expand_as(place))
-    covered = F.adaptive_avg_pool2d(where, (height, width))
-    return PLACE * lost + SUBJECTS * F.binary_cross_entropy_with_logits(subjects.float(), covered)
+    lost = PLACE * F.mse_loss(place.float(), places(height, width).to(place.device).expand_as(place))
+    for logits in subjects:
+        covered = F.adaptive_avg_pool2d(where, (logits.shape[2], logits.shape[3]))
+        lost = lost + SUBJECTS * F.binary_cross_entropy_with_logits(logits.float(), covered)
+    return lost

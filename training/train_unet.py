@@ -42,7 +42,7 @@ PROMPTS = (
 
 ADAM_RATE = 0.08  # the rate of AdamW, of that of Muon
 WORTH_COMPILING = 1000  # steps that are left; compiling takes two minutes at each start
-FOCUS_ENDS = 900  # the timestep from which on subjects count no more than the rest
+FOCUS_ENDS = 700  # the timestep from which on subjects count no more than the rest
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,7 @@ class Trainer:
         """Mean (v̂ − v)² with v = α·ε − σ·x₀ (Salimans & Ho 2022), and the heads' loss (0 unless on whole pages).
 
         Timesteps are spread over the batch; their density rises with t: at low noise there is little left to learn.
-        Where a subject is, the error counts `focus` times more, except near pure noise: there nothing tells yet where
+        Where a subject is, the error counts `focus` times more, except at much noise: there little tells yet where
         it is, and the weight would make the net expect it everywhere.
         """
         x, states, where = bank.take(rng, share.batch)
@@ -403,8 +403,9 @@ def train(
     if state is not None:
         runs.fit(model.unet, state["model"], str(path))
         runs.fit(average.unet, state["average"], str(path))
-        for name, head in model.heads.items() if "heads" in state else ():
-            runs.fit(head, state["heads"][name], str(path))
+        for name, head in model.heads.items():
+            if name in state.get("heads", {}):
+                runs.fit(head, state["heads"][name], str(path))
         progress = dict(state["progress"])
     else:
         if start is not None:
@@ -415,8 +416,9 @@ def train(
     weights = Weights(model, average.requires_grad_(False), workers, device)
     updates = 0
     if state is not None:
-        weights.first[: len(state["first"])] = state["first"]  # shorter in checkpoints from before the heads
-        weights.second[: len(state["second"])] = state["second"]
+        shared_part = min(len(weights.first), len(state["first"]))
+        weights.first[:shared_part] = state["first"][:shared_part]
+        weights.second[:shared_part] = state["second"][:shared_part]
         updates = int(state["updates"])
         log.say(f"goes on from step {progress.get(plan.name, 0)}")
     vae.eval().requires_grad_(False)
