@@ -366,7 +366,7 @@ class Trainer:
         """The one checkpoint of all U-Net stages."""
         state = {
             "model": self.model.unet.state_dict(), "average": self.average.unet.state_dict(),
-            "heads": {name: head.state_dict() for name, head in self.model.heads.items()},
+            "heads": self.model.heads.state_dict(),
             "first": self.weights.first, "second": self.weights.second, "progress": dict(self.progress),
             "updates": self.updates,
         }  # fmt: skip
@@ -403,9 +403,7 @@ def train(
     if state is not None:
         runs.fit(model.unet, state["model"], str(path))
         runs.fit(average.unet, state["average"], str(path))
-        for name, head in model.heads.items():
-            if name in state.get("heads", {}):
-                runs.fit(head, state["heads"][name], str(path))
+        runs.fit(model.heads, state.get("heads", {}), str(path))
         progress = dict(state["progress"])
     else:
         if start is not None:
@@ -416,9 +414,8 @@ def train(
     weights = Weights(model, average.requires_grad_(False), workers, device)
     updates = 0
     if state is not None:
-        shared_part = min(len(weights.first), len(state["first"]))
-        weights.first[:shared_part] = state["first"][:shared_part]
-        weights.second[:shared_part] = state["second"][:shared_part]
+        weights.first.copy_(state["first"])
+        weights.second.copy_(state["second"])
         updates = int(state["updates"])
         log.say(f"goes on from step {progress.get(plan.name, 0)}")
     vae.eval().requires_grad_(False)
