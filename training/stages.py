@@ -36,7 +36,7 @@ class Run:
 
     @property
     def shipped(self) -> dict[str, Any]:
-        """What the edition says of its own training: {"preset", "progress", "minutes"}; empty where there is none."""
+        """What the edition says of its own training: {"preset", "progress", "shipped"}; empty where there is none."""
         path = self.edition / "training.json" if self.edition else None
         if path is None or not path.exists():
             return {}
@@ -45,14 +45,21 @@ class Run:
 
     @property
     def progress(self) -> dict[str, int]:
-        """Steps done of every stage: what the folder says, and what the edition says of stages that it lacks."""
+        """Steps done of every stage: what the folder says, and what the edition says of parts that it lacks."""
         progress: dict[str, int] = dict(self.shipped.get("progress", {}))
-        for stage, file in (("autoencoder", "autoencoder.pt"), ("text", "text.pt"), ("decoder", "decoder.pt")):
-            if (state := runs.load(self.folder / file)) is not None:
+        for stage in ("autoencoder", "text", "decoder"):
+            if (state := runs.load(self.folder / f"{stage}.pt")) is not None:
+                if stage == "autoencoder":
+                    progress.pop("decoder", None)  # the edition's is of another autoencoder
                 progress[stage] = int(state["step"])
         if (state := runs.load(self.folder / "unet.pt")) is not None:
+            progress = {stage: n for stage, n in progress.items() if stage not in self._of_the_unet}
             progress |= state["progress"]
         return progress
+
+    @property
+    def _of_the_unet(self) -> set[str]:
+        return {plan.name for plan in self.preset.unet}
 
     def steps_of(self, stage: str) -> int:
         """How many steps a stage has in all."""
@@ -116,10 +123,14 @@ class Run:
         self._check_device()
         self.folder.mkdir(parents=True, exist_ok=True)
         if stage == "autoencoder":
-            train_autoencoder.train(preset.autoencoder, self.pack, self.folder, preset.seed, preset.device)
+            train_autoencoder.train(
+                preset.autoencoder, self.pack, self.folder, preset.seed, preset.device, everything=preset.everything
+            )
         elif stage == "decoder":
             assert preset.decoder is not None
-            train_autoencoder.train(preset.decoder, self.pack, self.folder, preset.seed + 1, preset.device, self.vae())
+            train_autoencoder.train(
+                preset.decoder, self.pack, self.folder, preset.seed + 1, preset.device, self.vae(), preset.everything
+            )
         elif stage == "text":
             text.train(preset.text, self.pack, self.folder, preset.seed, preset.device, preset.everything)
         else:
