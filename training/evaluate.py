@@ -7,6 +7,7 @@ on; pages are printed by the press's own engine and kept, so that a stopped eval
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 import os
@@ -103,7 +104,8 @@ class Artist:
     def __init__(self, slug: str, data: Path, folder: Path, threads: int | None = None) -> None:
         self.edition = load_edition(slug, data)
         self.engine = Engine(self.edition, threads=threads)
-        self.folder = folder / "pages" / self.engine.rendition.weights[:12]
+        decides = f"{self.engine.rendition.format()}, {self.edition.solver}"
+        self.folder = folder / "pages" / hashlib.sha256(decides.encode()).hexdigest()[:12]
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def print(self, prompt: str, page: int = 1, guidance: float | None = None) -> Pixels:
@@ -146,6 +148,22 @@ class Artist:
         return np.asarray(Image.open(path).convert("RGB"))
 
 
+def speed_and_memory(artist: Artist) -> dict[str, str]:
+    """Seconds for a page, and the memory of a process that prints: to be measured before anything else grows it."""
+    seconds = []
+    for page in range(400, 406):
+        key = artist.key("a dog", page)
+        began = time.perf_counter()
+        artist.engine.print_page(key)
+        seconds.append(time.perf_counter() - began)
+    return {
+        "seconds for a page at the default steps (median of 6)": f"{float(np.median(seconds)):.2f}",
+        "peak memory of this process after 6 pages": (
+            f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
+        ),
+    }
+
+
 @dataclass
 class Evaluation:
     """One evaluation: what it works with, and the figures so far."""
@@ -157,6 +175,7 @@ class Evaluation:
     judge: Judge
     strict: PatchJudge
     log: runs.Log
+    printing: dict[str, str]
     results: dict[str, str] = field(default_factory=dict)
 
     def note(self, name: str, value: str) -> None:
@@ -186,7 +205,8 @@ class Evaluation:
         if edition.early_guidance == edition.guidance:
             early = ""
         self.note("guidance, steps", f"{edition.guidance:g}{early}, {edition.default_steps}")
-        self.speed()
+        for name, value in self.printing.items():
+            self.note(name, value)
         vae = PocketAutoencoder.from_pretrained(
             str(self.artist.edition.weights / "vae"), torch_dtype=torch.float32, local_files_only=True
         )
@@ -198,20 +218,6 @@ class Evaluation:
         self.variety()
         self.nearest()
         self.short_keys_and_unknown_words()
-
-    def speed(self) -> None:
-        """Seconds for a page, and the memory of a process that prints, before anything else has grown it."""
-        keys = [self.artist.key("a dog", page) for page in range(400, 406)]
-        seconds = []
-        for key in keys:
-            began = time.perf_counter()
-            self.artist.engine.print_page(key)
-            seconds.append(time.perf_counter() - began)
-        self.note("seconds for a page at the default steps (median of 6)", f"{float(np.median(seconds)):.2f}")
-        self.note(
-            "peak memory of this process after 6 pages",
-            f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB",
-        )
 
     def the_judges(self) -> list[Verdict]:
         """How good the judges are on rendered pages of a seed they never saw; returns their verdicts."""
@@ -365,7 +371,7 @@ class Evaluation:
         )
 
     def nearest(self, number: int = 1500) -> None:
-        """Distance of 50 pages to the nearest of the pages trained on; the five nearest beside what they resemble."""
+        """Distance of 50 pages to the nearest of the first pages trained on; the five nearest beside theirs."""
         illustrator = Illustrator("pages", self.pack, CPU.seed)
         trained, pages = [], [self.artist.print(p) for p in _some_prompts(self.pack, 50)]
         for i in range(number):
@@ -439,9 +445,10 @@ def contact_sheet(path: Path, artist: Artist) -> None:
 def measure(pages: int, folder: Path, artist: Artist) -> str:
     """All figures on about `pages` generated pages; writes results.json, table.md and the sheets; returns the table."""
     folder.mkdir(parents=True, exist_ok=True)
+    printing = speed_and_memory(artist)
     pack, log = open_pack(), runs.Log(folder, "evaluate", pages)
     judge, strict = train_judge(pack, folder, log.say), train_strict(pack, folder, log.say)
-    evaluation = Evaluation(pages, folder, pack, artist, judge, strict, log)
+    evaluation = Evaluation(pages, folder, pack, artist, judge, strict, log, printing)
     evaluation.run()
     bars = {
         name: next((bar for start, bar in BARS.items() if name.startswith(start)), "") for name in evaluation.results
