@@ -50,9 +50,9 @@ class TextPlan:
     keep_every: int = 100
 
 
-def noise_words(pack: SpritePack) -> list[str]:
+def noise_words(pack: SpritePack, everything: bool = False) -> list[str]:
     """English words from the names of all emoji: what a visitor may type and no scene shows."""
-    known = {word for s in pack.subjects() for name in (*s.words, s.plural) for word in name.split()}
+    known = {word for s in pack.subjects(everything) for name in (*s.words, s.plural) for word in name.split()}
     words = {w.lower() for e in pack.names.values() for t in (e["label"], *e["tags"]) for w in str(t).split()}
     return sorted(w for w in words if w.isascii() and w.isalpha() and len(w) > 2 and w not in known)
 
@@ -63,7 +63,7 @@ class CaptionSource:
     def __init__(self, pack: SpritePack, seed: int, everything: bool = False) -> None:
         self.director = Director(pack, seed, everything)
         self.writer = Writer(self.director.rng)
-        self.words = noise_words(pack)
+        self.words = noise_words(pack, everything)
         self._page = Backdrop(np.zeros((1, 1, 3), np.float32), HEIGHT * 0.55, np.ones(3, np.float32))
 
     def draw(self) -> tuple[Scene, Caption]:
@@ -89,9 +89,9 @@ class CaptionSource:
 _SAYS = ("says_ground", "says_colour", "says_sky", "says_extra", "says_groups")
 
 
-def make_tokenizer(pack: SpritePack, folder: Path, seed: int) -> None:
+def make_tokenizer(pack: SpritePack, folder: Path, seed: int, everything: bool = False) -> None:
     """Trains the byte-level BPE on 20,000 captions and the unknown words; writes the files CLIPTokenizer reads."""
-    source = CaptionSource(pack, seed)
+    source = CaptionSource(pack, seed, everything)
 
     def lines() -> Iterator[str]:
         for _ in range(20_000):
@@ -286,7 +286,7 @@ def train(
     """Trains tokenizer and text encoder, or goes on where the checkpoint in the folder stands; returns the encoder."""
     log = runs.Log(folder, "text", plan.steps)
     if not (folder / "tokenizer" / "vocab.json").exists():
-        make_tokenizer(pack, folder / "tokenizer", seed)
+        make_tokenizer(pack, folder / "tokenizer", seed, everything)
     tokenizer = open_tokenizer(folder / "tokenizer")
     torch.manual_seed(seed)
     encoder = new_encoder(tokenizer).to(device)

@@ -34,9 +34,9 @@ class AutoencoderPlan:
     keep_every: int = 50
 
 
-def page_of_seed(pack: SpritePack, seed: int) -> NDArray[np.uint8]:
-    """The rendered page (416, 640, 3) of one seed."""
-    return draw_page(Director(pack, seed))[1]
+def page_of_seed(pack: SpritePack, seed: int, everything: bool = False) -> NDArray[np.uint8]:
+    """The rendered page (416, 640, 3) of one seed, with the subjects of the list or everything in the pack."""
+    return draw_page(Director(pack, seed, everything))[1]
 
 
 def to_model(pixels: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
@@ -67,6 +67,7 @@ def train(
     seed: int,
     device: str = "cpu",
     frozen: PocketAutoencoder | None = None,
+    everything: bool = False,
 ) -> PocketAutoencoder:
     """Trains, or goes on where the checkpoint in the folder stands; returns the model with its latents normalised.
 
@@ -90,7 +91,7 @@ def train(
         return model
     # Page n lies in slot n mod pages, whenever the training was last begun.
     numbers = [step + (slot - step) % plan.pages for slot in range(plan.pages)]
-    pages = np.stack([page_of_seed(pack, seed * 1_000_000 + number) for number in numbers])
+    pages = np.stack([page_of_seed(pack, seed * 1_000_000 + number, everything) for number in numbers])
     held_out = held_out_pages(pack, 4).to(device)
     mean = 0.0
     while step < plan.steps:
@@ -117,7 +118,7 @@ def train(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         # Page n of the run replaces the oldest one: what the pool holds follows from the step alone.
-        pages[step % plan.pages] = page_of_seed(pack, seed * 1_000_000 + step + plan.pages)
+        pages[step % plan.pages] = page_of_seed(pack, seed * 1_000_000 + step + plan.pages, everything)
         step += 1
         mean = 0.98 * mean + 0.02 * loss.item() if mean else loss.item()
         log.tick(plan.batch)
