@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from training.presets import PRESETS, SMOKE, preset_named
 from training.sprites import open_pack
 from training.stages import open_run
 from training.text import FIXED
-from training.train_unet import ADAM_RATE, Stepper, UnetPlan, Weights, prepare, rate_at
+from training.train_unet import ADAM_RATE, Share, Stepper, Trainer, UnetPlan, Weights, prepare, rate_at
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -94,12 +95,12 @@ def test_a_stage_killed_in_the_middle_ends_with_the_same_weights(smoked, tmp_pat
     (folder / "unet.pt").unlink()
     (folder / "log.jsonl").unlink()
     process = subprocess.Popen(
-        [sys.executable, "-m", "training", "next", "--preset", "smoke", "--runs", str(folder)], cwd=ROOT,
+        [sys.executable, "-m", "training", "all", "--preset", "smoke", "--runs", str(folder)], cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     began = time.monotonic()
-    while not (folder / "unet.pt").exists():
-        assert process.poll() is None and time.monotonic() - began < 120, "the first checkpoint appears"
+    while "pages" not in ((runs.load(folder / "unet.pt") or {}).get("progress", {})):
+        assert process.poll() is None and time.monotonic() - began < 120, "the first checkpoint of pages appears"
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -109,8 +110,9 @@ def test_a_stage_killed_in_the_middle_ends_with_the_same_weights(smoked, tmp_pat
     straight, again = runs.load(smoked / "run" / "unet.pt"), runs.load(folder / "unet.pt")
     assert straight is not None and again is not None
     assert stopped["progress"] != again["progress"], "it was killed before its end"
-    for part in ("model", "average"):
+    for part in ("model", "average", "heads"):
         assert all(torch.equal(straight[part][name], again[part][name]) for name in straight[part])
+    assert torch.equal(straight["first"], again["first"]) and torch.equal(straight["second"], again["second"])
 
 
 def test_a_bad_preset_name_is_one_sentence_and_exit_2(capsys):
@@ -174,11 +176,103 @@ def test_the_gpu_preset_says_that_it_needs_a_gpu(tmp_path):
         open_run(PRESETS["gpu"], tmp_path).run_next()
 
 
-def test_the_presets_have_the_same_kinds_of_stages():
+def test_every_preset_learns_crops_before_pages_and_calls_no_two_stages_the_same():
     for preset in PRESETS.values():
-        assert preset.stages[:2] == ("autoencoder", "text")
-        assert {"crops", "pages"} <= set(preset.stages)
+        kinds = [plan.shares[0].kind for plan in preset.unet]
+        assert kinds[0] == "crops" and kinds[-1] == "pages"
         assert len(set(preset.stages)) == len(preset.stages)
+
+
+def test_a_folder_behind_its_edition_goes_on_from_the_folder(smoked, tmp_path):
+    """What is shipped is the folder's network, so no stage counts as done that only the edition's network has seen."""
+    folder = tmp_path / "run"
+    shutil.copytree(smoked / "run", folder)
+    (folder / "decoder.pt").unlink()
+    state = runs.load(folder / "unet.pt")
+    assert state is not None
+    state["progress"] = {"crops": 6}
+    runs.save(folder / "unet.pt", state)
+    run = open_run(SMOKE, folder, smoked / "pocket")
+    assert run.shipped["progress"]["pages"] == 2 and run.shipped["progress"]["decoder"] == 4
+    assert run.progress == {"autoencoder": 30, "text": 12, "crops": 6}
+    assert run.due == "several"
+
+
+class Fixed(torch.nn.Module):
+    """Stands in for the network in `Trainer._loss`: keeps what it is asked and answers with one value everywhere."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+        self.asked: list[tuple[torch.Tensor, ...]] = []
+
+    def forward(self, *asked):
+        self.asked.append(asked)
+        noised = asked[0]
+        height, width = noised.shape[2] // 4, noised.shape[3] // 4
+        subjects = [torch.zeros(len(noised), 1, height, width)]
+        return torch.full_like(noised, self.value), torch.zeros(len(noised), 2, height, width), subjects
+
+
+class Shelf:
+    """Stands in for a bank: pages of latents 1 with a subject on their left half, embeddings 7."""
+
+    def take(self, rng, number):
+        where = torch.zeros(number, 1, 52, 80)
+        where[..., :40] = 1
+        return torch.ones(number, 4, 52, 80), torch.full((number, 77, 768), 7.0), where
+
+
+def test_the_loss_is_on_v_at_tilted_timesteps_with_captions_dropped():
+    trainer = object.__new__(Trainer)
+    trainer.plan, trainer.device, trainer.empty = UnetPlan("pages", 1, (), dropout=0.25), "cpu", torch.zeros(77, 768)
+    level = torch.linspace(0, 1, 1000)
+    signal = (1 - level**2).sqrt()
+    share, rng = Share("pages", 200, 1, tilt=0.4, focus=0.0), np.random.default_rng(0)
+    network = Fixed(0.0)
+    main, heads = trainer._loss(network, Shelf(), share, rng, signal, level)
+    noised, t, states = network.asked[0]
+    a, s = signal[t].view(-1, 1, 1, 1), level[t].view(-1, 1, 1, 1)
+    noise = (noised - a) / s.clamp_min(1e-3)
+    assert abs(float(noise[s.flatten() > 0.1].std()) - 1) < 0.02
+    assert float(main) == pytest.approx(float((a * noise - s).pow(2).mean()), rel=0.02), "v = α·ε − σ·x₀"
+    assert 0.15 < float((states[:, 0, 0] == 0).float().mean()) < 0.35 and set(states.unique().tolist()) == {0.0, 7.0}
+    assert float(t.float().mean()) == pytest.approx(1000 / 1.4, rel=0.02), "the mean of 1000 · u^0.4"
+    lost = auxiliary.POSITION * float(auxiliary.positions(13, 20).pow(2).mean())
+    assert float(heads) == pytest.approx(lost + auxiliary.SUBJECTS * np.log(2), rel=1e-4)
+    crops = replace(share, kind="crops")
+    assert float(trainer._loss(network, Shelf(), crops, rng, signal, level)[1]) == 0, "heads learn of whole pages only"
+
+
+@pytest.mark.parametrize(("tilt", "loss"), [(1e-9, 0.5), (1e9, 0.25)], ids=["at timestep 999", "at timestep 0"])
+def test_subjects_count_three_times_at_little_noise_only(tilt, loss):
+    class Half(Fixed):
+        """Right where the subject is, on the left half, and wrong by 1 on the other."""
+
+        def forward(self, *asked):
+            output, position, subjects = super().forward(*asked)
+            output[..., 40:] += 1
+            return output, position, subjects
+
+    trainer = object.__new__(Trainer)
+    trainer.plan, trainer.device, trainer.empty = UnetPlan("pages", 1, ()), "cpu", torch.zeros(77, 768)
+    share, rng = Share("pages", 8, 1, tilt=tilt, focus=2.0), np.random.default_rng(1)
+    main, _ = trainer._loss(Half(-1.0), Shelf(), share, rng, torch.zeros(1000), torch.ones(1000))
+    assert float(main) == pytest.approx(loss), "with no signal left v is −x₀ = −1"
+
+
+def test_the_average_moves_as_its_decay_says():
+    torch.manual_seed(0)
+    one, average = torch.nn.Linear(6, 8), torch.nn.Linear(6, 8)
+    average.load_state_dict(one.state_dict())
+    start = one.weight.detach().clone()
+    weights = Weights(one, average.requires_grad_(False), 1, "cpu")
+    stepper = Stepper(weights, 0, 0)
+    weights.attach(0)
+    one(torch.ones(3, 6)).pow(2).mean().backward()
+    stepper.step(0.05, 0.9)
+    assert (one.weight - start).abs().max() > 1e-4
+    assert torch.allclose(average.weight, 0.9 * start + 0.1 * one.weight, atol=1e-7)
 
 
 def test_the_rate_warms_up_stays_and_falls_to_a_tenth():
@@ -225,18 +319,18 @@ def test_the_heads_leave_the_prediction_as_it_is_and_send_gradients_into_the_net
     unet = new_unet()
     x, t, states = torch.randn(2, 4, 16, 24), torch.tensor([999, 500]), torch.randn(2, 77, 768)
     before = unet(x, t, states).sample
-    after, place, subjects = WithHeads(unet)(x, t, states)
+    after, position, subjects = WithHeads(unet)(x, t, states)
     assert torch.equal(before, after)
-    assert place.shape == (2, 2, 4, 6)
+    assert position.shape == (2, 2, 4, 6)
     assert [logits.shape for logits in subjects] == [(2, 1, 4, 6), (2, 1, 8, 12), (2, 1, 16, 24)]
-    auxiliary.loss(place, subjects, (torch.rand(2, 1, 16, 24) < 0.5).float()).backward()
+    auxiliary.loss(position, subjects, (torch.rand(2, 1, 16, 24) < 0.5).float()).backward()
     reached = {name for name, p in unet.named_parameters() if p.grad is not None and p.grad.any()}
     assert {"conv_in.weight", "mid_block.resnets.1.conv2.weight"} <= reached
     assert any(name.startswith("up_blocks.2.resnets.1") for name in reached)
 
 
-def test_places_are_columns_and_rows_from_one_edge_to_the_other():
-    where = auxiliary.places(13, 20)[0]
+def test_positions_are_columns_and_rows_from_one_edge_to_the_other():
+    where = auxiliary.positions(13, 20)[0]
     assert where.mean((1, 2)).abs().max() < 1e-6
     assert where[0, 5].diff().min() > 0 and where[0, :, 7].unique().numel() == 1
     assert where[1, :, 5].diff().min() > 0 and where[1, 7].unique().numel() == 1

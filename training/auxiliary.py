@@ -16,7 +16,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-PLACE, SUBJECTS = 0.1, 0.2  # how much the heads' losses count beside that on latents
+POSITION, SUBJECTS = 0.1, 0.2  # how much the heads' losses count beside that on latents
 
 
 class WithHeads(nn.Module):
@@ -26,9 +26,9 @@ class WithHeads(nn.Module):
         super().__init__()
         self.unet = unet
         widths = unet.config.block_out_channels
-        self.heads = nn.ModuleDict({"place": nn.Conv2d(widths[-1], 2, 1)})
+        self.heads = nn.ModuleDict({"position": nn.Conv2d(widths[-1], 2, 1)})
         self._features: dict[str, torch.Tensor] = {}
-        unet.mid_block.register_forward_hook(self._keeper("place"))
+        unet.mid_block.register_forward_hook(self._keeper("position"))
         for level, (block, width) in enumerate(zip(unet.up_blocks, reversed(widths), strict=True)):
             name = f"subjects-{level}"
             self.heads[name] = nn.Conv2d(width, 1, 1)
@@ -44,25 +44,26 @@ class WithHeads(nn.Module):
     def forward(
         self, sample: torch.Tensor, timestep: torch.Tensor, states: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """The prediction (B, 4, h, w), places (B, 2, h/4, w/4) and logits of subjects (B, 1, …) from coarse to fine."""
+        """The prediction (B, 4, h, w), positions (B, 2, h/4, w/4) and logits of subjects (B, 1, …), coarse to fine."""
         prediction = self.unet(sample, timestep, states).sample
-        place, *subjects = (head(self._features[name]) for name, head in self.heads.items())
+        position, *subjects = (head(self._features[name]) for name, head in self.heads.items())
         self._features.clear()
-        return prediction, place, subjects
+        return prediction, position, subjects
 
 
-def places(height: int, width: int) -> torch.Tensor:
-    """Where each feature lies, (1, 2, height, width): column and row, each of mean 0 and variance 1."""
+def positions(height: int, width: int) -> torch.Tensor:
+    """Where each feature lies, (1, 2, height, width): column and row, each from −√3 to √3."""
     side = math.sqrt(3)
     rows = torch.linspace(-side, side, height).view(1, 1, height, 1).expand(1, 1, height, width)
     columns = torch.linspace(-side, side, width).view(1, 1, 1, width).expand(1, 1, height, width)
     return torch.cat((columns, rows), 1)
 
 
-def loss(place: torch.Tensor, subjects: list[torch.Tensor], where: torch.Tensor) -> torch.Tensor:
+def loss(position: torch.Tensor, subjects: list[torch.Tensor], where: torch.Tensor) -> torch.Tensor:
     """The heads' loss on whole pages; `where` (B, 1, h, w) is 1 in every latent that a subject touches."""
-    height, width = place.shape[2:]
-    lost = PLACE * F.mse_loss(place.float(), places(height, width).to(place.device).expand_as(place))
+    height, width = position.shape[2:]
+    true = positions(height, width).to(position.device).expand_as(position)
+    lost = POSITION * F.mse_loss(position.float(), true)
     for logits in subjects:
         covered = F.adaptive_avg_pool2d(where, (logits.shape[2], logits.shape[3]))
         lost = lost + SUBJECTS * F.binary_cross_entropy_with_logits(logits.float(), covered)

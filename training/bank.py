@@ -1,7 +1,8 @@
 """Banks of training examples: latents and caption embeddings in memory that all workers share (torch, scenes, text).
 
-An example's number decides everything about it, so a bank's contents follow from the step alone, however often the
-training was killed. The oldest examples are replaced by fresh ones as the training goes.
+An example's kind and number decide everything about it, so a bank's contents follow from the step and the number of
+workers, however often the training was killed. The oldest examples are replaced by the next ones as a stage goes; every
+stage begins with example 0 again, so stages of one kind share their first examples.
 """
 
 from __future__ import annotations

@@ -68,7 +68,6 @@ class Log:
     def __init__(self, folder: Path, stage: str, steps: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.stage, self.steps = folder, stage, steps
-        self.busy = 0.0
         self._last = time.monotonic()
         self._window: list[tuple[int, float]] = []
 
@@ -78,7 +77,6 @@ class Log:
         took = now - self._last
         self._last = now
         if took < 10:
-            self.busy += took
             self._window = [*self._window[-199:], (samples, took)]
 
     @property

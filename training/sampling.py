@@ -14,7 +14,7 @@ from worker.solvers import make_plan
 @torch.no_grad()
 def sample(
     unet: Any, embeddings: torch.Tensor, empty: torch.Tensor, shape: tuple[int, int], guidance: float, steps: int,
-    seed: int, solver: str = "dpm-solver++", device: str = "cpu",
+    seed: int, device: str = "cpu",
 ) -> torch.Tensor:  # fmt: skip
     """Latents (B, 4, h, w) for embeddings (B, 77, 768), all from the noise of one seed; bf16 inside."""
     number = len(embeddings)
@@ -31,6 +31,6 @@ def sample(
         return guided
 
     latents = start
-    for step in denoise(predict, make_plan(solver, SCHEDULER, steps), start):
+    for step in denoise(predict, make_plan("dpm-solver++", SCHEDULER, steps), start):
         latents = step.latents
     return latents

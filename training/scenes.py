@@ -343,14 +343,3 @@ def draw_page(director: Director) -> tuple[Scene, NDArray[np.uint8]]:
     backdrop = paint(setting, director.rng)
     scene = director.scene(backdrop, setting)
     return scene, render(scene, backdrop, director.pack)
-
-
-def draw_crops(
-    director: Director, backdrop: Backdrop, setting: Setting, number: int
-) -> list[tuple[Scene, NDArray[np.uint8]]]:
-    """Several crops (192, 192, 3) of one backdrop, each with one subject."""
-    crops = []
-    for _ in range(number):
-        scene, (x, y) = director.crop(backdrop, setting)
-        crops.append((scene, render(scene, backdrop, director.pack, (x, y, CROP, CROP))))
-    return crops

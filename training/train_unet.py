@@ -42,7 +42,7 @@ PROMPTS = (
 
 ADAM_RATE = 0.08  # the rate of AdamW, of that of Muon
 WORTH_COMPILING = 1000  # steps that are left; compiling takes two minutes at each start
-FOCUS_ENDS = 700  # the timestep from which on subjects count no more than the rest
+FOCUS_FALLS = (500, 700)  # the timesteps between which subjects come to count no more than the rest
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,8 @@ class Share:
     batch: int
     bank: int
     every: int = 2  # steps after which each worker puts one new example in
-    weight: float = 1.0
     tilt: float = 0.6  # timesteps are 1000 · u^tilt with u uniform: the smaller, the more noise
-    focus: float = 2.0  # how much more an error counts where a subject is
+    focus: float = 2.0  # at little noise an error counts 1 + focus times where a subject is
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class UnetPlan:
     rate: float = 6e-3
     warmup: int = 200
     decay: float = 0.0  # the last part of the steps, over which the rate falls to a tenth
-    average: float = 0.999
+    average_decay: float = 0.999
     dropout: float = 0.1
     report: int = 50
     keep_every: int = 250
@@ -81,7 +80,7 @@ class Meeting:
     """A place where all workers wait for each other; one that finds the others dead ends."""
 
     workers: int
-    gates: list[list[Any]] = field(default_factory=list)
+    gates: list[list[Any]] = field(init=False)
     turn: int = 0
 
     def __post_init__(self) -> None:
@@ -199,7 +198,7 @@ class Stepper:
         ]
 
     @torch.no_grad()
-    def step(self, rate: float, average: float) -> None:
+    def step(self, rate: float, average_decay: float) -> None:
         """Averages all gradients, brings their norm down to 1 at most, and steps this worker's parameters."""
         gradients = self.weights.gradients
         self.total.copy_(gradients[0])
@@ -208,12 +207,12 @@ class Stepper:
         for view in self._deaf:
             view[:, [place for place, _ in FIXED]] = 0
         self.total *= min(1 / len(gradients), 1 / (float(self.total.norm()) + 1e-6))
-        for optimizer, share in self.optimizers:
+        for optimizer, factor in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate * share
+                group["lr"] = rate * factor
             optimizer.step()
         for part in self._own:
-            self.weights.average[part].lerp_(self.weights.now[part], 1 - average)
+            self.weights.average[part].lerp_(self.weights.now[part], 1 - average_decay)
 
 
 def _doubled(_: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
@@ -252,7 +251,7 @@ class Trainer:
     device: str
     workers: int
     model: WithHeads
-    average: WithHeads
+    average: WithHeads  # of which the heads go unused: it has every parameter that the model has
     weights: Weights
     vae: PocketAutoencoder
     encoder: Any
@@ -286,11 +285,12 @@ class Trainer:
             for number, (bank, share) in enumerate(zip(self.banks, plan.shares, strict=True)):
                 rng = np.random.default_rng((self.seed, step, rank, number))
                 loss = self._loss(network, bank, share, rng, signal, noise_level)
-                (loss.sum() * share.weight).backward()
-                self.losses[rank] += loss.detach().cpu() * share.weight
+                loss.sum().backward()
+                self.losses[rank] += loss.detach().cpu()
             self.meeting.wait(rank, alive)
-            warm = min(plan.average, (1 + self.updates) / (10 + self.updates))
-            stepper.step(rate_at(plan, step), warm)
+            now = self.losses.mean(0)  # between the two meetings, where nobody writes it
+            decay = min(plan.average_decay, (1 + self.updates) / (10 + self.updates))
+            stepper.step(rate_at(plan, step), decay)
             for bank, share in zip(self.banks, plan.shares, strict=True):
                 if (step + 1) % share.every == 0:
                     bank.put([share.bank + step // share.every * self.workers + rank])
@@ -298,7 +298,6 @@ class Trainer:
             step += 1
             self.updates += 1
             if rank == 0:
-                now = self.losses.mean(0)
                 mean = 0.98 * mean + 0.02 * now if mean.any() else now
                 self._keep(step, mean)
 
@@ -331,8 +330,8 @@ class Trainer:
         """Mean (v̂ − v)² with v = α·ε − σ·x₀ (Salimans & Ho 2022), and the heads' loss (0 unless on whole pages).
 
         Timesteps are spread over the batch; their density rises with t: at low noise there is little left to learn.
-        Where a subject is, the error counts `focus` times more, except at much noise: there little tells yet where
-        it is, and the weight would make the net expect it everywhere.
+        Where a subject is, the error counts 1 + `focus` times, except at much noise: there little tells yet where it
+        is, and the weight would make the net expect it everywhere.
         """
         x, states, where = bank.take(rng, share.batch)
         dropped = torch.from_numpy(rng.random(share.batch) < self.plan.dropout)
@@ -340,14 +339,15 @@ class Trainer:
         even = (rng.random() + np.arange(share.batch) / share.batch) % 1
         t = torch.from_numpy((even**share.tilt * 1000).astype(np.int64))
         noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-        weight = 1 + share.focus * ((FOCUS_ENDS - t) / 200).clamp(0, 1).view(-1, 1, 1, 1) * where
+        low, high = FOCUS_FALLS
+        weight = 1 + share.focus * ((high - t) / (high - low)).clamp(0, 1).view(-1, 1, 1, 1) * where
         x, states, t, noise, weight, where = (v.to(self.device) for v in (x, states, t, noise, weight, where))
         a, s = signal[t].view(-1, 1, 1, 1), level[t].view(-1, 1, 1, 1)
         noised = (a * x + s * noise).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16):
-            output, place, subjects = network(noised, t, states)
+            output, position, subjects = network(noised, t, states)
         error: torch.Tensor = (output.float() - (a * noise - s * x)).pow(2).mean(1, keepdim=True)
-        heads = auxiliary.loss(place, subjects, where) if share.kind == "pages" else error.new_zeros(())
+        heads = auxiliary.loss(position, subjects, where) if share.kind == "pages" else error.new_zeros(())
         return torch.stack(((error * weight).sum() / weight.sum(), heads))
 
     def _keep(self, step: int, mean: torch.Tensor) -> None:
@@ -373,7 +373,7 @@ class Trainer:
         runs.save(self.folder / "unet.pt", state)
 
     def sheet(self, path: Path) -> None:
-        """Twelve samples with the averaged weights, in the largest shape that the stage trains on."""
+        """Samples with the averaged weights, of the kind of the stage's first share: twelve, or six whole pages."""
         kind = self.plan.shares[0].kind
         texts = list(PROMPTS if kind != "pages" else PROMPTS[:6])
         states = torch.from_numpy(embed(self.encoder, self.tokenizer, texts, self.device)).float()
@@ -403,7 +403,7 @@ def train(
     if state is not None:
         runs.fit(model.unet, state["model"], str(path))
         runs.fit(average.unet, state["average"], str(path))
-        runs.fit(model.heads, state.get("heads", {}), str(path))
+        runs.fit(model.heads, state["heads"], str(path))
         progress = dict(state["progress"])
     else:
         if start is not None:
@@ -442,6 +442,7 @@ def _run(trainer: Trainer) -> None:
         except TrainingError:
             os._exit(1)
 
+    threads = torch.get_num_threads()
     if trainer.workers > 1:
         torch.set_num_threads(1)
     children = [context.Process(target=child, args=(rank,), daemon=True) for rank in range(1, trainer.workers)]
@@ -454,4 +455,5 @@ def _run(trainer: Trainer) -> None:
         for process in children:
             process.join(timeout=20)
             process.kill()
+        torch.set_num_threads(threads)
     trainer.log.say(f"done after {(time.time() - began) / 60:.1f} minutes")
