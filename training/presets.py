@@ -63,7 +63,7 @@ CPU = Preset(
             "pages-2", 8_000, (Share("pages", 3, 800, 3, tilt=0.4), Share("crops", 6, 3000, 1)), rate=3e-3, decay=0.6
         ),
         UnetPlan(
-            "pages-3", 14_000, (Share("pages", 4, 800, 2, tilt=0.4), Share("crops", 4, 3000, 1)), rate=3e-3, decay=0.6
+            "pages-3", 12_500, (Share("pages", 4, 800, 2, tilt=0.4), Share("crops", 4, 3000, 1)), rate=3e-3, decay=0.6
         ),
     ),
 )  # fmt: skip

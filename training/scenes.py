@@ -21,7 +21,7 @@ Side = Literal["left", "centre", "right"]
 Relation = Literal["left of", "right of", "above", "below", "and"]
 SIDES: tuple[Side, ...] = ("left", "centre", "right")
 CROP = 192  # pixels: a crop is 24 × 24 latents
-SIDED = 0.55  # of the pages of one thing: at 0.35 the net learned nothing of sides
+SIDED = 0.55  # of the pages of one thing that say on which side it stands
 MIRRORED = 0.125  # at a half, most animals of a half-trained net had a head at either end
 
 
