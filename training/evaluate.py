@@ -35,6 +35,7 @@ from training.judges import (
     judge_pages,
     keep_judges,
     told_apart,
+    train_counter,
     train_judge,
     train_strict,
 )
@@ -234,6 +235,13 @@ class Evaluation:
             percent(v.place == s.ground for v, s in zip(own, settings, strict=True)),
         )
         self.note("strict judge on held-out rendered patches in grey", percent(v.strict == t for v, t in pairs))
+        several = [(len(scene.items), page) for scene, page in (fresh.page() for _ in range(400))]
+        several = [(n, page) for n, page in several if 1 <= n <= 3]
+        counted = judge_pages(self.judge, self.strict, [page for _, page in several], [None] * len(several))
+        self.note(
+            "judge on held-out rendered scenes: count (one, two, three)",
+            percent(v.count == n for v, (n, _) in zip(counted, several, strict=True)),
+        )
         return own
 
     def subjects(self, rendered: list[Verdict]) -> None:
@@ -442,12 +450,19 @@ def contact_sheet(path: Path, artist: Artist) -> None:
     runs.save_sheet(path, [Image.fromarray(page) for page in pages], 4, 0.5)
 
 
+def trained_judges(pack: SpritePack, folder: Path, log: runs.Log) -> tuple[Judge, PatchJudge]:
+    """Both judges, as far as the folder has them, and trained where it does not."""
+    judge = train_judge(pack, folder, log.say)
+    train_counter(judge, pack, folder, log.say)
+    return judge, train_strict(pack, folder, log.say)
+
+
 def measure(pages: int, folder: Path, artist: Artist) -> str:
     """All figures on about `pages` generated pages; writes results.json, table.md and the sheets; returns the table."""
     folder.mkdir(parents=True, exist_ok=True)
     printing = speed_and_memory(artist)
     pack, log = open_pack(), runs.Log(folder, "evaluate", pages)
-    judge, strict = train_judge(pack, folder, log.say), train_strict(pack, folder, log.say)
+    judge, strict = trained_judges(pack, folder, log)
     evaluation = Evaluation(pages, folder, pack, artist, judge, strict, log, printing)
     evaluation.run()
     bars = {
@@ -479,7 +494,7 @@ def main() -> int:
         options.folder.mkdir(parents=True, exist_ok=True)
         log = runs.Log(options.folder, "evaluate", 0)
         pack = open_pack()
-        keep_judges(train_judge(pack, options.folder, log.say), train_strict(pack, options.folder, log.say))
+        keep_judges(*trained_judges(pack, options.folder, log))
         return 0
     artist = Artist("pocket-1", options.data, options.folder, options.threads)
     if options.sheet:

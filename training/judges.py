@@ -1,8 +1,9 @@
 """The judges of generated pages: networks that saw rendered scenes only, never a generated one (torch, scenes).
 
-One names subject, ground, sky and count of a page in colour, as a visitor would. Blurred blobs of the right colour
-could please it, so a strict one names the subject from a patch in grey values alone. Both travel with the project, so
-that a test need not train them. A third, trained afresh where it is needed, tells rendered patches from generated ones.
+One names subject, ground and sky of a page in colour and counts its things, as a visitor would. Blurred blobs of the
+right colour could please it, so a strict one names the subject from a patch in grey values alone. Both travel with the
+project, so that a test need not train them. A third, trained afresh where it is needed, tells rendered patches from
+generated ones.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ Pixels = NDArray[np.uint8]
 PLACES = (*GROUNDS, "space")
 PATCH = CROP // 2  # edge of a patch, in pixels of the halved page: the size of a crop in training
 FILE = Path(__file__).parent / "judges.safetensors"
-STEPS, PATCH_STEPS = 4000, 2500  # of the page's judge and of the strict one
-_PAGES, _PATCHES, _SETTINGS = 9000, 14_000, 400
+STEPS, COUNTER_STEPS, PATCH_STEPS = 4000, 1500, 2500  # of the page's judge, its counter and the strict one
+_PAGES, _COUNTED, _PATCHES, _SETTINGS = 9000, 4000, 14_000, 400
 
 
 class Judge(nn.Module):
     """A small convolutional network over a page at a quarter of its size: where each subject is, and three answers.
 
-    (B, 3, 104, 160) → subject evidence (B, subjects, 13, 20), then place (B, 12), sky (B, 7) and count (B, 6).
+    (B, 3, 104, 160) → subject evidence (B, subjects, 13, 20), place (B, 12), sky (B, 7) and a density (B, 1, 13, 20)
+    whose sum is the number of things.
     """
 
     def __init__(self, subjects: int, channels: int = 3) -> None:
@@ -49,14 +51,18 @@ class Judge(nn.Module):
             block(channels, 32, 2), block(32, 64, 2), block(64, 64, 1), block(64, 128, 2), block(128, 128, 1),
         )  # fmt: skip
         self.subject = nn.Conv2d(128, subjects, 1)
-        self.rest = nn.Linear(256, len(PLACES) + len(SKIES) + 6)
+        self.rest = nn.Linear(256, len(PLACES) + len(SKIES))
+        self.counter = nn.Sequential(
+            nn.Conv2d(128, 64, 3, 1, 1), nn.SiLU(), nn.Conv2d(64, 64, 3, 1, 1), nn.SiLU(), nn.Conv2d(64, 1, 1),
+            nn.Softplus(),
+        )  # fmt: skip
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Evidence map, place, sky, count."""
+        """Evidence map, place, sky, density."""
         h = self.trunk(x)
         pooled = torch.cat([h.mean((2, 3)), h.amax((2, 3))], 1)
-        place, sky, count = self.rest(pooled).split([len(PLACES), len(SKIES), 6], 1)
-        return self.subject(h), place, sky, count
+        place, sky = self.rest(pooled).split([len(PLACES), len(SKIES)], 1)
+        return self.subject(h), place, sky, self.counter(h)
 
 
 class PatchJudge(nn.Module):
@@ -149,14 +155,24 @@ class Examples:
         return self.director.single(subject, setting, backdrop)
 
 
-def _answers(scenes: Sequence[Scene], subjects: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def _answers(scenes: Sequence[Scene], subjects: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     present = torch.zeros(len(scenes), subjects)
     for row, scene in enumerate(scenes):
         for group in scene.groups:
             present[row, group.subject.number] = 1
     place = torch.tensor([PLACES.index(s.setting.ground) for s in scenes])
     sky = torch.tensor([SKIES.index(s.setting.sky) for s in scenes])
-    return present, place, sky, torch.tensor([len(s.items) for s in scenes])
+    return present, place, sky
+
+
+def _density(scene: Scene) -> torch.Tensor:
+    """(1, 13, 20): each thing is a bell of sum 1 around its middle, 26 pixels wide."""
+    rows, columns = torch.arange(13).view(13, 1) * 32 + 16, torch.arange(20).view(1, 20) * 32 + 16
+    total = torch.zeros(13, 20)
+    for item in scene.items:
+        bell = torch.exp(-((columns - item.x) ** 2 + (rows - item.base + item.height / 2) ** 2) / (2 * 26**2))
+        total += bell / bell.sum()
+    return total[None]
 
 
 # -- training ------------------------------------------------------------------------------------------------------
@@ -203,7 +219,7 @@ class _Course:
 
 
 def train_judge(pack: SpritePack, folder: Path, log: Callable[[str], None], steps: int = STEPS) -> Judge:
-    """The judge of pages, trained on 9,000 rendered ones, or what is left of its training."""
+    """The judge of pages but for its counter, trained on 9,000 rendered ones, or what is left of its training."""
     torch.manual_seed(501)
     judge = Judge(len(pack.subjects()))
     course = _Course("judge", judge, steps, 2e-3, folder, log)
@@ -221,19 +237,46 @@ def train_judge(pack: SpritePack, folder: Path, log: Callable[[str], None], step
     def losses(rng: np.random.Generator, step: int) -> torch.Tensor:
         rows = torch.from_numpy(rng.integers(0, len(pages), 24))
         x = pages[rows].float() / 127.5 - 1
-        present, place, sky, count = (part[rows] for part in answers)
+        present, place, sky = (part[rows] for part in answers)
         with torch.autocast("cpu", torch.bfloat16):
-            maps, a, b, c = judge(x.flip(3) if step % 2 else x)
+            maps, a, b, _ = judge(x.flip(3) if step % 2 else x)
         found = evidence(maps.float())
         loss = F.binary_cross_entropy_with_logits(found, present, pos_weight=torch.tensor(20.0)) * 8
         one = (present.sum(1) == 1).nonzero()[:, 0]
         if len(one):
             loss = loss + F.cross_entropy(found[one], present[one].argmax(1))
-        loss = loss + F.cross_entropy(a.float(), place) + F.cross_entropy(c.float(), count)
-        return loss + 0.5 * F.cross_entropy(b.float(), sky)
+        return loss + F.cross_entropy(a.float(), place) + 0.5 * F.cross_entropy(b.float(), sky)
 
     course.run(losses)
     return judge
+
+
+def train_counter(judge: Judge, pack: SpritePack, folder: Path, log: Callable[[str], None]) -> None:
+    """Trains the judge's counter on what the rest of it sees of 4,000 rendered pages, or what is left of that."""
+    torch.manual_seed(503)
+    course = _Course("counter", judge.counter, COUNTER_STEPS, 1e-3, folder, log)
+    if course.step >= course.steps:
+        judge.eval()
+        return
+    log(f"drawing {_COUNTED} pages")
+    examples, seen, densities, numbers = Examples(pack, 503), [], [], []
+    for _ in range(_COUNTED):
+        scene, pixels = examples.page()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            seen.append(judge.trunk(F.avg_pool2d(half([pixels]), 2))[0].half())
+        densities.append(_density(scene))
+        numbers.append(len(scene.items))
+    features, truth, count = torch.stack(seen), torch.stack(densities), torch.tensor(numbers).float()
+
+    def losses(rng: np.random.Generator, _: int) -> torch.Tensor:
+        rows = torch.from_numpy(rng.integers(0, len(features), 48))
+        with torch.autocast("cpu", torch.bfloat16):
+            found = judge.counter(features[rows].to(torch.bfloat16)).float()
+        error = F.smooth_l1_loss(found.sum((1, 2, 3)), count[rows], beta=0.5)
+        return error + 100 * F.mse_loss(found, truth[rows])
+
+    course.run(losses)
+    judge.eval()
 
 
 def train_strict(pack: SpritePack, folder: Path, log: Callable[[str], None], steps: int = PATCH_STEPS) -> PatchJudge:
@@ -306,7 +349,7 @@ def judge_pages(
     verdicts = []
     for pixels, subject in zip(pages, asked, strict=True):
         page = half([pixels])
-        maps, place, sky, count = judge(F.avg_pool2d(page, 2))
+        maps, place, sky, density = judge(F.avg_pool2d(page, 2))
         found = evidence(maps)[0]
         where = maps[0, subject if subject is not None else int(found.argmax())]
         y, x = divmod(int(where.argmax()), where.shape[1])
@@ -315,7 +358,7 @@ def judge_pages(
         verdicts.append(
             Verdict(
                 found.argsort(descending=True).tolist(),
-                PLACES[int(place.argmax())], SKIES[int(sky.argmax())], int(count.argmax()),
+                PLACES[int(place.argmax())], SKIES[int(sky.argmax())], round(float(density.sum())),
                 min(2, int(3 * column / page.shape[3])), int(strict(grey(patch[None])).argmax()), patch,
             )
         )  # fmt: skip
