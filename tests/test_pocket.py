@@ -15,7 +15,7 @@ from worker.engine import Engine
 from worker.expansion import page_latents
 from worker.key import Key
 
-NAMED, NAMED_IN_GREY = 16, 12
+NAMED, NAMED_IN_GREY = 16, 13
 """Of the 20 pages of the probe, how many a judge must name in colour and in grey values alone.
 
 Chance names 0.2; the weights after the second stage of whole pages have 18 and 15 in bfloat16. Raise it with every

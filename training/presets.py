@@ -50,7 +50,7 @@ SMOKE = Preset(
 # A stage takes at most two hours on 2 cores that do nothing else: about 115 crops or 19 pages a second.
 CPU = Preset(
     "cpu",
-    "what ships: about six hours on 2 cores, in stages that can be days apart",
+    "what ships: about eight hours on 2 cores, in stages that can be days apart",
     AutoencoderPlan(),
     AutoencoderPlan(steps=3000, rate=1e-3),
     TextPlan(),
@@ -64,6 +64,9 @@ CPU = Preset(
         ),
         UnetPlan(
             "pages-3", 12_500, (Share("pages", 4, 800, 2, tilt=0.4), Share("crops", 4, 3000, 1)), rate=3e-3, decay=0.6
+        ),
+        UnetPlan(
+            "pages-4", 12_000, (Share("pages", 3, 800, 2, tilt=0.4), Share("crops", 6, 3000, 1)), rate=3e-3, decay=0.6
         ),
     ),
 )  # fmt: skip
