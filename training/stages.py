@@ -139,9 +139,10 @@ class Run:
             start = (
                 None if (self.folder / "unet.pt").exists() or "crops" not in self.progress else self.unet().state_dict()
             )
+            done = {name: n for name, n in self.progress.items() if name in self._of_the_unet}
             train_unet.train(
                 plan, self.pack, self.folder, preset.seed, self.vae().to(preset.device), encoder.to(preset.device),
-                tokenizer, start, self.progress, preset.device, preset.workers, preset.everything,
+                tokenizer, start, done, preset.device, preset.workers, preset.everything,
             )  # fmt: skip
         return stage
 

@@ -390,7 +390,10 @@ def train(
     start: dict[str, torch.Tensor] | None = None, done: dict[str, int] | None = None, device: str = "cpu",
     workers: int = 2, everything: bool = False,
 ) -> None:  # fmt: skip
-    """Runs one stage, or what is left of it; `start` and `done` count where the folder has no checkpoint."""
+    """Runs one stage, or what is left of it.
+
+    `start` (weights) and `done` (steps of each of the U-Net's stages) count where the folder has no checkpoint.
+    """
     workers = workers if device == "cpu" else 1
     log = runs.Log(folder, plan.name, plan.steps)
     torch.manual_seed(seed)
@@ -399,7 +402,7 @@ def train(
         prepare(model.unet)
     path = folder / "unet.pt"
     state = runs.load(path)
-    progress = {name: n for name, n in (done or {}).items() if name not in ("autoencoder", "text", "decoder")}
+    progress = dict(done or {})
     if state is not None:
         runs.fit(model.unet, state["model"], str(path))
         runs.fit(average.unet, state["average"], str(path))
