@@ -1,11 +1,14 @@
 """The picture-book world: scenes are drawn from a seed alone, and captions say what is there."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from training.captions import NUMBERS, SIDES, Writer
 from training.errors import TrainingError
-from training.scenes import Director, Scene, draw_page, draw_setting, held_out, render
+from training.presets import PRESETS
+from training.scenes import OFTENER, Director, Scene, draw_page, draw_setting, held_out, render
 from training.settings import COLOURS, GROUNDS, SKIES, Backdrop, Setting, paint
 from training.sprites import HUES, SpritePack, open_pack, plural_of, read_subjects, turn_hue
 from training.text import CaptionSource, fact_sizes, facts_of, noise_words
@@ -90,6 +93,23 @@ def test_held_out_combinations_are_a_twelfth_and_can_be_drawn_on_purpose(pack, p
     for _ in range(50):
         scene = director.scene(page, draw_setting(director.rng))
         assert all(held_out(group.subject, scene.setting) for group in scene.groups)
+
+
+def test_a_stage_can_show_some_subjects_oftener_than_the_others(pack, page):
+    director, shown = Director(pack, 0, oftener=("dog", "key")), Counter()
+    for _ in range(4000):
+        shown.update(group.subject.name for group in director.scene(page, draw_setting(director.rng)).groups)
+    mean = (shown.total() - shown["dog"] - shown["key"]) / (len(director.subjects) - 2)
+    for name in ("dog", "key"):
+        assert 0.75 * OFTENER < shown[name] / mean < 1.25 * OFTENER
+
+
+def test_what_is_to_be_shown_oftener_must_be_a_subject(pack):
+    with pytest.raises(TrainingError, match="no subject 'unicycle'"):
+        Director(pack, 0, oftener=("dog", "unicycle"))
+    for preset in PRESETS.values():
+        for plan in preset.unet:
+            Director(pack, 0, preset.everything, oftener=plan.oftener)
 
 
 def test_every_item_lies_on_the_page(pack, page):

@@ -2,7 +2,7 @@
 
 An example's kind and number decide everything about it, so a bank's contents follow from the step and the number of
 workers, however often the training was killed. The oldest examples are replaced by the next ones as a stage goes; every
-stage begins with example 0 again, so stages of one kind share their first examples.
+stage begins with example 0 again, so stages of one kind that show the same subjects oftener share their first examples.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ class Example:
 class Illustrator:
     """Draws example number n of one kind."""
 
-    def __init__(self, kind: Kind, pack: SpritePack, seed: int, everything: bool = False) -> None:
+    def __init__(
+        self, kind: Kind, pack: SpritePack, seed: int, everything: bool = False, oftener: tuple[str, ...] = ()
+    ) -> None:
         self.kind, self.seed = kind, seed
-        self.source = CaptionSource(pack, 0, everything)
+        self.source = CaptionSource(pack, 0, everything, oftener)
         self.director: Director = self.source.director
         self._backdrop: tuple[int, Setting, Backdrop] | None = None
 

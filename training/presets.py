@@ -47,6 +47,13 @@ SMOKE = Preset(
     ),
 )
 
+# Named worst of all, on 508 pages of other seeds than the evaluation's, by the weights that pages-3 ended with.
+HARD = (
+    "dog", "cat", "horse", "cow", "camel", "deer", "mouse", "rabbit", "koala", "chicken", "duck", "crocodile", "snake",
+    "tree", "pine", "apple", "ice cream", "cake", "car", "bicycle", "house", "fountain", "guitar", "trumpet", "chair",
+    "camera", "key", "star",
+)  # fmt: skip
+
 # A stage takes at most two hours on 2 cores that do nothing else: about 115 crops or 19 pages a second.
 CPU = Preset(
     "cpu",
@@ -66,7 +73,12 @@ CPU = Preset(
             "pages-3", 12_500, (Share("pages", 4, 800, 2, tilt=0.4), Share("crops", 4, 3000, 1)), rate=3e-3, decay=0.6
         ),
         UnetPlan(
-            "pages-4", 12_000, (Share("pages", 3, 800, 2, tilt=0.4), Share("crops", 6, 3000, 1)), rate=3e-3, decay=0.6
+            "pages-4",
+            12_000,
+            (Share("pages", 3, 800, 2, tilt=0.4), Share("crops", 6, 3000, 1)),
+            rate=3e-3,
+            decay=0.6,
+            oftener=HARD,
         ),
     ),
 )  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.errors import TrainingError
 from training.settings import COLOURS, GROUNDS, HEIGHT, SKIES, WALLS, WIDTH, Backdrop, Setting, paint
 from training.sprites import HUES, SpritePack, Subject
 
@@ -21,6 +22,7 @@ Side = Literal["left", "centre", "right"]
 Relation = Literal["left of", "right of", "above", "below", "and"]
 SIDES: tuple[Side, ...] = ("left", "centre", "right")
 CROP = 192  # pixels: a crop is 24 × 24 latents
+OFTENER = 3  # times as often as the others: subjects that a stage shows oftener
 SIDED = 0.55  # of the pages of one thing that say on which side it stands
 MIRRORED = 0.125  # at a half, most animals of a half-trained net had a head at either end
 
@@ -93,13 +95,28 @@ def draw_setting(rng: np.random.Generator) -> Setting:
 
 
 class Director:
-    """Draws scenes at random from one generator; the same seed gives the same scenes."""
+    """Draws scenes at random from one generator; the same seed gives the same scenes.
 
-    def __init__(self, pack: SpritePack, seed: int, everything: bool = False, unseen: bool = False) -> None:
+    The subjects named in `oftener` are shown OFTENER times as often as the others; TrainingError where one is unknown.
+    """
+
+    def __init__(
+        self,
+        pack: SpritePack,
+        seed: int,
+        everything: bool = False,
+        unseen: bool = False,
+        oftener: tuple[str, ...] = (),
+    ) -> None:
         self.pack = pack
         self.rng = np.random.default_rng(seed)
         self.subjects = pack.subjects(everything)
         self.unseen = unseen
+        if unknown := set(oftener) - {s.name for s in self.subjects}:
+            raise TrainingError(
+                f"There is no subject {min(unknown)!r} to be shown oftener.", "training/subjects.toml lists them."
+            )
+        self._tickets = self.subjects + [s for s in self.subjects if s.name in oftener] * (OFTENER - 1)
 
     def scene(self, backdrop: Backdrop, setting: Setting) -> Scene:
         """A whole page: no subject, one, several of one kind, two that stand in a relation, or three."""
@@ -164,7 +181,7 @@ class Director:
 
     def _subject(self, setting: Setting) -> Subject:
         while True:
-            subject = self.subjects[int(self.rng.integers(len(self.subjects)))]
+            subject = self._tickets[int(self.rng.integers(len(self._tickets)))]
             if held_out(subject, setting) == self.unseen:
                 return subject
 

@@ -60,8 +60,8 @@ def noise_words(pack: SpritePack, everything: bool = False) -> list[str]:
 class CaptionSource:
     """Scenes and their captions from one seed, without drawing them; now and then with words that mean nothing."""
 
-    def __init__(self, pack: SpritePack, seed: int, everything: bool = False) -> None:
-        self.director = Director(pack, seed, everything)
+    def __init__(self, pack: SpritePack, seed: int, everything: bool = False, oftener: tuple[str, ...] = ()) -> None:
+        self.director = Director(pack, seed, everything, oftener=oftener)
         self.writer = Writer(self.director.rng)
         self.words = noise_words(pack, everything)
         self._page = Backdrop(np.zeros((1, 1, 3), np.float32), HEIGHT * 0.55, np.ones(3, np.float32))

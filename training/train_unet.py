@@ -73,6 +73,7 @@ class UnetPlan:
     keep_every: int = 250
     sheet_every: int = 1000
     guidance: float = 3.0
+    oftener: tuple[str, ...] = ()  # subjects shown oftener than the others, because they are harder
 
 
 @dataclass
@@ -424,7 +425,7 @@ def train(
     vae.eval().requires_grad_(False)
     encoder.eval().requires_grad_(False)
     banks = [
-        Bank(Illustrator(share.kind, pack, seed, everything), share.bank, vae, encoder, tokenizer, device)
+        Bank(Illustrator(share.kind, pack, seed, everything, plan.oftener), share.bank, vae, encoder, tokenizer, device)
         for share in plan.shares
     ]
     empty = torch.from_numpy(embed(encoder, tokenizer, [""], device))[0].float()  # (77, 768)
