@@ -32,17 +32,20 @@ from training.judges import (
     PatchJudge,
     Pixels,
     Verdict,
+    half,
     judge_pages,
     keep_judges,
+    name_hues,
     told_apart,
     train_counter,
+    train_hues,
     train_judge,
     train_strict,
 )
 from training.presets import CPU
 from training.scenes import Director, held_out, render
 from training.settings import Setting, paint
-from training.sprites import SpritePack, Subject, open_pack
+from training.sprites import HUES, SpritePack, Subject, open_pack
 from training.train_autoencoder import held_out_pages, psnr
 from worker.address import Address
 from worker.autoencoder import PocketAutoencoder
@@ -80,6 +83,7 @@ BARS = {
     "seconds for a page": "4 s",
     "peak memory of this process": "1.2 GB for the whole worker",
     "PSNR": "34 dB",
+    "judge on held-out rendered scenes: subject, top-1, ": "",
     "judge on held-out rendered scenes: subject, top-1": "97 %",
     "subject, top-1, combinations never seen": "within 5 points of seen ones",
     "subject, top-1, ": "",
@@ -175,6 +179,7 @@ class Evaluation:
     artist: Artist
     judge: Judge
     strict: PatchJudge
+    hues: PatchJudge
     log: runs.Log
     printing: dict[str, str]
     results: dict[str, str] = field(default_factory=dict)
@@ -216,6 +221,7 @@ class Evaluation:
         self.subjects(rendered)
         self.redrawn()
         self.skies_counts_sides()
+        self.colours()
         self.variety()
         self.nearest()
         self.short_keys_and_unknown_words()
@@ -228,6 +234,14 @@ class Evaluation:
         own = judge_pages(self.judge, self.strict, [page for _, page in drawn], truth)
         pairs = list(zip(own, truth, strict=True))
         self.note("judge on held-out rendered scenes: subject, top-1", percent(v.ranked[0] == t for v, t in pairs))
+        unseen = never_seen(self.pack)
+        verdicts = judge_pages(
+            self.judge, self.strict, rendered_pages(unseen, self.pack, 77_778), [s.number for s, _ in unseen]
+        )
+        self.note(
+            "judge on held-out rendered scenes: subject, top-1, combinations that the model never saw",
+            percent(v.ranked[0] == s.number for v, (s, _) in zip(verdicts, unseen, strict=True)),
+        )
         self.note("judge on held-out rendered scenes: subject, top-5", percent(t in v.ranked[:5] for v, t in pairs))
         settings = [s.setting for s, _ in drawn]
         self.note(
@@ -241,6 +255,13 @@ class Evaluation:
         self.note(
             "judge on held-out rendered scenes: count (one, two, three)",
             percent(v.count == n for v, (n, _) in zip(counted, several, strict=True)),
+        )
+        drawn_hues = [fresh.hued_patch() for _ in range(400)]
+        with torch.no_grad():
+            named = self.hues(half([patch for _, patch in drawn_hues])).argmax(1).tolist()
+        self.note(
+            "judge on held-out rendered patches: named colour",
+            percent(n == hue for n, (hue, _) in zip(named, drawn_hues, strict=True)),
         )
         return own
 
@@ -262,12 +283,17 @@ class Evaluation:
             "subject, top-1, combinations seen in training",
             percent(hit for (*_, hit), u in zip(rows, unseen, strict=True) if not u),
         )
-        extra = [(s, p) for s in subjects for p in PLACES if held_out(s, Setting("day", p))]
-        more = self.verdicts([f"{with_article(s.name)} {PLACE_WORDS[p]}" for s, p in extra], [s for s, _ in extra])
-        self.note(
-            "subject, top-1, combinations never seen (all of them)",
-            percent(v.ranked[0] == s.number for v, (s, _) in zip(more, extra, strict=True)),
-        )
+        extra = never_seen(self.pack)
+        known = [(s, _seen_after(s, p)) for s, p in extra]
+        for name, pairs in (
+            ("combinations never seen (all of them)", extra),
+            ("the things of those, each on another ground on which it was seen", known),
+        ):
+            more = self.verdicts([f"{with_article(s.name)} {PLACE_WORDS[p]}" for s, p in pairs], [s for s, _ in pairs])
+            self.note(
+                f"subject, top-1, {name}",
+                percent(v.ranked[0] == s.number for v, (s, _) in zip(more, pairs, strict=True)),
+            )
         few = range(min(len(subjects), len(rows)))
         for guidance in (1.0, self.artist.edition.guidance):
             again = self.verdicts([prompts[i] for i in few], [rows[i][1] for i in few], guidance)
@@ -311,13 +337,9 @@ class Evaluation:
 
     def redrawn(self, number: int = 24) -> None:
         """Rendered pages noised so far and printed from there: at which noise the things are lost."""
-        subjects, director = self.pack.subjects(), Director(self.pack, 4_711)
+        subjects = self.pack.subjects()
         asked = [(subjects[(5 * i) % len(subjects)], GROUNDED[i % len(GROUNDED)]) for i in range(number)]
-        pages = []
-        for subject, place in asked:
-            setting = Setting("day", place)
-            backdrop = paint(setting, director.rng)
-            pages.append(render(director.single(subject, setting, backdrop), backdrop, self.pack))
+        pages = rendered_pages(asked, self.pack, 4_711)
         numbers = [subject.number for subject, _ in asked]
         prompts = [f"{with_article(subject.name)} {PLACE_WORDS[place]}" for subject, place in asked]
         found = []
@@ -358,6 +380,20 @@ class Evaluation:
             [s for s, _ in sides],
         )
         self.note("side (left, right)", percent(v.side == k for v, (_, k) in zip(found, sides, strict=True)))
+
+    def colours(self) -> None:
+        """Things in each of the named colours, "a blue car on a road", over all things that take them."""
+        hued = [subject for subject in self.pack.subjects() if subject.hues]
+        asked = [(hued[i % len(hued)], list(HUES)[i % len(HUES)]) for i in range(70)]
+        found = self.verdicts(
+            [
+                f"{with_article(f'{hue} {subject.name}')} {PLACE_WORDS[GROUNDED[i % 8]]}"
+                for i, (subject, hue) in enumerate(asked)
+            ],
+            [subject for subject, _ in asked],
+        )
+        named = name_hues(self.hues, found)
+        self.note(f"named colour ({', '.join(HUES)})", percent(n == h for n, (_, h) in zip(named, asked, strict=True)))
 
     def variety(self) -> None:
         """Mean distance between the pages 1–8 of 50 prompts, against that of rendered scenes of the same captions."""
@@ -422,6 +458,29 @@ def _spread(pages: Sequence[Pixels]) -> float:
     return float(np.mean([np.abs(p - q).mean() for p, q in itertools.combinations(tiny, 2)]))
 
 
+def never_seen(pack: SpritePack) -> list[tuple[Subject, str]]:
+    """Every combination of subject and place that no scene shows of those that the model is trained on."""
+    return [(s, p) for s in pack.subjects() for p in PLACES if held_out(s, Setting("day", p))]
+
+
+def rendered_pages(asked: Sequence[tuple[Subject, str]], pack: SpritePack, seed: int) -> list[Pixels]:
+    """Rendered pages by day of one subject each in the place that PLACE_WORDS names."""
+    director, pages = Director(pack, seed), []
+    for subject, place in asked:
+        colour = {"room": "blue", "plain": "yellow"}.get(place)
+        setting = Setting("space" if place == "space" else "day", place, colour)
+        backdrop = paint(setting, director.rng)
+        pages.append(render(director.single(subject, setting, backdrop), backdrop, pack))
+    return pages
+
+
+def _seen_after(subject: Subject, place: str) -> str:
+    """The next place, in the order of PLACES, in which training showed the subject."""
+    places = PLACES * 2
+    after = places[PLACES.index(place) + 1 :]
+    return next(p for p in after if not held_out(subject, Setting("day", p)))
+
+
 def _some_prompts(pack: SpritePack, number: int) -> list[str]:
     subjects = pack.subjects()
     return [
@@ -450,11 +509,11 @@ def contact_sheet(path: Path, artist: Artist) -> None:
     runs.save_sheet(path, [Image.fromarray(page) for page in pages], 4, 0.5)
 
 
-def trained_judges(pack: SpritePack, folder: Path, log: runs.Log) -> tuple[Judge, PatchJudge]:
-    """Both judges, as far as the folder has them, and trained where it does not."""
+def trained_judges(pack: SpritePack, folder: Path, log: runs.Log) -> tuple[Judge, PatchJudge, PatchJudge]:
+    """The three judges, as far as the folder has them, and trained where it does not."""
     judge = train_judge(pack, folder, log.say)
     train_counter(judge, pack, folder, log.say)
-    return judge, train_strict(pack, folder, log.say)
+    return judge, train_strict(pack, folder, log.say), train_hues(pack, folder, log.say)
 
 
 def measure(pages: int, folder: Path, artist: Artist) -> str:
@@ -462,8 +521,7 @@ def measure(pages: int, folder: Path, artist: Artist) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     printing = speed_and_memory(artist)
     pack, log = open_pack(), runs.Log(folder, "evaluate", pages)
-    judge, strict = trained_judges(pack, folder, log)
-    evaluation = Evaluation(pages, folder, pack, artist, judge, strict, log, printing)
+    evaluation = Evaluation(pages, folder, pack, artist, *trained_judges(pack, folder, log), log, printing)
     evaluation.run()
     bars = {
         name: next((bar for start, bar in BARS.items() if name.startswith(start)), "") for name in evaluation.results

@@ -127,7 +127,10 @@ def _json(path: Path, content: dict[str, Any]) -> None:
 
 
 def lexicon(pack: SpritePack) -> dict[str, list[str]]:
-    """Subjects, settings and moods of which a short key's two phrases are made, each within what the edition knows."""
+    """Subjects and settings of which a short key's two phrases are made, each within what the edition knows.
+
+    Only outdoors has a sky: no picture that the edition was trained on shows a room, a plain colour or space by day.
+    """
     subjects: list[str] = []
     for subject in pack.subjects():
         always_many = subject.plural == subject.name and subject.name.endswith("s")
@@ -136,13 +139,16 @@ def lexicon(pack: SpritePack) -> dict[str, list[str]]:
             subjects += [with_article(f"{hue} {subject.name}") for hue in ("blue", "yellow", "green")]
         else:
             subjects.append(f"two {subject.plural}")
-    settings = [
+    outdoors = (
         "on a meadow", "in the grass", "in the desert", "in the snow", "in the sea", "on a beach", "in a forest",
-        "in the mountains", "in the city", "on a road", "in space",
-        *(f"in a {wall} room" for wall in WALLS), *(f"on a {colour} background" for colour in COLOURS),
-    ]  # fmt: skip
-    styles = ["", "at dawn", "at sunset", "at night", "in a storm", "on a sunny day", "on a cloudy day"]
-    return {"subjects": subjects, "settings": settings, "styles": styles}
+        "in the mountains", "in the city", "on a road",
+    )  # fmt: skip
+    skies = ("", " at dawn", " at sunset", " at night", " in a storm", " on a cloudy day")
+    settings = [where + sky for where in outdoors for sky in skies]
+    settings.append("in space")
+    settings += [f"in {with_article(wall)} room" for wall in WALLS]
+    settings += [f"on {with_article(colour)} background" for colour in COLOURS]
+    return {"subjects": subjects, "settings": settings, "styles": [""]}
 
 
 def write_lexicon(path: Path, pack: SpritePack) -> None:

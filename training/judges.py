@@ -1,9 +1,9 @@
 """The judges of generated pages: networks that saw rendered scenes only, never a generated one (torch, scenes).
 
 One names subject, ground and sky of a page in colour and counts its things, as a visitor would. Blurred blobs of the
-right colour could please it, so a strict one names the subject from a patch in grey values alone. Both travel with the
-project, so that a test need not train them. A third, trained afresh where it is needed, tells rendered patches from
-generated ones.
+right colour could please it, so a strict one names the subject from a patch in grey values alone. A third names the
+colour of the thing on a patch. These travel with the project, so that a test need not train them. A fourth, trained
+afresh where it is needed, tells rendered patches from generated ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,15 +22,16 @@ from safetensors.torch import load_file, save_file
 
 from training import runs
 from training.scenes import CROP, Director, Scene, draw_setting, render
-from training.settings import GROUNDS, HEIGHT, SKIES, WIDTH, paint
-from training.sprites import SpritePack, open_pack
+from training.settings import GROUNDS, HEIGHT, SKIES, WIDTH, Backdrop, Setting, paint
+from training.sprites import HUES, SpritePack, open_pack
 
 Pixels = NDArray[np.uint8]
 PLACES = (*GROUNDS, "space")
 PATCH = CROP // 2  # edge of a patch, in pixels of the halved page: the size of a crop in training
 FILE = Path(__file__).parent / "judges.safetensors"
-STEPS, COUNTER_STEPS, PATCH_STEPS = 4000, 1500, 2500  # of the page's judge, its counter and the strict one
-_PAGES, _COUNTED, _PATCHES, _SETTINGS = 9000, 4000, 14_000, 400
+STEPS, COUNTER_STEPS, PATCH_STEPS, HUE_STEPS = 4000, 1500, 2500, 1000  # page's judge, its counter, strict one, colours
+_KEPT = ("judge", "strict", "hues")
+_PAGES, _COUNTED, _PATCHES, _HUED, _SETTINGS = 9000, 4000, 14_000, 5000, 400
 
 
 class Judge(nn.Module):
@@ -119,10 +119,13 @@ def byte(x: torch.Tensor) -> torch.Tensor:
 
 
 class Examples:
-    """Rendered pages and patches from a seed: new scenes on settings painted beforehand."""
+    """Rendered pages and patches from a seed: new scenes on settings painted beforehand.
+
+    They show every combination, those that the model never sees too: of these a judge must not know less.
+    """
 
     def __init__(self, pack: SpritePack, seed: int, settings: int = _SETTINGS) -> None:
-        self.director = Director(pack, seed)
+        self.director = Director(pack, seed, unseen=None)
         self.rng = self.director.rng
         chosen = [draw_setting(self.rng) for _ in range(settings)]
         self.painted = [(setting, paint(setting, self.rng)) for setting in chosen]
@@ -143,14 +146,26 @@ class Examples:
         """A subject's number and a window (192, 192, 3) around about its middle."""
         setting, backdrop = self.painted[int(self.rng.integers(len(self.painted)))]
         scene = self._one(setting, backdrop)
+        return scene.items[0].subject.number, self._around(scene, backdrop)
+
+    def hued_patch(self) -> tuple[int, Pixels]:
+        """The number of a named colour (in the order of HUES) and such a window around a thing of that colour."""
+        setting, backdrop = self.painted[int(self.rng.integers(len(self.painted)))]
+        hued = [s for s in self.director.subjects if s.hues]
+        subject, hue = hued[int(self.rng.integers(len(hued)))], int(self.rng.integers(len(HUES)))
+        scene = self.director.single(subject, setting, backdrop, list(HUES)[hue])
+        return hue, self._around(scene, backdrop)
+
+    def _around(self, scene: Scene, backdrop: Backdrop) -> Pixels:
+        """The window (192, 192, 3) around about the middle of a scene's first thing."""
         item = scene.items[0]
         shift = self.rng.normal(0, 18, 2)
         x, y = item.x + shift[0], item.base - item.height / 2 + shift[1]
         left = int(np.clip(x - CROP / 2, 0, WIDTH - CROP))
         top = int(np.clip(y - CROP / 2, 0, HEIGHT - CROP))
-        return item.subject.number, render(scene, backdrop, self.director.pack, (left, top, CROP, CROP))
+        return render(scene, backdrop, self.director.pack, (left, top, CROP, CROP))
 
-    def _one(self, setting: Any, backdrop: Any) -> Scene:
+    def _one(self, setting: Setting, backdrop: Backdrop) -> Scene:
         subject = self.director.subjects[int(self.rng.integers(len(self.director.subjects)))]
         return self.director.single(subject, setting, backdrop)
 
@@ -284,41 +299,63 @@ def train_strict(pack: SpritePack, folder: Path, log: Callable[[str], None], ste
     torch.manual_seed(502)
     strict = PatchJudge(len(pack.subjects()), 1)
     course = _Course("strict", strict, steps, 5e-4, folder, log)
-    if course.step >= steps:
-        return strict.eval()
-    log(f"drawing {_PATCHES} patches")
-    examples = Examples(pack, 502)
-    drawn = [examples.patch() for _ in range(_PATCHES)]
-    names = torch.tensor([number for number, _ in drawn])
+    return _on_patches(strict, course, lambda: Examples(pack, 502).patch, _PATCHES, grey)
+
+
+def train_hues(pack: SpritePack, folder: Path, log: Callable[[str], None], steps: int = HUE_STEPS) -> PatchJudge:
+    """The judge of named colours, trained on 5,000 rendered patches, or what is left of its training."""
+    torch.manual_seed(504)
+    hues = PatchJudge(len(HUES), 3)
+    course = _Course("hues", hues, steps, 5e-4, folder, log)
+    return _on_patches(hues, course, lambda: Examples(pack, 504).hued_patch, _HUED, lambda patches: patches)
+
+
+def _on_patches(
+    network: PatchJudge,
+    course: _Course,
+    examples: Callable[[], Callable[[], tuple[int, Pixels]]],
+    number: int,
+    seen: Callable[[torch.Tensor], torch.Tensor],
+) -> PatchJudge:
+    """Takes a network's course over so many patches that it is to name; it sees what `seen` makes of them."""
+    if course.step >= course.steps:
+        return network.eval()
+    course.log(f"drawing {number} patches")
+    draw = examples()
+    drawn = [draw() for _ in range(number)]
+    names = torch.tensor([name for name, _ in drawn])
     patches = torch.cat([byte(half([pixels])) for _, pixels in drawn])
 
     def losses(rng: np.random.Generator, step: int) -> torch.Tensor:
         rows = torch.from_numpy(rng.integers(0, len(patches), 32))
-        x = grey(patches[rows].float() / 127.5 - 1)
+        x = seen(patches[rows].float() / 127.5 - 1)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = strict(x.flip(3) if step % 2 else x)
+            logits = network(x.flip(3) if step % 2 else x)
         return F.cross_entropy(logits.float(), names[rows])
 
     course.run(losses)
-    return strict
+    return network
 
 
-def load_judges() -> tuple[Judge, PatchJudge]:
-    """The judges that the project keeps."""
+def load_judges() -> tuple[Judge, PatchJudge, PatchJudge]:
+    """The judges that the project keeps: of pages, of grey patches, of named colours."""
     subjects = len(open_pack().subjects())
-    judge, strict = Judge(subjects), PatchJudge(subjects, 1)
+    judges = (Judge(subjects), PatchJudge(subjects, 1), PatchJudge(len(HUES), 3))
     tensors = {name: tensor.float() for name, tensor in load_file(FILE).items()}
-    for prefix, network in (("judge.", judge), ("strict.", strict)):
-        part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    for name, network in zip(_KEPT, judges, strict=True):
+        part = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}
         runs.fit(network, part, str(FILE))
-    return judge.eval(), strict.eval()
+        network.eval()
+    return judges
 
 
-def keep_judges(judge: Judge, strict: PatchJudge) -> None:
-    """Writes both in half precision to where `load_judges` reads them."""
-    tensors = {f"judge.{name}": tensor for name, tensor in judge.state_dict().items()}
-    tensors |= {f"strict.{name}": tensor for name, tensor in strict.state_dict().items()}
-    save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, FILE)
+def keep_judges(judge: Judge, strict: PatchJudge, hues: PatchJudge) -> None:
+    """Writes them in half precision to where `load_judges` reads them."""
+    networks = dict(zip(_KEPT, (judge, strict, hues), strict=True))
+    tensors = {
+        f"{name}.{key}": t.half().contiguous() for name, n in networks.items() for key, t in n.state_dict().items()
+    }
+    save_file(tensors, FILE)
 
 
 # -- judging -------------------------------------------------------------------------------------------------------
@@ -363,6 +400,12 @@ def judge_pages(
             )
         )  # fmt: skip
     return verdicts
+
+
+@torch.no_grad()
+def name_hues(hues: PatchJudge, verdicts: Sequence[Verdict]) -> list[str]:
+    """The colour (a key of HUES) of what each verdict's patch shows."""
+    return [list(HUES)[int(hues(v.patch[None]).argmax())] for v in verdicts]
 
 
 def told_apart(rendered: Sequence[Verdict], generated: Sequence[Verdict], folds: int = 3) -> list[bool]:

@@ -97,7 +97,8 @@ def draw_setting(rng: np.random.Generator) -> Setting:
 class Director:
     """Draws scenes at random from one generator; the same seed gives the same scenes.
 
-    The subjects named in `oftener` are shown OFTENER times as often as the others; TrainingError where one is unknown.
+    It shows no combination that is held out, or with `unseen` only such ones, or with None any. The subjects named in
+    `oftener` are shown OFTENER times as often as the others; TrainingError where one is unknown.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Director:
         pack: SpritePack,
         seed: int,
         everything: bool = False,
-        unseen: bool = False,
+        unseen: bool | None = False,
         oftener: tuple[str, ...] = (),
     ) -> None:
         self.pack = pack
@@ -182,7 +183,7 @@ class Director:
     def _subject(self, setting: Setting) -> Subject:
         while True:
             subject = self._tickets[int(self.rng.integers(len(self._tickets)))]
-            if held_out(subject, setting) == self.unseen:
+            if self.unseen is None or held_out(subject, setting) == self.unseen:
                 return subject
 
     def _subjects(self, setting: Setting, number: int) -> list[Subject]:
