@@ -161,18 +161,23 @@ def test_steps_and_previews_reach_who_follows_and_the_last_word_is_kept(
     desk: Any, press: PressDesk, store: Store
 ) -> None:
     mark = key_of(stacks(1)).mark
+    seen: list[Progress] = []
+
+    async def followed(number: int) -> None:
+        async with asyncio.timeout(20):
+            while len(seen) < number:
+                await asyncio.sleep(0.02)
 
     async def printing() -> None:
         (claim,) = await asyncio.to_thread(press.take, "tiny")
         for step in (1, 2):
-            await asyncio.sleep(0.2)
+            await followed(step + 1)
             assert await asyncio.to_thread(press.step, claim, step, 2, mark=mark, preview=b"picture %d" % step)
-        await asyncio.sleep(0.2)
+        await followed(4)
         keep(store, stacks(1))
         await asyncio.to_thread(press.finish, claim, mark, seconds=0.6)
 
-    async def work(front: FrontDesk) -> list[Progress]:
-        seen: list[Progress] = []
+    async def work(front: FrontDesk) -> None:
         async for progress in front.follow(stacks(1), "v"):
             if not seen:
                 task = asyncio.create_task(printing())
@@ -180,9 +185,8 @@ def test_steps_and_previews_reach_who_follows_and_the_last_word_is_kept(
                 assert await front.preview(stacks(1)) == (2, b"picture 2")
             seen.append(progress)
         await task
-        return seen
 
-    seen = desk(work)
+    desk(work)
     assert [(progress.state, progress.step, progress.preview) for progress in seen] == [
         ("queued", 0, 0),
         ("printing", 0, 0),

@@ -92,7 +92,7 @@ TEXT = KEY.format()
         (["mark/aaaaaaaaaaaaaaaaaaaaaaaaaa"], "holds no key with the mark aaaaaaaaaaaaaaaaaaaaaaaaaa"),
         (["--key-file", "nowhere.txt"], "There is no file nowhere.txt"),
         (["--key-file", "/"], "/ is a folder"),
-        (["--key-file", sys.executable], "neither a key's text nor a PNG|has more than"),
+        (["--key-file", sys.executable], "neither a key's text nor a PNG|has more than|bytes; a key has"),
         (["--prompt", "a dog", "--output", "nowhere/test"], "The output folder nowhere does not exist"),
         (["--output", ""], "--output is empty"),
         (["--latents-type", "noise"], "Invalid choice|invalid choice: 'noise'"),

@@ -42,9 +42,9 @@ class Command(PressCommand):
             raise InputRefused("Give either a file or an address, or --from-npz FILE.")
         outputs = [path for path in (options["plot"], options["npz"], options["output"]) if path is not None]
         for path in outputs:
-            require_folder(path.parent)
             if path.is_dir():
                 raise InputRefused(f"{path} is a folder; give the name of a file.")
+            require_folder(path.parent)
         if options["plot"] is not None and options["plot"].suffix.lower() != ".png":
             raise InputRefused(f"A drawing is a PNG file; {options['plot']} does not end in .png.")
         if options["from_npz"] is not None:
