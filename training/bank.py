@@ -2,7 +2,8 @@
 
 An example's kind and number decide everything about it, so a bank's contents follow from the step and the number of
 workers, however often the training was killed. The oldest examples are replaced by the next ones as a stage goes; every
-stage begins with example 0 again, so stages of one kind that show the same subjects oftener share their first examples.
+stage begins with example 0 again, so stages of one kind share their first examples, unless they show
+other subjects oftener.
 """
 
 from __future__ import annotations

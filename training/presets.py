@@ -47,7 +47,8 @@ SMOKE = Preset(
     ),
 )
 
-# Named worst of all, on 508 pages of other seeds than the evaluation's, by the weights that pages-3 ended with.
+# What the weights after pages-3 drew worst on 642 pages of other seeds than the evaluation's, and what is like it;
+# crocodile, snake, horse and star were among the ten worst of the evaluation.
 HARD = (
     "dog", "cat", "horse", "cow", "camel", "deer", "mouse", "rabbit", "koala", "chicken", "duck", "crocodile", "snake",
     "tree", "pine", "apple", "ice cream", "cake", "car", "bicycle", "house", "fountain", "guitar", "trumpet", "chair",
