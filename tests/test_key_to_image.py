@@ -20,6 +20,7 @@ from worker.address import Address
 from worker.edition import Edition
 from worker.errors import InputRefused
 from worker.expansion import page_latents, stacks_key
+from worker.files import PNG_BYTES
 from worker.key import Key
 from worker.latents import blob, fixed_generator
 from worker.png import ADDRESS, EDITION, MARK, RENDITION, pixel_digest, read_chunks, read_key
@@ -92,7 +93,9 @@ TEXT = KEY.format()
         (["mark/aaaaaaaaaaaaaaaaaaaaaaaaaa"], "holds no key with the mark aaaaaaaaaaaaaaaaaaaaaaaaaa"),
         (["--key-file", "nowhere.txt"], "There is no file nowhere.txt"),
         (["--key-file", "/"], "/ is a folder"),
-        (["--key-file", sys.executable], "neither a key's text nor a PNG|has more than|bytes; a key has"),
+        (["--key-file", "../bytes"], "neither a key's text nor a PNG: its byte 129 is no text"),
+        (["--key-file", "../long"], "has 4,000,000 bytes; a key has 189,436 characters"),
+        (["--key-file", "../huge"], f"has more than {PNG_BYTES:,} bytes"),
         (["--prompt", "a dog", "--output", "nowhere/test"], "The output folder nowhere does not exist"),
         (["--output", ""], "--output is empty"),
         (["--latents-type", "noise"], "Invalid choice|invalid choice: 'noise'"),
@@ -111,6 +114,10 @@ def test_bad_input_is_one_sentence_and_code_2_and_nothing_is_written(
 ) -> None:
     import re
 
+    Path("../bytes").write_bytes(bytes(range(256)))
+    for name, size in (("../long", 4_000_000), ("../huge", PNG_BYTES + 1)):
+        with Path(name).open("wb") as file:
+            file.truncate(size)
     code, printed, said = run(*arguments)
     assert (code, printed) == (2, "")
     first, *more = said.splitlines()

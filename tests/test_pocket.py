@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from training.captions import with_article
-from training.evaluate import never_seen, rendered_pages
+from training.evaluate import held_out_combinations, rendered_pages
 from training.judges import Examples, half, judge_pages, load_judges
 from training.sprites import open_pack, read_subjects
 from worker.edition import DEFAULT_EDITION, load_edition
@@ -132,7 +132,7 @@ def test_the_judge_counts_the_things_on_rendered_pages():
 
 def test_the_judge_names_things_where_the_model_never_saw_them_too():
     pack = open_pack()
-    asked = never_seen(pack)[::3]
+    asked = held_out_combinations(pack)[::3]
     numbers = [subject.number for subject, _ in asked]
     verdicts = judge_pages(*load_judges()[:2], rendered_pages(asked, pack, 31_339), numbers)
     named = sum(v.ranked[0] == number for v, number in zip(verdicts, numbers, strict=True))

@@ -234,7 +234,7 @@ class Evaluation:
         own = judge_pages(self.judge, self.strict, [page for _, page in drawn], truth)
         pairs = list(zip(own, truth, strict=True))
         self.note("judge on held-out rendered scenes: subject, top-1", percent(v.ranked[0] == t for v, t in pairs))
-        unseen = never_seen(self.pack)
+        unseen = held_out_combinations(self.pack)
         verdicts = judge_pages(
             self.judge, self.strict, rendered_pages(unseen, self.pack, 77_778), [s.number for s, _ in unseen]
         )
@@ -283,7 +283,7 @@ class Evaluation:
             "subject, top-1, combinations seen in training",
             percent(hit for (*_, hit), u in zip(rows, unseen, strict=True) if not u),
         )
-        extra = never_seen(self.pack)
+        extra = held_out_combinations(self.pack)
         known = [(s, _seen_after(s, p)) for s, p in extra]
         for name, pairs in (
             ("combinations never seen (all of them)", extra),
@@ -458,7 +458,7 @@ def _spread(pages: Sequence[Pixels]) -> float:
     return float(np.mean([np.abs(p - q).mean() for p, q in itertools.combinations(tiny, 2)]))
 
 
-def never_seen(pack: SpritePack) -> list[tuple[Subject, str]]:
+def held_out_combinations(pack: SpritePack) -> list[tuple[Subject, str]]:
     """Every combination of subject and place that no scene shows of those that the model is trained on."""
     return [(s, p) for s in pack.subjects() for p in PLACES if held_out(s, Setting("day", p))]
 
