@@ -109,7 +109,9 @@ class Address:
         if not slash:
             raise AddressRefused(f"“{_shown(text)}” names no page: its number, 1 to {PAGES}, comes last.")
         if not _PAGE.fullmatch(page):
-            raise AddressRefused(f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}.")
+            raise AddressRefused(
+                f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}, with no zero in front."
+            )
         if kind == "prompt":
             name = canonical_prompt(name)
         return cls(edition, kind, name, int(page))
