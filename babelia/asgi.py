@@ -58,7 +58,7 @@ def limit_bodies(application: Any) -> Any:
 
 async def _refuse(send: Any, limit: int, scope: dict[str, Any]) -> None:
     message = f"What was sent is larger than {limit:,} bytes."
-    hint = "A key has 189,436 characters; a picture file may have 16 MB."
+    hint = "A key has 189,436 characters; a picture file may have 16 MB, sent as image/png or by the form."
     if scope["path"].startswith("/api/"):  # its errors have one shape (gallery.answers)
         kind, body = b"application/json", json.dumps({"code": "too_large", "message": message, "hint": hint}).encode()
     else:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponsePermanentRedirect, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
 from gallery import ledger
 from gallery.addresses import is_canonical, path_of
@@ -25,6 +24,7 @@ from worker.errors import (
     EditionRefused,
     InputRefused,
     KeyRefused,
+    LibraryBusy,
     PrintFailed,
     StoreUnavailable,
     WeightsRefused,
@@ -57,6 +57,7 @@ _STATUS: dict[type[BabeliaError], int] = {
     TooLarge: 413,
     WeightsRefused: 503,
     StoreUnavailable: 503,
+    LibraryBusy: 503,
     PrintFailed: 503,
 }
 
@@ -141,6 +142,14 @@ def own_form(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., 
 
     @functools.wraps(view)
     async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST":
+            error = InputRefused(
+                "A form is sent to this address; there is nothing to open.",
+                hint="Go back to the page that it belongs to.",
+            )
+            response = refusal(request, error, status=405)
+            response["Allow"] = "POST"
+            return response
         origin = request.headers.get("Origin")
         site = request.headers.get("Sec-Fetch-Site")
         foreign = site in ("cross-site", "same-site") if site else bool(origin) and not _is_own(request, str(origin))
@@ -149,7 +158,7 @@ def own_form(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., 
             return refusal(request, error, status=403)
         return await view(request, *args, **kwargs)
 
-    exempt: Callable[..., Awaitable[HttpResponseBase]] = csrf_exempt(require_POST(answer))
+    exempt: Callable[..., Awaitable[HttpResponseBase]] = csrf_exempt(answer)
     return exempt
 
 

@@ -30,7 +30,7 @@ from gallery.pages import (
 )
 from gallery.visits import visitor_of
 from worker.address import Address
-from worker.errors import BabeliaError, InputRefused, PrintFailed
+from worker.errors import BabeliaError, InputRefused, LibraryBusy, PrintFailed
 
 api = NinjaAPI(
     title="Babelia",
@@ -165,15 +165,25 @@ def _refused(request: HttpRequest, error: BabeliaError) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0] if error.errors else {"loc": ("body",), "msg": "it cannot be read"}
-    where = " ".join(str(part) for part in first["loc"][1:] if part not in ("payload",)) or "request"
-    message = f"The {where} of this request is not what is asked for: {first['msg']}."
-    shape = {"code": "input_refused", "message": message, "hint": "See /api/docs for what is asked for."}
+    place, *parts = [str(part) for part in first["loc"] if part != "payload"]
+    hint = "See /api/docs for what is asked for."
+    if place == "body":
+        hint = 'Send JSON such as {"address": "prompt/a dog/1"}. ' + hint
+    if first.get("type") == "missing":
+        message = f"This request lacks its {' '.join(parts) or place}."
+    else:
+        message = f"The {' '.join(parts) or place} of this request is not what is asked for: {first['msg']}."
+    shape = {"code": "input_refused", "message": message, "hint": hint}
     return _plain(request, shape, 400)
 
 
 @api.exception_handler(HttpError)
 def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
-    shape = {"code": "input_refused", "message": f"{error}.".replace("..", "."), "hint": "See /api/docs."}
+    shape = {
+        "code": "input_refused",
+        "message": f"{error}.".replace("..", "."),
+        "hint": "Send JSON. See /api/docs for what is asked for.",
+    }
     return _plain(request, shape, error.status_code)
 
 
@@ -215,8 +225,10 @@ async def ask(request: HttpRequest, payload: Ask) -> tuple[int, dict[str, Any]]:
     visitor = payload.visitor or visitor_of(request)
     standing = await stand(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     progress = standing.progress
-    if progress.state in ("failed", "busy"):
-        raise PrintFailed(standing.sentence, hint="Ask again later; set `again` where the page has failed.")
+    if progress.state == "busy":
+        raise LibraryBusy(standing.sentence)
+    if progress.state == "failed":
+        raise PrintFailed(standing.sentence, hint="Set `again` to have it tried again.")
     return (200 if standing.kept else 202), described(standing)
 
 
@@ -280,7 +292,7 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
 @api.post("/key", response={201: OpenedOut, **_ERRORS}, summary="Open a full key", tags=["key"])
 async def open_key(request: HttpRequest, edition: str | None = None) -> tuple[int, dict[str, Any]]:
     """Send a key's text (text/plain) or a PNG with a key inside (image/png) as the body; it is held for ever."""
-    body = request.body
+    body = request.read()  # not `request.body`, which Django limits to what a form without files may have
     if len(body) > FILE_LIMIT:
         raise InputRefused(f"A picture file may have {FILE_LIMIT:,} bytes; this one has {len(body):,}.")
     address = await asyncio.to_thread(address_of_file, body, edition_of(edition or default_edition()).slug)
@@ -300,7 +312,7 @@ async def list_editions(request: HttpRequest) -> list[dict[str, Any]]:
 
 @api.get("/recent", response=list[RecentOut], summary="Pages printed last", tags=["library"])
 async def list_recent(request: HttpRequest, limit: int = 24) -> list[dict[str, Any]]:
-    """List the pages printed last, newest first, at most 100."""
+    """List the pages printed last that somebody has looked at or followed, newest first, 1 to 100."""
     rows = []
     for row in await ledger.recent(max(1, min(limit, 100))):
         address = Address.parse(row.address)

@@ -196,7 +196,7 @@ def sentence_of(progress: Progress) -> str:
         case "busy":
             return progress.sentence or "So many pages wait at the press that no more are taken just now."
         case _:
-            return "Nobody has opened this page yet."
+            return "This page is not printed yet, and nobody waits for it."
 
 
 def day_of(when: str) -> str:

@@ -56,7 +56,7 @@ from gallery.pages import (
 )
 from gallery.visits import may_start_print, visitor_of
 from worker.address import Address, canonical_prompt
-from worker.errors import AddressRefused, BabeliaError, InputRefused, PrintFailed
+from worker.errors import AddressRefused, BabeliaError, InputRefused, LibraryBusy, PrintFailed
 from worker.jobs import Progress
 
 _A_DAY = "public, max-age=86400"
@@ -450,10 +450,11 @@ def _see_other(path: str) -> HttpResponse:
 
 
 async def _not_there(request: HttpRequest, address: Address, progress: Progress, form: str) -> HttpResponse:
-    """Return 503: the page is still in the queue or at the press, or could not be printed."""
+    """Return 503: the page is in the queue or at the press, could not be printed, or was not taken any more."""
     waits = progress.state in ("queued", "printing")
     sentence = await sentence_for(address, progress)
     sentence = f"This page is not printed yet. {sentence}" if waits else sentence
     hint = "Ask again in a few seconds." if waits else "Open the page itself to see what can be done."
     retry_after = progress.retry_after or ceil(progress.seconds or 5)
-    return refusal(request, PrintFailed(sentence, hint=hint), form, retry_after=retry_after)
+    error = LibraryBusy(sentence) if progress.state == "busy" else PrintFailed(sentence, hint=hint)
+    return refusal(request, error, form, retry_after=retry_after)

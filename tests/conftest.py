@@ -268,9 +268,16 @@ def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> float:
 @pytest.fixture(scope="session")
 def site(press: RunningPress) -> Iterator[str]:
     """The base URL of a real site process that belongs to the running press; its database is migrated."""
+    with run_site(press) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def run_site(press: RunningPress, **settings: str) -> Iterator[str]:
+    """A site process with settings of its own, for a press that runs or does not: its base URL."""
     port = free_port()
     own = {"BABELIA_PORT": str(port), "BABELIA_PICTURE_WAIT": "30", "BABELIA_LOG_LEVEL": "WARNING"}
-    environment = press.environment | own
+    environment = press.environment | own | settings
     subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
     process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment)
     try:

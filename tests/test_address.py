@@ -44,7 +44,7 @@ def test_a_spelling_comes_out_canonical(text: str, canonical: str, path: str) ->
         ("key/borges", "names no page"),
         ("key/borges/0", "is no page"),
         ("key/borges/411", "pages 1 to 410"),
-        ("key/borges/01", "is no page"),
+        ("key/borges/01", "no zero in front"),
         ("key/borges/１", "is no page"),
         ("key/borges/1\n", "is no page"),
         ("key/borges/-1", "is no page"),

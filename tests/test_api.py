@@ -3,12 +3,13 @@
 import hashlib
 import json
 import secrets
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import RunningPress, run_site, wait_until
 from tests.visitor import Answer, ask, fresh, printed
 from worker.address import Address
 from worker.expansion import stacks_key
@@ -84,6 +85,15 @@ def test_a_picture_sent_to_the_api_is_found_again(site: str) -> None:
     assert (answer.status, answer.json["mark"]) == (201, mark)
 
 
+def test_a_picture_may_have_sixteen_megabytes(site: str) -> None:
+    address = fresh("prompt")
+    picture = printed(site, address).body
+    mark = ask(site, f"/api/page{of(address)}").json["mark"]
+    large = picture + bytes(3 << 20)
+    answer = ask(site, "/api/key", "POST", large, Content_Type="image/png")
+    assert (answer.status, answer.json["mark"]) == (201, mark)
+
+
 def test_editions_and_recent_pages_are_listed(site: str) -> None:
     editions = {each["slug"]: each for each in json.loads(ask(site, "/api/editions").body)}
     assert editions["tiny"]["installed"] is True
@@ -140,9 +150,27 @@ def test_bodies_that_cannot_be_read_have_the_same_shape(site: str) -> None:
         answer = ask(site, "/api/page", "POST", body, Content_Type="application/json")
         assert answer.status == 400, body
         assert set(answer.json) == {"code", "message", "hint"}
+    for body, lacks in ((b"", "body"), (b"{}", "address")):
+        answer = ask(site, "/api/page", "POST", body, Content_Type="application/json")
+        assert answer.json["message"] == f"This request lacks its {lacks}."
+        assert '{"address": ' in str(answer.json["hint"])
     large = ask(site, "/api/key", "POST", b"x", Content_Type="text/plain", Content_Length="300000")
     assert (large.status, set(large.json)) == (413, {"code", "message", "hint"})
     assert ask(site, "/api/page", "DELETE").status == 405
+
+
+def test_a_full_queue_is_called_busy_and_not_failed(press: RunningPress, redis_url: str, tmp_path: Path) -> None:
+    (tmp_path / "editions").symlink_to(press.data / "editions")
+    with run_site(RunningPress(tmp_path, redis_url), BABELIA_QUEUE_LIMIT="1") as site:  # where no press takes pages
+        assert send(site, "/api/page", {"address": fresh().format()}).status == 202
+        one_too_many = fresh()
+        refused = send(site, "/api/page", {"address": one_too_many.format()})
+        assert (refused.status, refused.json["code"]) == (503, "busy")
+        assert "So many pages wait" in str(refused.json["message"])
+        assert "Ask again" in str(refused.json["hint"])
+        picture = ask(site, one_too_many.path()[:-1] + ".png")
+        assert picture.status == 503 and int(picture.headers["retry-after"]) >= 5
+        assert picture.text.count("\n") == 1 and "Ask again in a moment." in picture.text
 
 
 def test_the_description_names_every_path_and_the_docs_need_no_other_site(site: str) -> None:

@@ -330,6 +330,12 @@ def test_what_is_sent_to_an_address_that_takes_no_forms_is_refused_with_a_senten
     assert "can only be opened" in answer.text
 
 
+def test_an_address_of_a_form_is_not_a_blank_page_to_who_opens_it(site: str) -> None:
+    answer = ask(site, "/key/open")
+    assert answer.status == 405 and answer.headers["allow"] == "POST"
+    assert "A form is sent to this address" in answer.text
+
+
 def test_a_visitor_who_leaves_takes_the_page_from_nobody(site: str) -> None:
     busy, wanted, unwanted = long_page(site), fresh(), fresh()
     for address in (busy, wanted, unwanted):

@@ -27,6 +27,7 @@ DEFAULT_EDITION = "pocket-1"
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,30}[a-z0-9])?", re.ASCII)
+_PADDED_PAGE = re.compile(r"0+[1-9][0-9]{0,2}", re.ASCII)
 _PAGE = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _WHITE = "\t\n\v\f\r"
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -108,10 +109,10 @@ class Address:
         name, slash, page = rest.removesuffix("/").rpartition("/")
         if not slash:
             raise AddressRefused(f"“{_shown(text)}” names no page: its number, 1 to {PAGES}, comes last.")
+        if _PADDED_PAGE.fullmatch(page):
+            raise AddressRefused(f"“{_shown(page)}” is no page: its number has no zero in front.")
         if not _PAGE.fullmatch(page):
-            raise AddressRefused(
-                f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}, with no zero in front."
-            )
+            raise AddressRefused(f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}.")
         if kind == "prompt":
             name = canonical_prompt(name)
         return cls(edition, kind, name, int(page))

@@ -67,6 +67,13 @@ class StoreUnavailable(BabeliaError):
     hint = "Try again in a moment."
 
 
+class LibraryBusy(BabeliaError):
+    """So many pages wait that no more are taken."""
+
+    code = "busy"
+    hint = "Ask again in a moment."
+
+
 class PrintFailed(BabeliaError):
     """The press tried to print a page and could not."""
 
