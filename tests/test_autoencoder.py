@@ -56,8 +56,7 @@ def test_normalising_gives_latents_of_zero_mean_and_unit_variance_and_changes_no
 
 
 def test_the_shipped_one_gives_held_out_pages_back(shipped):
-    # 34 dB is the bar for the end of all stages; README.md of the edition says what the shipped weights reach.
-    assert psnr(shipped, held_out_pages(open_pack(), 8)) > 31.5
+    assert psnr(shipped, held_out_pages(open_pack(), 64)) > 35  # 35.90 measured; 34 is what it has to reach
 
 
 def test_the_shipped_latents_have_unit_variance(shipped):
