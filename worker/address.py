@@ -110,7 +110,7 @@ class Address:
         if not slash:
             raise AddressRefused(f"“{_shown(text)}” names no page: its number, 1 to {PAGES}, comes last.")
         if _PADDED_PAGE.fullmatch(page):
-            raise AddressRefused(f"“{_shown(page)}” is no page: its number has no zero in front.")
+            raise AddressRefused(f"“{_shown(page)}” is no page: its number is written with no zero in front.")
         if not _PAGE.fullmatch(page):
             raise AddressRefused(f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}.")
         if kind == "prompt":
