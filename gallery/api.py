@@ -24,13 +24,13 @@ from gallery.pages import (
     held_key,
     require_known,
     require_printable,
-    sentence_for,
     stand,
     wait_for_picture,
+    why_not,
 )
 from gallery.visits import visitor_of
 from worker.address import Address
-from worker.errors import BabeliaError, InputRefused, LibraryBusy, PrintFailed
+from worker.errors import BabeliaError, InputRefused
 
 api = NinjaAPI(
     title="Babelia",
@@ -152,6 +152,8 @@ class RecentOut(Schema):
 
 _ERRORS = {400: ErrorOut, 404: ErrorOut, 410: ErrorOut, 503: ErrorOut}
 _VISITOR = "api"
+_SEE_DOCS = "See /api/docs for what is asked for."
+_SEND_JSON = f'Send JSON such as {{"address": "prompt/a dog/1"}}. {_SEE_DOCS}'
 
 
 @api.exception_handler(BabeliaError)
@@ -166,9 +168,7 @@ def _refused(request: HttpRequest, error: BabeliaError) -> HttpResponse:
 def _malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0] if error.errors else {"loc": ("body",), "msg": "it cannot be read"}
     place, *parts = [str(part) for part in first["loc"] if part != "payload"]
-    hint = "See /api/docs for what is asked for."
-    if place == "body":
-        hint = 'Send JSON such as {"address": "prompt/a dog/1"}. ' + hint
+    hint = _SEND_JSON if place == "body" else _SEE_DOCS
     if first.get("type") == "missing":
         message = f"This request lacks its {' '.join(parts) or place}."
     else:
@@ -182,7 +182,7 @@ def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
     shape = {
         "code": "input_refused",
         "message": f"{error}.".replace("..", "."),
-        "hint": "Send JSON. See /api/docs for what is asked for.",
+        "hint": _SEND_JSON,
     }
     return _plain(request, shape, error.status_code)
 
@@ -225,10 +225,8 @@ async def ask(request: HttpRequest, payload: Ask) -> tuple[int, dict[str, Any]]:
     visitor = payload.visitor or visitor_of(request)
     standing = await stand(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     progress = standing.progress
-    if progress.state == "busy":
-        raise LibraryBusy(standing.sentence)
-    if progress.state == "failed":
-        raise PrintFailed(standing.sentence, hint="Set `again` to have it tried again.")
+    if progress.state in ("failed", "busy"):
+        raise await why_not(address, progress)
     return (200 if standing.kept else 202), described(standing)
 
 
@@ -262,10 +260,7 @@ async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
     if image is None:
         image, progress = await wait_for_picture(found, visitor_of(request), settings.PICTURE_WAIT)
         if image is None:
-            raise PrintFailed(
-                f"This page is not printed yet. {await sentence_for(found, progress)}",
-                hint="Ask again in a few seconds.",
-            )
+            raise await why_not(found, progress)
     await require_shown(found, image.mark)
     response = HttpResponse(image.png, content_type="image/png")
     response["ETag"] = f'"{image.digest}"'
@@ -281,8 +276,7 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
         _, progress = await wait_for_picture(found, visitor_of(request), settings.PICTURE_WAIT)
         held = await asyncio.to_thread(held_key, found)
         if held is None:
-            sentence = await sentence_for(found, progress)
-            raise PrintFailed(f"This key is not made yet. {sentence}", hint="Ask again in a few seconds.")
+            raise await why_not(found, progress)
     return HttpResponse(held.format(), content_type="text/plain; charset=us-ascii")
 
 

@@ -16,7 +16,7 @@ from gallery.addresses import neighbour_page, neighbour_volume, path_of
 from gallery.editions import edition_of
 from gallery.visits import PATIENCE
 from worker.address import PAGES, Address
-from worker.errors import AddressRefused, EditionRefused
+from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed
 from worker.expansion import stacks_key
 from worker.jobs import Press, Progress
 from worker.key import Key
@@ -196,7 +196,7 @@ def sentence_of(progress: Progress) -> str:
         case "busy":
             return progress.sentence or "So many pages wait at the press that no more are taken just now."
         case _:
-            return "This page is not printed yet, and nobody waits for it."
+            return "Nobody waits for this page."
 
 
 def day_of(when: str) -> str:
@@ -216,6 +216,16 @@ async def sentence_for(address: Address, progress: Progress) -> str:
         return "The press is starting; this page is printed as soon as it is ready."
     broken = next((f" {press.sentence}" for press in presses if press.sentence), "")
     return f"No press of this edition is at work just now; the page waits for one.{broken}"
+
+
+async def why_not(address: Address, progress: Progress) -> LibraryBusy | PrintFailed:
+    """Return what to raise for a page whose picture or key is asked for and is not there."""
+    sentence = await sentence_for(address, progress)
+    if progress.state == "busy":
+        return LibraryBusy(sentence)
+    if progress.state == "failed":
+        return PrintFailed(sentence, hint="Open the page itself to have it tried again; a program sets `again`.")
+    return PrintFailed(f"This page is not printed yet. {sentence}", hint="Ask again in a few seconds.")
 
 
 async def _presses() -> list[Press]:

@@ -48,15 +48,15 @@ from gallery.pages import (
     opened,
     require_known,
     require_printable,
-    sentence_for,
     stand,
     title_of,
     wait_for_picture,
+    why_not,
     words_of,
 )
 from gallery.visits import may_start_print, visitor_of
 from worker.address import Address, canonical_prompt
-from worker.errors import AddressRefused, BabeliaError, InputRefused, LibraryBusy, PrintFailed
+from worker.errors import AddressRefused, BabeliaError, InputRefused
 from worker.jobs import Progress
 
 _A_DAY = "public, max-age=86400"
@@ -451,10 +451,5 @@ def _see_other(path: str) -> HttpResponse:
 
 async def _not_there(request: HttpRequest, address: Address, progress: Progress, form: str) -> HttpResponse:
     """Return 503: the page is in the queue or at the press, could not be printed, or was not taken any more."""
-    waits = progress.state in ("queued", "printing")
-    sentence = await sentence_for(address, progress)
-    sentence = f"This page is not printed yet. {sentence}" if waits else sentence
-    hint = "Ask again in a few seconds." if waits else "Open the page itself to see what can be done."
     retry_after = progress.retry_after or ceil(progress.seconds or 5)
-    error = LibraryBusy(sentence) if progress.state == "busy" else PrintFailed(sentence, hint=hint)
-    return refusal(request, error, form, retry_after=retry_after)
+    return refusal(request, await why_not(address, progress), form, retry_after=retry_after)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from gallery.keys import FILE_LIMIT
 from tests.conftest import RunningPress, run_site, wait_until
 from tests.visitor import Answer, ask, fresh, printed
 from worker.address import Address
@@ -89,9 +90,11 @@ def test_a_picture_may_have_sixteen_megabytes(site: str) -> None:
     address = fresh("prompt")
     picture = printed(site, address).body
     mark = ask(site, f"/api/page{of(address)}").json["mark"]
-    large = picture + bytes(3 << 20)
+    large = picture + bytes(FILE_LIMIT - len(picture))
     answer = ask(site, "/api/key", "POST", large, Content_Type="image/png")
     assert (answer.status, answer.json["mark"]) == (201, mark)
+    refused = ask(site, "/api/key", "POST", large + b"\0", Content_Type="image/png")
+    assert refused.status == 400 and "may have 16,777,216 bytes" in str(refused.json["message"])
 
 
 def test_editions_and_recent_pages_are_listed(site: str) -> None:
@@ -168,6 +171,7 @@ def test_a_full_queue_is_called_busy_and_not_failed(press: RunningPress, redis_u
         assert (refused.status, refused.json["code"]) == (503, "busy")
         assert "So many pages wait" in str(refused.json["message"])
         assert "Ask again" in str(refused.json["hint"])
+        assert ask(site, f"/api/page/picture{of(one_too_many)}").json["code"] == "busy"
         picture = ask(site, one_too_many.path()[:-1] + ".png")
         assert picture.status == 503 and int(picture.headers["retry-after"]) >= 5
         assert picture.text.count("\n") == 1 and "Ask again in a moment." in picture.text

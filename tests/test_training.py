@@ -40,7 +40,7 @@ def train(*arguments: str, limit: int | None = None) -> subprocess.CompletedProc
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     return subprocess.run(
         [sys.executable, "-m", "training", *arguments], cwd=ROOT, env=environment, text=True, capture_output=True,
-        timeout=600, preexec_fn=prepare, check=False,
+        timeout=300, preexec_fn=prepare, check=False,
     )  # fmt: skip
 
 
