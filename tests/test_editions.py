@@ -74,12 +74,23 @@ def test_people_get_the_same_in_lines(listing: Listing, tiny_edition: Edition) -
     assert "5,482.7 MB to fetch" in printed
 
 
-def test_a_reader_that_has_seen_enough_ends_it_quietly(tiny_data: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_ends_it_quietly(tiny_data: Path, unbuffered: str) -> None:
     command = [sys.executable, str(Path(__file__).parent.parent / "manage.py"), "editions"]
-    environment = os.environ | {"BABELIA_DATA": str(tiny_data)}
+    environment = os.environ | {"BABELIA_DATA": str(tiny_data), "PYTHONUNBUFFERED": unbuffered}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as listing:
         assert listing.stdout is not None
         assert listing.stderr is not None
         listing.stdout.close()
         assert listing.stderr.read() == b""
     assert listing.returncode == 0
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_output_that_goes_nowhere_is_one_sentence(tiny_data: Path, unbuffered: str) -> None:
+    command = [sys.executable, str(Path(__file__).parent.parent / "manage.py"), "editions"]
+    environment = os.environ | {"BABELIA_DATA": str(tiny_data), "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("wb") as full:
+        listing = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, check=False)
+    assert (listing.returncode, listing.stderr) == (2, b"No space left on device.\n")

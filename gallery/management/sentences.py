@@ -5,6 +5,7 @@ May import Django and worker.errors; never torch, so that a refusal comes at onc
 
 import abc
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -33,14 +34,16 @@ class PressCommand(abc.ABC, BaseCommand):
         """Run the command; end the process with 2 for what is refused, 130 for Ctrl-C."""
         try:
             self.run(**options)
+            self.stdout.flush()  # here, and not as Python ends, where nobody could say what went wrong
         except BabeliaError as error:
             self.say(str(error))
             if "hint" in vars(error):  # the class's own hint only repeats what the sentence says
                 self.say(error.hint)
             sys.exit(REFUSED)
         except BrokenPipeError:  # the reader of `editions | head` has what it wanted
-            sys.stdout = None  # nothing is left to flush at exit
+            self._let_go()
         except OSError as error:
+            self._let_go()
             where = f"{error.filename}: " if error.filename else ""
             self.say(f"{where}{reason(error)}.")
             sys.exit(REFUSED)
@@ -57,6 +60,13 @@ class PressCommand(abc.ABC, BaseCommand):
     def say(self, sentence: str) -> None:
         """One line on standard error, where everything goes that is not a result."""
         self.stderr.write(sentence, str)  # str in place of a style: Django's own makes every line red
+
+    def _let_go(self) -> None:
+        """Flush what was written; where standard output takes nothing any more, let the rest go nowhere."""
+        try:
+            self.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _refuse_argument(self, message: str) -> NoReturn:
         text = message.removeprefix("argument ")
