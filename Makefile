@@ -45,7 +45,7 @@ train: .venv/.tests  ## run the next stage of the training of pocket-1 that is d
 	@$(VENV)/python -m training next
 
 evaluate: .venv/.tests  ## measure how well pocket-1 draws what it is told
-	@$(VENV)/python -m training.evaluate
+	@$(VENV)/python -m training.judging.evaluate
 
 clean:  ## remove .venv and caches; data and weights stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """One process of the site: uvicorn on a socket that its supervisor opened, or on BABELIA_LISTEN and BABELIA_PORT.
 
-`python -m babelia.serve` serves the site alone. May import Django, uvicorn and babelia.desk.
+`python -m babelia.serve` serves the site alone. May import Django, uvicorn and babelia.services.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class _Site(uvicorn.Server):
     """Ends the streams of those who follow a print before it waits for connections: they do not end by themselves."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        from babelia.desk import close_front_desks
+        from babelia.services import close_job_clients
 
-        close_front_desks()
+        close_job_clients()
         await super().shutdown(sockets)
 
 

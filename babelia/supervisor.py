@@ -30,7 +30,8 @@ from django.conf import settings
 from babelia import ALIVE
 from babelia.valkey import Server
 from worker.errors import BabeliaError, StoreUnavailable
-from worker.jobs import Press, PressDesk
+from worker.jobs.consumer import JobConsumer
+from worker.jobs.progress import Press
 
 PARTS = ("redis", "press", "site")
 PAUSE_FIRST, PAUSE_MAX = 1.0, 30.0
@@ -226,13 +227,13 @@ def _run(supervisor: Supervisor, parts: Sequence[str]) -> None:
 def _wait_for_press(supervisor: Supervisor, url: str, press: Child | None) -> None:
     """Wait until a page can be printed: by our own press, or where there is none by any."""
     say = supervisor.say
-    desk = PressDesk(url)
+    jobs = JobConsumer(url)
     found: list[Press] = []
 
     def decided() -> bool:
         with contextlib.suppress(StoreUnavailable):
             ours = press.process.pid if press and press.process else None
-            found[:] = [one for one in desk.presses() if ours in (None, one.parent) and one.state != "loading"]
+            found[:] = [one for one in jobs.presses() if ours in (None, one.parent) and one.state != "loading"]
         return bool(found)
 
     if press is None:
@@ -240,7 +241,7 @@ def _wait_for_press(supervisor: Supervisor, url: str, press: Child | None) -> No
             say("No press is there yet: kept pages can be read, new ones wait for one.")
     elif not supervisor.wait(decided, 300) and not supervisor.stopping:
         say("The press is still loading; its messages are above.")
-    desk.close()
+    jobs.close()
     for one in found:
         if one.able:
             say(f"The press can print: {one.rendition}.")

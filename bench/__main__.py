@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
     from diffusers import __version__ as diffusers_version
 
-    from worker.device import device_name, instruction_set
+    from worker.engine.device import device_name, instruction_set
 
     threads = asked.threads or torch.get_num_threads()
     torch.set_num_threads(threads)

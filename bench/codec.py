@@ -1,4 +1,4 @@
-"""The key codec against the same codec written as a Python loop over the values. May import worker.key."""
+"""The key codec against the same codec written as a Python loop over the values. May import worker.catalogue.key."""
 
 import hashlib
 import string
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.timing import Line, Times, clock
-from worker.key import CONSTANTS, EMBEDDING_SHAPE, LATENTS_SHAPE, Key
+from worker.catalogue.key import CONSTANTS, EMBEDDING_SHAPE, LATENTS_SHAPE, Key
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 CODES = EMBEDDING_SHAPE[0] * EMBEDDING_SHAPE[1] - len(CONSTANTS) + int(np.prod(LATENTS_SHAPE))

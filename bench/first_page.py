@@ -45,8 +45,8 @@ def main() -> None:
     import torch
 
     from bench.sides import edition_over, load_pipeline
-    from worker.address import Address
-    from worker.engine import Engine
+    from worker.catalogue.address import Address
+    from worker.engine.engine import Engine
 
     edition = edition_over(asked.slug, asked.weights, asked.precision)
     if asked.side == "press":

@@ -14,10 +14,10 @@ import torch
 from bench import first_page
 from bench.sides import as_shipped, edition_over, load_pipeline, run_pipeline, run_press
 from bench.timing import Line, Times, clock, in_turn
-from worker.address import Address
-from worker.device import choose_precision
-from worker.engine import Engine
-from worker.key import Key
+from worker.catalogue.address import Address
+from worker.catalogue.key import Key
+from worker.engine.device import choose_precision
+from worker.engine.engine import Engine
 
 STEP_OF_BFLOAT16 = 0.80
 STEP_OF_FLOAT32 = 0.50

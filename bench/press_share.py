@@ -15,10 +15,11 @@ from pathlib import Path
 import redis
 
 from babelia.valkey import Server
-from worker.address import DEFAULT_EDITION, Address
-from worker.jobs import FrontDesk, PressDesk
+from worker.catalogue.address import DEFAULT_EDITION, Address
+from worker.jobs.client import JobClient
+from worker.jobs.consumer import JobConsumer
 from worker.press import PrintingPress
-from worker.store import Store
+from worker.store.store import Store
 
 LIMIT = 0.05
 PORT = 17379
@@ -48,8 +49,8 @@ def main() -> None:
 
 def _measure(data: Path, url: str, edition: str, pages: int) -> float:
     store = Store(data, reserve=0)
-    with contextlib.closing(PressDesk(url)) as desk:
-        press = PrintingPress(store, desk, [edition])
+    with contextlib.closing(JobConsumer(url)) as jobs:
+        press = PrintingPress(store, jobs, [edition])
         press.open()
         shares = []
         for page in range(1, pages + 2):
@@ -67,7 +68,7 @@ def _measure(data: Path, url: str, edition: str, pages: int) -> float:
 
 
 async def _ask(url: str, store: Store, address: Address) -> None:
-    front = FrontDesk(url, store, print)
+    front = JobClient(url, store, print)
     try:
         await front.ask(address, "bench", patience=600)
     finally:

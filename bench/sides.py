@@ -19,10 +19,10 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusio
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from worker.autoencoder import PocketAutoencoder
-from worker.edition import Edition, load_edition
-from worker.engine import Engine
-from worker.key import Key
+from worker.catalogue.key import Key
+from worker.editions.edition import Edition, load_edition
+from worker.engine.engine import Engine
+from worker.engine.networks.autoencoder import PocketAutoencoder
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLVERS = {"ddim": DDIMScheduler, "dpm-solver++": DPMSolverMultistepScheduler}

@@ -1,6 +1,6 @@
 """Addresses as the site sees them: URL converters, canonical paths, neighbours, random pages.
 
-The grammar itself is `worker.address`; this module only joins it to Django's URLs. Imports `worker.address` and Django.
+The grammar itself is `worker.catalogue.address`; this module only joins it to Django's URLs. Imports that and Django.
 """
 
 import secrets
@@ -8,7 +8,7 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from worker.address import NAME_LIMIT, PAGES, Address, is_slug
+from worker.catalogue.address import NAME_LIMIT, PAGES, Address, is_slug
 from worker.errors import AddressRefused
 
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -16,7 +16,7 @@ RANDOM_LENGTH: Final = 16
 
 
 class AddressConverter:
-    """Everything up to a form's suffix, as an Address. What `worker.address` refuses is no URL of this site.
+    """Everything up to a form's suffix, as an Address. What `worker.catalogue.address` refuses is no URL of this site.
 
     A prompt may hold slashes (uvicorn hands `%2F` over as `/`), so the converter takes all it can get and the page is
     what follows the last slash. The suffix (`/`, `.png`, `/events` …) stands in the route.
@@ -37,7 +37,7 @@ class AddressConverter:
 
 
 class EditionConverter:
-    """An edition's slug, as `worker.address` knows it."""
+    """An edition's slug, as `worker.catalogue.address` knows it."""
 
     regex = r"[a-z0-9.-]+"
 

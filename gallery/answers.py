@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from gallery import ledger
 from gallery.addresses import is_canonical, path_of
 from gallery.editions import default_edition, edition_of, offered_editions
-from worker.address import Address
+from worker.catalogue.address import Address
 from worker.errors import (
     AddressRefused,
     BabeliaError,

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from ninja import Field, NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 
-from babelia.desk import front_desk
+from babelia.services import job_client
 from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import error_shape, require_shown, status_of
@@ -29,7 +29,7 @@ from gallery.pages import (
     why_not,
 )
 from gallery.visits import visitor_of
-from worker.address import Address
+from worker.catalogue.address import Address
 from worker.errors import BabeliaError, InputRefused
 
 api = NinjaAPI(
@@ -234,7 +234,7 @@ async def ask(request: HttpRequest, payload: Ask) -> tuple[int, dict[str, Any]]:
 async def leave(request: HttpRequest, payload: Leave) -> dict[str, Any]:
     """No longer wait for a page. Others who wait for it are not touched."""
     address = await _found(payload.address)
-    await front_desk().leave(address, payload.visitor)
+    await job_client().leave(address, payload.visitor)
     return described(await stand(address, payload.visitor, starts=False))
 
 
@@ -256,7 +256,7 @@ async def follow(request: HttpRequest, address: str, visitor: str | None = None)
 async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
     """Send the PNG; of a page not printed yet, print it and wait, up to a limit, then 503 with Retry-After."""
     found = await _found(address)
-    image = await front_desk().picture(found)
+    image = await job_client().picture(found)
     if image is None:
         image, progress = await wait_for_picture(found, visitor_of(request), settings.PICTURE_WAIT)
         if image is None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from worker.address import PAGES, Address
+from worker.catalogue.address import PAGES, Address
 
 WIDTH: Final = 1200
 HEIGHT: Final = 630

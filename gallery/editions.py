@@ -6,7 +6,7 @@ from typing import Final
 
 from django.conf import settings
 
-from worker.edition import DEFAULT_EDITION, Edition, all_editions
+from worker.editions.edition import DEFAULT_EDITION, Edition, all_editions
 from worker.errors import EditionRefused
 
 _FRESH_SECONDS: Final = 10.0

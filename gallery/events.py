@@ -1,4 +1,4 @@
-"""Server-sent events of a page being printed. Imports `gallery.pages` and babelia.desk.
+"""Server-sent events of a page being printed. Imports `gallery.pages` and babelia.services.
 
 Each event is whole in itself, so that a follower who comes back or comes late has lost nothing; its id is the page's
 version, and a browser that reconnects and names the version it knows is not told it again. The stream ends with the
@@ -10,11 +10,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from babelia.desk import front_desk
+from babelia.services import job_client
 from gallery.pages import note_printed, sentence_for
-from worker.address import Address
+from worker.catalogue.address import Address
 from worker.errors import StoreUnavailable
-from worker.jobs import Progress
+from worker.jobs.progress import Progress
 
 RETRY_MS = 2000
 
@@ -26,17 +26,17 @@ async def events(address: Address, visitor: str, known_version: int | None = Non
     site shuts down; the browser then comes back by itself.
     """
     yield f"retry: {RETRY_MS}\n\n"
-    desk = front_desk()
+    client = job_client()
     preview_of_step = 0
     try:
-        async with aclosing(desk.follow(address, visitor)) as news:  # type: ignore[type-var]
+        async with aclosing(client.follow(address, visitor)) as news:  # type: ignore[type-var]
             async for progress in news:
                 if progress.version == known_version and not progress.final:
                     yield ": still here\n\n"
                     continue
                 known_version = progress.version
                 preview = None
-                if progress.preview > preview_of_step and (found := await desk.preview(address)) is not None:
+                if progress.preview > preview_of_step and (found := await client.preview(address)) is not None:
                     preview_of_step, preview = found
                 if progress.state == "kept":
                     await note_printed(address)

@@ -6,12 +6,12 @@ What is brought is held for ever under its mark; nothing is repaired.
 import zlib
 from typing import Final
 
-from babelia.desk import store
+from babelia.services import store
 from gallery.editions import editions
-from worker.address import Address
+from worker.catalogue.address import Address
+from worker.catalogue.key import Key
+from worker.catalogue.png import ADDRESS, EDITION, KEY, MARK, is_png, read_chunks
 from worker.errors import InputRefused, KeyRefused
-from worker.key import Key
-from worker.png import ADDRESS, EDITION, KEY, MARK, is_png, read_chunks
 
 TEXT_LIMIT: Final = 256 * 1024
 FILE_LIMIT: Final = 16 * 1024 * 1024

@@ -15,9 +15,9 @@ from django.db import DatabaseError
 from django.db.models import F
 
 from gallery.models import Page
-from worker.address import Address
+from worker.catalogue.address import Address
 from worker.errors import StoreUnavailable
-from worker.store import Facts
+from worker.store.store import Facts
 
 _WRITE_SECONDS = 2.0
 _HIDDEN_SECONDS = 3.0

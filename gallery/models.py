@@ -1,4 +1,4 @@
-"""What the database remembers of pages. Pictures and keys are files (`worker.store`); a row can be made again."""
+"""What the database remembers of pages. Pictures and keys are files (`worker.store.store`); a row can be made again."""
 
 from django.db import models
 

@@ -1,6 +1,6 @@
 """What a page shows: where it stands, its facts, its neighbours, its words. Plain functions, no HTTP.
 
-Imports `worker` (addresses, store, print jobs) and babelia.desk.
+Imports `worker` (addresses, store, print jobs) and babelia.services.
 """
 
 import asyncio
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from babelia.desk import front_desk, store
+from babelia.services import job_client, store
 from gallery import ledger
 from gallery.addresses import neighbour_page, neighbour_volume, path_of
 from gallery.editions import edition_of
 from gallery.visits import PATIENCE
-from worker.address import PAGES, Address
+from worker.catalogue.address import PAGES, Address
+from worker.catalogue.expansion import stacks_key
+from worker.catalogue.key import Key
 from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed
-from worker.expansion import stacks_key
-from worker.jobs import Press, Progress
-from worker.key import Key
-from worker.store import Facts, Picture
+from worker.jobs.progress import Press, Progress
+from worker.store.store import Facts, Picture
 
 _HEARD_SECONDS = 1.0
 _heard: tuple[float, list[Press]] = (float("-inf"), [])
@@ -60,13 +60,13 @@ async def stand(
     if facts is not None:
         progress = Progress("kept", mark=facts.mark)
         return Standing(address, progress, sentence_of(progress), facts)
-    desk = front_desk()
+    client = job_client()
     if starts:
         await require_printable(address)
-        progress = await desk.ask(address, visitor, patience=patience, again=again)
+        progress = await client.ask(address, visitor, patience=patience, again=again)
     else:
         await require_known(address)
-        progress = await desk.look(address)
+        progress = await client.look(address)
     if progress.state == "kept":  # since we looked
         facts = await kept_facts(address)
     return Standing(address, progress, await sentence_for(address, progress), facts)
@@ -130,12 +130,12 @@ async def wait_for_picture(address: Address, visitor: str, seconds: float) -> tu
     await require_printable(address)
     progress = Progress("absent")
     try:
-        async with asyncio.timeout(seconds), aclosing(front_desk().follow(address, visitor)) as news:  # type: ignore[type-var]
+        async with asyncio.timeout(seconds), aclosing(job_client().follow(address, visitor)) as news:  # type: ignore[type-var]
             async for latest in news:
                 progress = latest
     except TimeoutError:
         return None, progress
-    found = await front_desk().picture(address)
+    found = await job_client().picture(address)
     if found is not None:
         await note_printed(address, openings=1)
     return found, progress
@@ -233,7 +233,7 @@ async def _presses() -> list[Press]:
     global _heard
     heard_at, presses = _heard
     if time.monotonic() - heard_at > _HEARD_SECONDS:
-        presses = await front_desk().presses()
+        presses = await job_client().presses()
         _heard = (time.monotonic(), presses)
     return presses
 

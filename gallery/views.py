@@ -22,7 +22,7 @@ from django.http import (
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_safe
 
-from babelia.desk import front_desk, store
+from babelia.services import job_client, store
 from gallery import ledger
 from gallery.addresses import path_of, random_address
 from gallery.answers import (
@@ -55,9 +55,9 @@ from gallery.pages import (
     words_of,
 )
 from gallery.visits import may_start_print, visitor_of
-from worker.address import Address, canonical_prompt
+from worker.catalogue.address import Address, canonical_prompt
 from worker.errors import AddressRefused, BabeliaError, InputRefused
-from worker.jobs import Progress
+from worker.jobs.progress import Progress
 
 _A_DAY = "public, max-age=86400"
 
@@ -159,7 +159,7 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
 @at_address(".png")
 async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The picture: at once where it is kept, else asked for and waited for, up to BABELIA_PICTURE_WAIT seconds."""
-    found = await front_desk().picture(address)
+    found = await job_client().picture(address)
     progress = Progress("absent")
     if found is None and may_start_print(request):
         found, progress = await wait_for_picture(address, visitor_of(request), settings.PICTURE_WAIT)
@@ -178,7 +178,7 @@ async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/with-key.png")
 async def picture_with_key(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The picture with its whole key inside, for those who take it elsewhere. Starts nothing: the page offers it."""
-    found = await front_desk().picture(address)
+    found = await job_client().picture(address)
     key = None if found is None else await asyncio.to_thread(held_key, address)
     if found is None or key is None:
         raise InputRefused("The picture or its key is not here yet.", hint="Open the page first.")
@@ -256,7 +256,7 @@ async def follow(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/preview.webp")
 async def preview(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The last preview of a page being printed, for pages without scripts."""
-    found = await front_desk().preview(address)
+    found = await job_client().preview(address)
     if found is None:
         raise AddressRefused("There is no preview of this page at the moment.", hint="Open the page itself.")
     return _uncached(HttpResponse(found[1], content_type="image/webp"))
@@ -266,7 +266,7 @@ async def preview(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/leave")
 async def leave(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The visitor no longer waits; others who do are not touched."""
-    await front_desk().leave(address, visitor_of(request))
+    await job_client().leave(address, visitor_of(request))
     return _see_other("/")
 
 

@@ -17,11 +17,12 @@ import pytest
 import redis
 
 from babelia.valkey import Server
-from worker.edition import Edition, load_edition
-from worker.jobs import PressDesk
+from tests import ROOT
+from worker.editions.edition import Edition, load_edition
+from worker.jobs.consumer import JobConsumer
 
 if TYPE_CHECKING:
-    from worker.engine import Engine
+    from worker.engine.engine import Engine
 
 # Torch's threads wait asleep, not spinning: with the cores shared by servers, browsers and presses, a run takes a
 # fraction of the time. No bit depends on it. It is read when torch is first imported.
@@ -30,7 +31,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A shell starts what runs in its background with SIGINT ignored, and every process that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-ROOT = Path(__file__).resolve().parent.parent
 
 EDITION_TOML = """
 title = "Tiny"
@@ -96,7 +96,7 @@ def tiny_engine(tiny_edition: Edition) -> Iterator["Engine"]:
     """An engine of `tiny_edition` on the CPU, one page a run; torch's switches are put back afterwards."""
     import torch
 
-    from worker.engine import Engine
+    from worker.engine.engine import Engine
 
     threads = torch.get_num_threads()
     yield Engine(tiny_edition, device="cpu", threads=2, batch=1)
@@ -178,11 +178,11 @@ class RunningPress:
     def child(self) -> int | None:
         """The process id of the child that prints, once it is ready."""
         assert self.process is not None, "the press was started"
-        desk = PressDesk(self.redis_url)
+        jobs = JobConsumer(self.redis_url)
         try:
-            names = [press for press in desk.presses() if press.parent == self.process.pid and press.able]
+            names = [press for press in jobs.presses() if press.parent == self.process.pid and press.able]
         finally:
-            desk.close()
+            jobs.close()
         if not names:
             return None
         children = psutil.Process(self.process.pid).children()

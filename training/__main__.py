@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.threads is not None and options.threads < 1:
             raise TrainingError(f"--threads is {options.threads} and must be at least 1.")
         if options.command == "sprites":
-            from training.sprites import PACK, make_pack
+            from training.scenes.sprites import PACK, make_pack
 
             print(f"{PACK}: {make_pack(packages=options.packages)} pictures")
             return 0
@@ -72,7 +72,7 @@ def _run(options: argparse.Namespace) -> None:
         from PIL import Image
 
         from training.runs import save_sheet
-        from training.scenes import Director, draw_page
+        from training.scenes.scene import Director, draw_page
 
         director = Director(run.pack, preset.seed)
         run.folder.mkdir(parents=True, exist_ok=True)

@@ -14,14 +14,14 @@ import torch
 from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
-from training.captions import with_article
 from training.errors import TrainingError
-from training.settings import COLOURS, WALLS
-from training.sprites import SpritePack
-from training.text import FIXED
-from worker.autoencoder import PocketAutoencoder
-from worker.preview import fit_preview
-from worker.weights import weights_digest
+from training.scenes.backdrops import COLOURS, WALLS
+from training.scenes.captions import with_article
+from training.scenes.sprites import SpritePack
+from training.trainers.text_encoder import FIXED
+from worker.editions.weights import weights_digest
+from worker.engine.networks.autoencoder import PocketAutoencoder
+from worker.engine.preview import fit_preview
 
 FILE_LIMIT, TOTAL_LIMIT = 15_000_000, 26_000_000  # bytes: what a repository carries without pain
 
@@ -86,7 +86,7 @@ def write_weights(folder: Path, unet: Any, vae: PocketAutoencoder, encoder: Any,
         index = {
             "_class_name": "StableDiffusionPipeline",
             "_diffusers_version": diffusers.__version__,
-            "vae": ["worker.autoencoder", "PocketAutoencoder"],
+            "vae": ["worker.engine.networks.autoencoder", "PocketAutoencoder"],
             "unet": ["diffusers", "UNet2DConditionModel"],
             "text_encoder": ["transformers", "CLIPTextModel"],
             "tokenizer": ["transformers", "CLIPTokenizer"],
@@ -152,7 +152,7 @@ def lexicon(pack: SpritePack) -> dict[str, list[str]]:
 
 
 def write_lexicon(path: Path, pack: SpritePack) -> None:
-    """lexicon.toml, in the format of worker.edition."""
+    """lexicon.toml, in the format of worker.editions.edition."""
     lines = [
         "# The phrases of which the short keys of pocket-1 are made: subject, setting and style, joined by spaces.",
         "# The order counts: a change here changes what short keys open. Written by `python -m training ship`.",
@@ -169,7 +169,7 @@ def write_lexicon(path: Path, pack: SpritePack) -> None:
 def write_facts(path: Path, vae: PocketAutoencoder, pages: NDArray[np.uint8]) -> None:
     """Writes digest and preview into an edition.toml, from its table [weights] on; the rest of it stays as it is.
 
-    `pages` (B, 416, 640, 3) are scenes to fit the preview to (worker.preview).
+    `pages` (B, 416, 640, 3) are scenes to fit the preview to (worker.engine.preview).
     """
     latents = [
         vae.encode(torch.from_numpy(page).permute(2, 0, 1)[None].float() / 127.5 - 1).latents  # type: ignore[union-attr]

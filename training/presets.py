@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from training.errors import TrainingError
-from training.text import TextPlan
-from training.train_autoencoder import AutoencoderPlan
-from training.train_unet import Share, UnetPlan
+from training.trainers.autoencoder import AutoencoderPlan
+from training.trainers.text_encoder import TextPlan
+from training.trainers.unet import Share, UnetPlan
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,15 @@ import torch
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from training import export, runs, text, train_autoencoder, train_unet
+from training import export, runs
 from training.errors import TrainingError
 from training.presets import Preset
-from training.sprites import SpritePack, open_pack
-from training.train_autoencoder import page_of_seed
-from worker.autoencoder import PocketAutoencoder
+from training.scenes.sprites import SpritePack, open_pack
+from training.trainers import autoencoder as train_autoencoder
+from training.trainers import text_encoder as text
+from training.trainers import unet as train_unet
+from training.trainers.autoencoder import page_of_seed
+from worker.engine.networks.autoencoder import PocketAutoencoder
 
 HERE = Path(__file__).parent
 RUNS = HERE / "runs"

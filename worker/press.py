@@ -22,17 +22,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from worker.address import Address
-from worker.edition import load_edition
+from worker.catalogue.address import Address
+from worker.catalogue.key import Key
+from worker.catalogue.png import encode_page
+from worker.editions.edition import load_edition
 from worker.errors import BabeliaError, EditionRefused, InputRefused, PrintFailed, StoreUnavailable
-from worker.jobs import Claim, Press, PressDesk, press_name
-from worker.key import Key
-from worker.png import encode_page
-from worker.store import Store
+from worker.jobs.consumer import Claim, JobConsumer, press_name
+from worker.jobs.progress import Press
+from worker.store.store import Store
 
 if TYPE_CHECKING:
-    from worker.engine import Engine, Lane, Print
-    from worker.loop import Step
+    from worker.engine.engine import Engine, Lane, Print
+    from worker.engine.loop import Step
 
 PULSE = 5.0
 """Seconds between two signs of life."""
@@ -90,7 +91,7 @@ class PrintingPress:
     def __init__(
         self,
         store: Store,
-        desk: PressDesk,
+        jobs: JobConsumer,
         editions: Sequence[str],
         *,
         device: str = "auto",
@@ -104,7 +105,7 @@ class PrintingPress:
         """
         self._start_anew = start_anew
         self.store = store
-        self.desk = desk
+        self.jobs = jobs
         self.editions = tuple(editions)
         self.times = Times()
         self._shown_at = 0.0
@@ -151,7 +152,7 @@ class PrintingPress:
                 hint="BABELIA_EDITIONS names what a press prints.",
             )
         if slug not in self._engines:
-            from worker.engine import Engine  # torch: only here, in the process that prints
+            from worker.engine.engine import Engine  # torch: only here, in the process that prints
 
             edition = load_edition(slug, self.store.data)
             self._engines[slug] = Engine(edition, self._device, self._threads, self._batch)
@@ -160,7 +161,7 @@ class PrintingPress:
     def _say(self, **changes: object) -> None:
         self._press = replace(self._press, **changes)  # type: ignore[arg-type]  # fields of Press
         try:
-            self.desk.announce(self._press)
+            self.jobs.announce(self._press)
         except StoreUnavailable as error:
             log.warning("Nobody hears that this press is %s: %s", self._press.state, error)
 
@@ -178,12 +179,12 @@ class PrintingPress:
                 self._start_anew()
             if time.monotonic() - self._heard < SILENCE:
                 for claim in list(self._printing):
-                    self.desk.renew(claim)
+                    self.jobs.renew(claim)
 
     def _is_deaf(self) -> bool:
         """Whether this press is idle while messages for it lie about: Celery's worker lost its connection unnoticed."""
         try:
-            return not self._printing and any(self.desk.is_deaf(edition) for edition in self.editions)
+            return not self._printing and any(self.jobs.is_deaf(edition) for edition in self.editions)
         except StoreUnavailable:
             return False
 
@@ -198,7 +199,7 @@ class PrintingPress:
         self.times = Times()
         with self.times.of_own():
             engine = self._engines.get(edition)
-            claims = self.desk.take(edition, engine.batch if engine else 1)
+            claims = self.jobs.take(edition, engine.batch if engine else 1)
         if claims:
             self._heard, self._printing = time.monotonic(), claims
             self._say(state="printing")
@@ -210,7 +211,7 @@ class PrintingPress:
             else:
                 self._say(state="ready", rendition=engine.rendition.format())
             self.store.make_room()
-        return self.desk.waiting(edition) > 0
+        return self.jobs.waiting(edition) > 0
 
     def _print(self, claims: list[Claim]) -> None:
         try:
@@ -227,7 +228,7 @@ class PrintingPress:
                     key = self.key_of(claim.address)
                 if self._is_kept_already(claim, key):
                     continue
-                self.desk.step(claim, 0, key.steps, mark=key.mark)
+                self.jobs.step(claim, 0, key.steps, mark=key.mark)
                 found.append((engine.lane(key), claim, key))
             except Exception as error:
                 self._give_up(claim, error)
@@ -262,7 +263,7 @@ class PrintingPress:
         if self.store.picture(Address(claim.address.edition, "mark", key.mark, None)) is None:
             return False
         self.store.link(claim.address, key)
-        self.desk.finish(claim, key.mark)
+        self.jobs.finish(claim, key.mark)
         return True
 
     def _run(self, engine: Engine, entries: list[tuple[Claim, Key]]) -> None:
@@ -298,7 +299,7 @@ class PrintingPress:
             self._shown_at = now
             previews = [_preview(pixels) for pixels in engine.preview(step.predicted)]
         held = [
-            self.desk.step(claim, step.index, step.of, mark=key.mark, preview=previews[row])
+            self.jobs.step(claim, step.index, step.of, mark=key.mark, preview=previews[row])
             for row, (claim, key) in enumerate(entries)
         ]
         if not any(held):
@@ -324,7 +325,7 @@ class PrintingPress:
             seconds=seconds,
             flagged=printed.flagged,
         )
-        self.desk.finish(claim, key.mark, seconds=seconds)
+        self.jobs.finish(claim, key.mark, seconds=seconds)
         log.info("Printed %s in %.2f s", name_in_log(claim.address), seconds)
 
     def _sentence(self, error: BabeliaError) -> str:
@@ -348,7 +349,7 @@ class PrintingPress:
             )
             log.error("Could not print %s", name, exc_info=error)
         try:
-            self.desk.give_up(claim, sentence, final=final, **pause)
+            self.jobs.give_up(claim, sentence, final=final, **pause)
         except StoreUnavailable as away:
             log.warning("Nobody hears that %s failed: %s", name, away)
 
@@ -369,6 +370,6 @@ def _preview(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 def editions_here(data: Path, wanted: Sequence[str]) -> list[str]:
     """The slugs that a press of this machine prints: what is `wanted`, else every edition that is installed."""
-    from worker.edition import all_editions
+    from worker.editions.edition import all_editions
 
     return list(wanted) or [edition.slug for edition in all_editions(data) if edition.installed]

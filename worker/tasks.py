@@ -36,16 +36,16 @@ def remind(edition: str) -> None:
 @worker_process_init.connect
 def open_press(**_: Any) -> None:
     """Load the model in the child that prints, after the fork: CUDA cannot be handed on to one."""
-    from babelia.desk import printing_press
+    from babelia.services import printing_press
 
     global _press
     _die_with_parent()
     worker = os.getppid()
     _press = printing_press(lambda: os.kill(worker, signal.SIGTERM))
     _press.open()
-    _press.desk.release_dead()
+    _press.jobs.release_dead()
     for edition in _press.editions:
-        if _press.desk.waiting(edition):
+        if _press.jobs.waiting(edition):
             remind(edition)
 
 

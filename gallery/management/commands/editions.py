@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from gallery.management.sentences import PressCommand
-from worker.edition import Edition, edition_slugs, load_edition
+from worker.editions.edition import Edition, edition_slugs, load_edition
+from worker.editions.weights import deciding_files
 from worker.errors import BabeliaError
-from worker.weights import deciding_files
 
 
 class Command(PressCommand):

@@ -8,9 +8,9 @@ from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from gallery.management.sentences import PressCommand
-from worker.edition import load_edition
+from worker.editions.edition import load_edition
+from worker.editions.hub import bytes_wanted, fetch
 from worker.errors import InputRefused
-from worker.hub import bytes_wanted, fetch
 
 
 class Command(PressCommand):

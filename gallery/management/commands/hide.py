@@ -6,9 +6,9 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from babelia.desk import store
+from babelia.services import store
 from gallery.models import Page
-from worker.address import Address
+from worker.catalogue.address import Address
 from worker.errors import BabeliaError
 
 

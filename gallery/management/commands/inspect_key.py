@@ -12,14 +12,14 @@ from django.core.management.base import CommandParser
 
 from gallery.management.commands.key_to_image import held, parse_address
 from gallery.management.sentences import PressCommand
-from worker.address import Address
-from worker.edition import DEFAULT_EDITION, load_edition
+from worker.catalogue.address import Address
+from worker.catalogue.expansion import resolve
+from worker.catalogue.inspection import facts, from_npz, plot, report, to_npz
+from worker.catalogue.key import Key
+from worker.catalogue.key_files import read_key_file, require_folder, write_whole
+from worker.editions.edition import DEFAULT_EDITION, load_edition
 from worker.errors import AddressRefused, InputRefused
-from worker.expansion import resolve
-from worker.files import read_key_file, require_folder, write_whole
-from worker.inspection import facts, from_npz, plot, report, to_npz
-from worker.key import Key
-from worker.store import Store
+from worker.store.store import Store
 
 
 class Command(PressCommand):
@@ -85,7 +85,7 @@ def key_of(address: Address, data_dir: Path) -> Key:
     if address.kind in ("stacks", "mark"):
         return resolve(address, edition, _no_words, lambda mark: held(store, mark))
     edition.check()
-    from worker.text import TextEncoder
+    from worker.engine.networks.text_encoder import TextEncoder
 
     return resolve(address, edition, TextEncoder(edition.weights).embed, lambda mark: held(store, mark))
 

@@ -25,22 +25,22 @@ from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from gallery.management.sentences import PressCommand, whole
-from worker.address import PAGES, Address, canonical_prompt
-from worker.edition import DEFAULT_EDITION, Edition, load_edition
+from worker.catalogue.address import PAGES, Address, canonical_prompt
+from worker.catalogue.expansion import stacks_key
+from worker.catalogue.key import STEPS_LIMIT, Key
+from worker.catalogue.key_files import read_key_file, require_folder, write_whole
+from worker.catalogue.png import encode_page
+from worker.editions.edition import DEFAULT_EDITION, Edition, load_edition
+from worker.engine.start_latents import SOURCES, latents_from, read_picture
 from worker.errors import AddressRefused, InputRefused, PrintFailed
-from worker.expansion import stacks_key
-from worker.files import read_key_file, require_folder, write_whole
-from worker.key import STEPS_LIMIT, Key
-from worker.latents import SOURCES, latents_from, read_picture
-from worker.png import encode_page
-from worker.store import Store
+from worker.store.store import Store
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from worker.engine import Engine, Print
-    from worker.loop import Step
+    from worker.engine.engine import Engine, Print
+    from worker.engine.loop import Step
 
 Wanted = tuple[Address | Key, Address | None]
 """A page's key, or its address where the key takes the text encoder; and the address to show, where there is one."""
@@ -116,7 +116,7 @@ class Command(PressCommand):
         names = None if options["digest_only"] else file_names(output_base(options["output"]), options["overwrite"])
         edition.check()
 
-        from worker.engine import Engine
+        from worker.engine.engine import Engine
 
         engine = Engine(edition)
         self.say(f"The press took {engine.device}: {engine.rendition.format()}")

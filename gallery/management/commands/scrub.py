@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandParser
 
-from babelia.desk import store
-from worker.store import Damage
+from babelia.services import store
+from worker.store.store import Damage
 
 
 class Command(BaseCommand):

@@ -1,0 +1,217 @@
+"""gallery.addresses and gallery.urls: which URL is which page, and which is none."""
+
+from urllib.parse import quote
+
+import pytest
+from django.test import RequestFactory
+from django.urls import Resolver404, resolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gallery.addresses import (
+    ALPHABET,
+    is_canonical,
+    neighbour_page,
+    neighbour_volume,
+    path_of,
+    random_address,
+)
+from worker.catalogue.address import Address, canonical_prompt
+from worker.errors import AddressRefused
+
+FORMS = {
+    "/": "page",
+    ".png": "picture",
+    ".txt": "key-text",
+    ".json": "facts",
+    "/with-key.png": "picture-with-key",
+    "/thumbnail.webp": "thumbnail",
+    "/card.png": "card",
+    "/events": "events",
+    "/preview.webp": "preview",
+    "/leave": "leave",
+    "/again": "again",
+    "/next-volume": "next-volume",
+    "/previous-volume": "previous-volume",
+    "/next-key": "next-key",
+    "/previous-key": "previous-key",
+}
+MARK = "numxaqqioe4lpfc6qxh46pi5yy"
+PROMPTS = [
+    "a dog",
+    "un cœur brisé",
+    "雪の中の狐",
+    "🦊🌲 ❤️‍🔥",
+    "e\u0301te\u0301",
+    "كلب على الشاطئ",
+    "a/b?c#d%e&f=g+h",
+    "/",
+    "//",
+    "what? a dog / a cat",
+    "1/2",
+    "dog/1.png",
+    "a.png",
+    "x/1/events",
+    "x/1/",
+    "key/borges/1",
+    ".hidden",
+    "…",
+    "a\\b",
+    "'quoted' \"twice\" <b>",
+]
+
+
+def unquoted_path(address: Address, form: str) -> str:
+    """The path as uvicorn hands it to Django: percent-decoded, `%2F` too."""
+    return f"/{address.format()}{form}"
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_prompt_survives_the_way_through_the_url_in_every_form(prompt: str, form: str) -> None:
+    address = Address("pocket-1", "prompt", canonical_prompt(prompt), 7)
+    match = resolve(unquoted_path(address, form))
+    assert match.kwargs == {"address": address}
+    assert match.url_name == FORMS[form]
+
+
+@given(st.text(min_size=1, max_size=500), st.integers(1, 410), st.sampled_from(sorted(FORMS)))
+def test_every_prompt_that_is_taken_comes_back_from_its_url(text: str, page: int, form: str) -> None:
+    try:
+        address = Address("pocket-1", "prompt", canonical_prompt(text), page)
+    except AddressRefused:
+        return
+    assert resolve(unquoted_path(address, form)).kwargs == {"address": address}
+
+
+@given(st.binary(max_size=40))
+def test_no_bytes_at_all_break_the_resolver(path: bytes) -> None:
+    decoded = path.decode("utf-8", errors="replace")
+    for before in ("/", "/pocket-1/prompt/", "/pocket-1/key/", "/pocket-1/mark/"):
+        try:
+            resolve(f"{before}{decoded}/1/")
+        except Resolver404:
+            continue
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_marks_keys_and_stacks_resolve_in_every_form(form: str) -> None:
+    for text in ("pocket-1/key/borges/1", "sd-1.5/stacks/A-_9/410", f"pocket-1/mark/{MARK}"):
+        address = Address.parse(text)
+        assert resolve(unquoted_path(address, form)).kwargs == {"address": address}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/pocket-1/key/borges/0/",
+        "/pocket-1/key/borges/411/",
+        "/pocket-1/key/borges/01/",
+        "/pocket-1/key/borges/-1/",
+        "/pocket-1/key/borges/١/",  # an Arabic 1
+        "/pocket-1/key/borges/",
+        "/pocket-1/key/bor ges/1/",
+        "/pocket-1/key/bor^ges/1/",  # between Z and a
+        "/pocket-1/key/bor`ges/1/",
+        "/pocket-1/key/" + 65 * "a" + "/1/",
+        "/pocket-1/key//1/",
+        "/pocket-1/shelf/borges/1/",
+        "/Pocket-1/key/borges/1/",
+        "/../key/borges/1/",
+        "/pocket-1/prompt/a\x00b/1/",
+        "/pocket-1/prompt/a\x1bb/1/",
+        "/pocket-1/prompt/a\x7fb/1/",
+        "/pocket-1/prompt/a\u202eb/1/",  # right-to-left override
+        "/pocket-1/prompt/a\u2066b/1/",
+        "/pocket-1/prompt/a\ufffdb/1/",  # what invalid or overlong UTF-8 becomes
+        "/pocket-1/prompt/a\ud800b/1/",
+        "/pocket-1/prompt/./1/",
+        "/pocket-1/prompt/a/../b/1/",
+        "/pocket-1/prompt/ /1/",
+        "/pocket-1/prompt/" + 501 * "a" + "/1/",
+        f"/pocket-1/mark/{MARK}/1/",
+        f"/pocket-1/mark/{MARK[:-1]}/",
+        "/pocket-1/mark/NUMXAQQIOE4LPFC6QXH46PI5Y1/",
+        "/pocket-1/random",
+        "/prompt/random/",
+        "/favicon.ico",
+    ],
+)
+def test_a_malformed_address_reaches_no_view(path: str) -> None:
+    with pytest.raises(Resolver404):
+        resolve(path)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "canonical"),
+    [
+        ("/pocket-1/key/borges/1", "/pocket-1/key/borges/1/"),
+        ("/pocket-1/key/borges/1//", "/pocket-1/key/borges/1/"),
+        ("/key/borges/1/", "/pocket-1/key/borges/1/"),
+        ("/pocket-1/prompt/a  dog /1/", "/pocket-1/prompt/a%20dog/1/"),
+        ("/pocket-1/prompt/a\tdog\n/1/", "/pocket-1/prompt/a%20dog/1/"),
+        ("/pocket-1/prompt/e\u0301te\u0301/1/", "/pocket-1/prompt/%C3%A9t%C3%A9/1/"),
+        (f"/pocket-1/mark/{MARK.upper()}/", f"/pocket-1/mark/{MARK}/"),
+    ],
+)
+def test_a_second_spelling_resolves_to_the_canonical_address(spelled: str, canonical: str) -> None:
+    address = resolve(spelled).kwargs["address"]
+    assert path_of(address) == canonical
+    assert not is_canonical(RequestFactory().get(quote(spelled)), address, "/")
+
+
+def test_a_path_is_compared_byte_for_byte_where_the_server_hands_it_over() -> None:
+    address = Address("pocket-1", "prompt", "a/b", 1)
+    request = RequestFactory().get("/")
+    for raw, right in (
+        (b"/pocket-1/prompt/a%2Fb/1/", True),
+        (b"/pocket-1/prompt/a%2Fb/1/?visitor=x", True),
+        (b"/pocket-1/prompt/a/b/1/", False),
+        (b"/pocket-1/prompt/a%2fb/1/", False),
+        (b"/pocket-1/prompt/%61%2Fb/1/", False),
+    ):
+        request.scope = {"raw_path": raw}
+        assert is_canonical(request, address, "/") is right
+
+
+def test_pages_have_neighbours_inside_the_covers_only() -> None:
+    address = Address("pocket-1", "prompt", "a dog", 1)
+    assert neighbour_page(address, -1) is None
+    assert neighbour_page(address, 1) == address.with_page(2)
+    assert neighbour_page(address.with_page(410), 1) is None
+    assert neighbour_page(Address("pocket-1", "mark", MARK, None), 1) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "following"),
+    [("A", "B"), ("Z", "a"), ("9", "-"), ("_", "AA"), ("A_", "BA"), ("__", "AAA"), ("borges", "borget")],
+)
+def test_volumes_stand_by_length_and_then_in_the_order_of_the_alphabet(name: str, following: str) -> None:
+    first, second = Address("pocket-1", "key", name, 3), Address("pocket-1", "key", following, 3)
+    assert neighbour_volume(first, 1) == second
+    assert neighbour_volume(second, -1) == first
+
+
+def test_the_first_and_the_last_volume_have_one_neighbour_each() -> None:
+    assert neighbour_volume(Address("pocket-1", "stacks", "A", 1), -1) is None
+    assert neighbour_volume(Address("pocket-1", "stacks", 64 * "_", 1), 1) is None
+
+
+@given(st.text(ALPHABET, min_size=1, max_size=64))
+def test_the_neighbours_of_a_volume_are_each_others_neighbours(name: str) -> None:
+    address = Address("pocket-1", "key", name, 1)
+    for by in (1, -1):
+        neighbour = neighbour_volume(address, by)
+        assert neighbour is None or neighbour_volume(neighbour, -by) == address
+
+
+def test_prompts_and_marks_have_no_volume_beside_them() -> None:
+    assert neighbour_volume(Address("pocket-1", "prompt", "a dog", 1), 1) is None
+    assert neighbour_volume(Address("pocket-1", "mark", MARK, None), 1) is None
+
+
+def test_random_pages_are_canonical_and_differ() -> None:
+    found = {random_address("pocket-1") for _ in range(200)}
+    assert len(found) == 200
+    assert all(Address.parse(address.format()) == address and len(address.name) == 16 for address in found)
+    assert {1 <= (address.page or 0) <= 410 for address in found} == {True}

@@ -1,0 +1,68 @@
+"""Templates, scripts and styles: the rules of the house that a machine can hold."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+
+SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+COLOURS = (ROOT / "static" / "css" / "colours.css").read_text(encoding="utf-8")
+RULES = (ROOT / "static" / "css" / "rules.css").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_is_one_short_behaviour_without_paths_or_sentences(script: Path) -> None:
+    text = script.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 60
+    assert text.startswith("// "), "a script says in its first line what it does"
+    code = re.sub(r"//.*", "", text)
+    for quoted in re.findall(r"\"([^\"]*)\"|'([^']*)'|`([^`]*)`", code):
+        words = "".join(quoted)
+        assert not words.startswith("/"), f"a path in a script: {words}"
+        assert not re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", words), f"a sentence in a script: {words}"
+    assert "innerHTML" not in code
+    if "fetch(" in code:
+        assert ".ok" in code, "every response is checked"
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_holds_no_script_style_or_foreign_file(template: Path) -> None:
+    text = template.read_text(encoding="utf-8")
+    assert not re.search(r"<script(?![^>]*(?: src=|application/json))|<style|\sstyle=|\son[a-z]+=\"", text)
+    assert not re.search(r"https?://", text.replace("{{ request.scheme }}://", ""))
+    assert "|safe" not in text or template.parent.name == "ninja"
+
+
+def test_colours_are_named_in_one_file_only() -> None:
+    assert not re.search(r"#[0-9a-f]{3,8}\b|rgb\(|hsl\(", RULES)
+    used = set(re.findall(r"var\((--[a-z-]+)\)", RULES))
+    named = set(re.findall(r"(--[a-z-]+):", COLOURS + RULES))
+    assert used <= named
+    assert set(re.findall(r"(--[a-z-]+):", COLOURS)) <= used | set(re.findall(r"var\((--[a-z-]+)\)", COLOURS))
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2's relative luminance of #rrggbb."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_the_contrast_of_level_aa(scheme: str) -> None:
+    light, dark = COLOURS.split("prefers-color-scheme: dark")
+    of = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
+    for text in ("ink", "faded", "binding", "alarm"):
+        for ground in ("paper", "leaf"):
+            assert contrast(of[text], of[ground]) >= 4.5, (scheme, text, ground)
+    assert contrast(of["on-binding"], of["binding"]) >= 4.5
+    for edge in ("faded", "gilt"):  # borders of fields, the focus ring
+        assert contrast(of[edge], of["paper"]) >= 3, (scheme, edge)

@@ -1,0 +1,142 @@
+"""Addresses: one page, one spelling; what is malformed is refused with a sentence."""
+
+import unicodedata
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from worker.catalogue.address import Address, canonical_prompt, is_slug
+from worker.errors import AddressRefused
+
+MARK = "numxaqqioe4lpfc6qxh46pi5yy"
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical", "path"),
+    [
+        ("key/borges/1", "pocket-1/key/borges/1", "/pocket-1/key/borges/1/"),
+        ("/pocket-1/stacks/A-z_9/410/", "pocket-1/stacks/A-z_9/410", "/pocket-1/stacks/A-z_9/410/"),
+        ("sd-1.5/prompt/a dog/7", "sd-1.5/prompt/a dog/7", "/sd-1.5/prompt/a%20dog/7/"),
+        ("prompt/ a \t dog\n/7", "pocket-1/prompt/a dog/7", "/pocket-1/prompt/a%20dog/7/"),
+        ("prompt/a/b?#%/2", "pocket-1/prompt/a/b?#%/2", "/pocket-1/prompt/a%2Fb%3F%23%25/2/"),
+        ("prompt/1/2/3", "pocket-1/prompt/1/2/3", "/pocket-1/prompt/1%2F2/3/"),
+        ("prompt/cafe\u0301/1", "pocket-1/prompt/café/1", "/pocket-1/prompt/caf%C3%A9/1/"),
+        ("prompt/猫/1", "pocket-1/prompt/猫/1", "/pocket-1/prompt/%E7%8C%AB/1/"),
+        ("prompt/כלב/1", "pocket-1/prompt/כלב/1", "/pocket-1/prompt/%D7%9B%D7%9C%D7%91/1/"),
+        (f"mark/{MARK.upper()}", f"pocket-1/mark/{MARK}", f"/pocket-1/mark/{MARK}/"),
+    ],
+)
+def test_a_spelling_comes_out_canonical(text: str, canonical: str, path: str) -> None:
+    address = Address.parse(text)
+    assert address.format() == canonical
+    assert address.path() == path
+    assert Address.parse(canonical) == Address.parse_path(path) == address
+    assert Address.parse_path(f"https://library.example{path}?x=1#y") == address
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is no address"),
+        ("borges", "is no address"),
+        ("pocket-1/shelf/borges/1", "is no address"),
+        ("key/borges", "names no page"),
+        ("key/borges/0", "is no page"),
+        ("key/borges/411", "pages 1 to 410"),
+        ("key/borges/01", "no zero in front"),
+        ("key/borges/１", "is no page"),
+        ("key/borges/1\n", "is no page"),
+        ("key/borges/-1", "is no page"),
+        ("key//1", "cannot name a volume"),
+        ("key/a b/1", "cannot name a volume"),
+        ("key/a/b/1", "cannot name a volume"),
+        ("key/é/1", "cannot name a volume"),
+        ("key/a\\b/1", "cannot name a volume"),
+        ("stacks/a[b/1", "cannot name a volume"),
+        ("key/" + "x" * 65 + "/1", "cannot name a volume"),
+        ("prompt//1", "this one has 0"),
+        ("prompt/ \t/1", "this one has 0"),
+        ("prompt/" + "x" * 501 + "/1", "this one has 501"),
+        ("prompt/a\0b/1", "Character 2 .* control character"),
+        ("prompt/a\x85b/1", "Character 2 .* control character"),
+        ("prompt/a\u202eb/1", "Character 2 .* bidirectional"),
+        ("prompt/a\u200fb/1", "Character 2 .* bidirectional"),
+        ("prompt/\ud800/1", "Character 1 .* surrogate"),
+        ("prompt/\ufffd/1", "broken text"),
+        ("prompt/\ufeffa/1", "broken text"),
+        ("prompt/\uffff/1", "no character"),
+        ("prompt/./1", "between slashes"),
+        ("prompt/../1", "between slashes"),
+        ("prompt/a/../b/1", "between slashes"),
+        ("mark/borges", "is no mark"),
+        (f"mark/{MARK}/1", "is no mark"),
+        (f"mark/{MARK[:-1]}b", "is no mark"),
+        ("Pocket-1/key/a/1", "cannot name an edition"),
+        ("../key/a/1", "cannot name an edition"),
+        ("random/key/a/1", "cannot name an edition"),
+    ],
+)
+def test_it_refuses_with_a_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(AddressRefused, match=sentence):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize("path", ["/pocket-1/prompt/%C0%AF/1/", "/pocket-1/prompt/%ED%A0%80/1/", "/key/%FF/1/"])
+def test_it_refuses_a_path_that_is_not_utf8(path: str) -> None:
+    with pytest.raises(AddressRefused, match="not UTF-8"):
+        Address.parse_path(path)
+
+
+@given(st.text(min_size=1, max_size=60), st.integers(1, 410))
+def test_every_prompt_is_refused_or_survives_the_round_trip_through_a_url(prompt: str, page: int) -> None:
+    try:
+        canonical = canonical_prompt(prompt)
+    except AddressRefused:
+        return
+    assert canonical_prompt(canonical) == canonical
+    assert unicodedata.is_normalized("NFC", canonical)
+    address = Address("pocket-1", "prompt", canonical, page)
+    assert Address.parse_path(address.path()) == Address.parse(address.format()) == address
+    assert address.path().isascii()
+
+
+@given(st.text(max_size=40))
+def test_any_text_at_all_is_an_address_or_refused(text: str) -> None:
+    try:
+        address = Address.parse(text)
+    except AddressRefused as refusal:
+        assert str(refusal).endswith((".", "last."))
+        return
+    assert Address.parse(address.format()) == address
+
+
+@given(st.text(alphabet="ab/. é", min_size=1, max_size=12), st.integers(1, 410))
+def test_two_addresses_of_one_text_are_one_address(name: str, page: int) -> None:
+    assume(not any(part in (".", "..") for part in " ".join(name.split()).split("/")))
+    assume(name.strip())
+    address = Address.parse(f"prompt/{name}/{page}")
+    assert address.page == page
+    assert address.name == " ".join(name.split())
+
+
+def test_an_address_made_by_hand_must_be_canonical() -> None:
+    with pytest.raises(AddressRefused, match="canonical spelling"):
+        Address("pocket-1", "prompt", "a  dog", 1)
+    with pytest.raises(AddressRefused, match="one page already"):
+        Address("pocket-1", "mark", MARK, 1)
+    with pytest.raises(AddressRefused, match="no kind"):
+        Address("pocket-1", "shelf", "a", 1)  # type: ignore[arg-type]
+
+
+def test_a_volume_knows_its_other_pages_and_each_has_a_digest_of_its_own() -> None:
+    address = Address.parse("key/borges/1")
+    assert address.with_page(2).format() == "pocket-1/key/borges/2"
+    assert address.digest != address.with_page(2).digest
+    assert len(address.digest) == 64
+
+
+@pytest.mark.parametrize(("text", "good"), [("sd-1.5", True), ("a", True), ("", False), ("key", False)])
+def test_what_may_name_an_edition(text: str, good: bool) -> None:
+    assert is_slug(text) is good
+    assert not is_slug("a..b") and not is_slug("-a") and not is_slug("a-") and not is_slug("a" * 33)

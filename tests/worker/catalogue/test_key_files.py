@@ -1,0 +1,113 @@
+"""Files that people give are read strictly; files that they get are whole or not there."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worker.catalogue.expansion import stacks_key
+from worker.catalogue.key_files import read_key_file, require_folder, write_whole
+from worker.catalogue.png import PIXELS_SHAPE, encode_page
+from worker.errors import InputRefused, KeyRefused
+
+KEY = stacks_key("borges", 1)
+TEXT = KEY.format()
+FACTS = {"address": "pocket-1/stacks/borges/1", "mark": KEY.mark, "edition": "pocket-1", "rendition": "none"}
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system with room for 300 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small file system takes root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    "text", [TEXT, TEXT + "\n", "\ufeff" + TEXT, "\r\n".join(TEXT[i : i + 76] for i in range(0, len(TEXT), 76))]
+)
+def test_a_keys_text_is_read_with_or_without_line_ends(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "key.txt"
+    path.write_bytes(text.encode())
+    assert read_key_file(path) == KEY
+
+
+def test_a_png_that_carries_its_key_is_as_good_as_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "page.png"
+    path.write_bytes(encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **FACTS, key=KEY))
+    assert read_key_file(path) == KEY
+
+
+def test_a_png_without_a_key_is_refused_with_the_address_that_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "page.png"
+    path.write_bytes(encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **FACTS))
+    with pytest.raises(KeyRefused, match="PNG without a key") as refused:
+        read_key_file(path)
+    assert FACTS["address"] in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence", "position", "length"),
+    [
+        (TEXT[:-1].encode(), "189,435, 1 too few", None, 189_435),
+        ((TEXT + "A").encode(), "189,437, 1 too many", None, 189_437),
+        ((TEXT[:999] + "?" + TEXT[1000:]).encode(), "Character 1,000 of this key is “\\?”", 1000, None),
+        ((TEXT[:4] + "é" + TEXT[5:]).encode(), "Character 5 .* “é”", 5, None),
+        (b"", "is empty", None, 0),
+        (bytes(range(128, 256)), "its byte 1 is no text", 1, None),
+        (b"A" * 300_000, "has 300,000 bytes", None, 300_000),
+    ],
+)
+def test_what_is_no_key_is_refused_with_the_place(
+    content: bytes, sentence: str, position: int | None, length: int | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "key.txt"
+    path.write_bytes(content)
+    with pytest.raises(KeyRefused, match=sentence) as refused:
+        read_key_file(path)
+    assert (refused.value.position, refused.value.length) == (position, length)
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="is a folder"):
+        read_key_file(tmp_path)
+    with pytest.raises(InputRefused, match="There is no file"):
+        read_key_file(tmp_path / "nowhere")
+    with pytest.raises(InputRefused, match="more than"):
+        read_key_file(Path("/dev/zero"))
+
+
+def test_an_output_folder_must_be_there(tmp_path: Path) -> None:
+    require_folder(tmp_path)
+    with pytest.raises(InputRefused, match="does not exist"):
+        require_folder(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputRefused, match="is no folder"):
+        require_folder(tmp_path / "file")
+
+
+def test_files_are_written_whole_and_replaced(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(b"before")
+    write_whole({one: b"1" * 1000, two: b""})
+    assert (one.read_bytes(), two.read_bytes()) == (b"1" * 1000, b"")
+    assert sorted(tmp_path.iterdir()) == [one, two]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert one.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(tiny_disk: Path) -> None:
+    kept = tiny_disk / "kept"
+    kept.write_bytes(b"before")
+    with pytest.raises(InputRefused, match=r"page\.png cannot be written: No space left on device"):
+        write_whole({kept: b"after", tiny_disk / "page.png": os.urandom(400_000)})
+    assert kept.read_bytes() == b"before"
+    assert list(tiny_disk.iterdir()) == [kept]

@@ -1,0 +1,268 @@
+"""worker.press in this process: batches and lanes, full disks, claims that are lost, keys that are derived again."""
+
+import asyncio
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.conftest import write_edition
+from worker.catalogue.address import Address
+from worker.catalogue.key import Key
+from worker.engine.engine import Engine
+from worker.errors import EditionRefused
+from worker.jobs.client import JobClient
+from worker.jobs.consumer import JobConsumer
+from worker.jobs.progress import Progress
+from worker.press import PrintingPress, editions_here, name_in_log
+from worker.store.store import Store
+
+Ask = Callable[..., Progress]
+
+
+@pytest.fixture
+def data(tiny_weights: Path, tmp_path: Path) -> Path:
+    write_edition(tmp_path, "tiny", str(tiny_weights))
+    return tmp_path
+
+
+@pytest.fixture
+def store(data: Path) -> Store:
+    return Store(data, reserve=0)
+
+
+@pytest.fixture
+def jobs(redis_url: str) -> Iterator[JobConsumer]:
+    with contextlib.closing(JobConsumer(redis_url)) as jobs:
+        yield jobs
+
+
+@pytest.fixture
+def press(store: Store, jobs: JobConsumer, tiny_engine: Engine) -> PrintingPress:
+    """A press whose engine is loaded already."""
+    press = PrintingPress(store, jobs, ["tiny"])
+    press._engines["tiny"] = tiny_engine
+    return press
+
+
+@pytest.fixture
+def visitor(redis_url: str, store: Store) -> Any:
+    """Calls a method of a job client: `visitor("ask", address, "v")`."""
+
+    def call(method: str, *arguments: Any, **options: Any) -> Any:
+        async def whole() -> Any:
+            front = JobClient(redis_url, store, lambda _: None)
+            try:
+                return await getattr(front, method)(*arguments, **options)
+            finally:
+                await front.aclose()
+
+        return asyncio.run(whole())
+
+    return call
+
+
+def page(number: int) -> Address:
+    return Address("tiny", "key", "press", number)
+
+
+def held(store: Store, steps: int) -> Address:
+    """A page, by its mark, whose key asks for so many steps."""
+    base = Key(bytes(142_077))
+    return Address("tiny", "mark", store.hold(Key.pack(steps, base.embedding, base.latents)), None)
+
+
+def test_one_page_after_the_other_is_taken_until_none_waits(press: PrintingPress, visitor: Any, store: Store) -> None:
+    for number in (1, 2):
+        visitor("ask", page(number), "v")
+    assert press.print_waiting("tiny") is True
+    assert [store.find(page(number)) is not None for number in (1, 2)] == [True, False]
+    assert press.print_waiting("tiny") is False
+    assert store.find(page(2)) is not None
+    assert press.print_waiting("tiny") is False
+
+
+def test_a_batch_of_several_lanes_is_printed_at_once(
+    store: Store, jobs: JobConsumer, visitor: Any, tiny_engine: Engine
+) -> None:
+    press = PrintingPress(store, jobs, ["tiny"], device="cpu", threads=2, batch=3)
+    press.engine("tiny")
+    pages = [page(1), held(store, 6), page(2)]
+    for address in pages:
+        visitor("ask", address, "v")
+    assert press.print_waiting("tiny") is False
+    assert all(store.find(address) is not None for address in pages)
+    facts = [store.facts("tiny", str(store.find(address))) for address in pages]
+    assert [fact.steps for fact in facts if fact] == [4, 6, 4]
+
+
+def test_the_seconds_of_a_page_are_the_models_or_the_presss(press: PrintingPress, visitor: Any) -> None:
+    visitor("ask", page(1), "v")
+    began = time.perf_counter()
+    press.print_waiting("tiny")
+    whole = time.perf_counter() - began
+    assert press.times.model > 0
+    assert press.times.own > 0
+    assert press.times.model + press.times.own == pytest.approx(whole, rel=0.2)  # the rest is between the two
+
+
+def test_a_disk_without_room_stops_the_print_with_a_sentence(
+    data: Path, jobs: JobConsumer, tiny_engine: Engine, visitor: Any
+) -> None:
+    press = PrintingPress(Store(data, reserve=1 << 60), jobs, ["tiny"])
+    press._engines["tiny"] = tiny_engine
+    visitor("ask", page(1), "v")
+    press.print_waiting("tiny")
+    failed = visitor("ask", page(1), "v")
+    assert failed.state == "failed"
+    assert "to stay free, so nothing new is printed" in failed.sentence
+    assert failed.retry_after <= 60
+
+
+def test_a_press_that_lost_its_claim_stops_and_keeps_nothing(
+    press: PrintingPress, visitor: Any, store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = held(store, 40)
+    visitor("ask", address, "v")
+    steps: list[int] = []
+    step = press.jobs.step
+
+    def lose(claim: Any, index: int, of: int, **rest: Any) -> bool:
+        steps.append(index)
+        if index == 2:  # somebody else has it now
+            with redis.Redis.from_url(redis_url) as client:
+                client.set(f"babelia:claim:{address.digest}", "elsewhere|1|1.0|token")
+        return step(claim, index, of, **rest)
+
+    monkeypatch.setattr(press.jobs, "step", lose)
+    press.print_waiting("tiny")
+    assert steps == [0, 1, 2]
+    assert store.find(address) is None
+    assert visitor("look", address).state == "printing"
+
+
+def test_an_error_of_the_model_is_tried_three_times_and_told_without_its_innards(
+    press: PrintingPress, visitor: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def explode(*_: Any, **__: Any) -> None:
+        nonlocal tries
+        tries += 1
+        raise RuntimeError("a sentence from the depths")
+
+    monkeypatch.setattr(press._engines["tiny"], "print_pages", explode)
+    visitor("ask", page(1), "v")
+    while press.print_waiting("tiny"):
+        pass
+    failed = visitor("look", page(1))
+    assert (tries, failed.state) == (3, "failed")
+    assert failed.sentence.startswith("The press could not print this page (RuntimeError). Try again")
+    assert "depths" not in failed.sentence
+
+
+def test_a_key_that_made_room_is_derived_again_from_its_address(
+    press: PrintingPress, visitor: Any, store: Store
+) -> None:
+    visitor("ask", page(1), "v")
+    press.print_waiting("tiny")
+    mark = store.find(page(1))
+    assert mark is not None
+    before = store.picture(page(1))
+    for path in store.data.rglob(f"{mark}.*"):
+        if path.suffix in (".png", ".webp", ".key"):
+            path.unlink()
+    by_mark = Address("tiny", "mark", mark, None)
+    visitor("ask", by_mark, "v")
+    time.sleep(5.1)  # "kept" is believed for five seconds without a file
+    visitor("ask", by_mark, "v")
+    press.print_waiting("tiny")
+    after, facts = store.picture(page(1)), store.facts("tiny", mark)
+    assert before is not None
+    assert after is not None
+    assert facts is not None
+    assert store.key(mark) is not None
+
+
+def test_an_edition_that_this_press_does_not_print_is_refused(press: PrintingPress) -> None:
+    with pytest.raises(EditionRefused, match="This press prints tiny, not another"):
+        press.engine("another")
+
+
+def test_a_press_with_a_broken_edition_says_what_is_wrong(
+    store: Store, jobs: JobConsumer, data: Path, tiny_weights: Path, visitor: Any
+) -> None:
+    shutil.copytree(tiny_weights, data / "copy")
+    (data / "copy" / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    write_edition(data, "broken", str(data / "copy"))
+    press = PrintingPress(store, jobs, ["broken"])
+    press.open()
+    press.close()
+    (said,) = jobs.presses()
+    assert said.state == "broken"
+    assert said.sentence.startswith("data/copy should hold unet/diffusion_pytorch_model.safetensors")
+    assert not said.able
+    visitor("ask", Address("broken", "key", "a", 1), "v")
+    press.print_waiting("broken")
+    assert visitor("look", Address("broken", "key", "a", 1)).sentence == said.sentence
+
+
+def test_a_machine_prints_what_is_wanted_or_everything_installed(data: Path) -> None:
+    assert "tiny" in editions_here(data, [])
+    assert editions_here(data, ["another"]) == ["another"]
+
+
+def test_prompts_are_not_named_in_the_log() -> None:
+    assert name_in_log(page(1)) == "tiny/key/press/1"
+    prompt = Address("tiny", "prompt", "a secret", 1)
+    assert name_in_log(prompt) == f"tiny/prompt/({prompt.digest[:16]})/1"
+
+
+def test_a_step_that_takes_longer_than_the_lease_loses_no_page(
+    redis_url: str, store: Store, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.press.PULSE", 0.1)
+    slow_preview = tiny_engine.preview
+
+    def preview(predicted: Any) -> Any:
+        time.sleep(0.8)
+        return slow_preview(predicted)
+
+    monkeypatch.setattr(tiny_engine, "preview", preview)
+    with contextlib.closing(JobConsumer(redis_url, lease=0.4)) as hasty:
+        press = PrintingPress(store, hasty, ["tiny"])
+        press._engines["tiny"] = tiny_engine
+        press.open()
+        visitor("ask", page(1), "v")
+        press.print_waiting("tiny")
+        press.close()
+        assert store.find(page(1)) is not None
+        (said,) = hasty.presses()
+        assert said.state == "ready"
+        time.sleep(0.3)  # its last sign of life
+
+
+def test_an_idle_press_that_does_not_hear_of_waiting_pages_starts_anew(
+    redis_url: str, store: Store, jobs: JobConsumer, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery's worker may lose its connection without a word; then messages lie in the queue and nobody takes them."""
+    monkeypatch.setattr("worker.press.PULSE", 0.05)
+    called = threading.Event()
+    press = PrintingPress(store, jobs, ["tiny"], start_anew=called.set)
+    press._engines["tiny"] = tiny_engine
+    press.open()
+    try:
+        visitor("ask", page(1), "v")
+        assert not called.wait(0.5)  # the message is on its way, as far as anybody can tell
+        with redis.Redis.from_url(redis_url) as client:
+            client.lpush("press.tiny", "a message that nobody takes")
+        assert called.wait(2)
+    finally:
+        press.close()
+        time.sleep(0.2)  # its last sign of life

@@ -1,0 +1,173 @@
+"""Addresses: the names of pages, as text and as URL paths. Imports neither Django nor torch.
+
+An address is written edition/kind/name/page, or edition/mark/name: `pocket-1/key/borges/1`, `pocket-1/prompt/a dog/1`,
+`pocket-1/stacks/borges/410`, `pocket-1/mark/numxaqqioe4lpfc6qxh46pi5yy`. One page has one spelling: `Address.parse`
+takes a second spelling (a prompt with other white space or Unicode form, a mark in capitals) to the canonical
+one and refuses everything else with a sentence. A prompt may hold slashes: the page is what follows the last one.
+"""
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from worker.catalogue.key import is_mark
+from worker.errors import AddressRefused
+
+Kind = Literal["key", "prompt", "stacks", "mark"]
+
+PAGES = 410
+PROMPT_LIMIT = 500
+NAME_LIMIT = 64
+DEFAULT_EDITION = "pocket-1"
+
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,30}[a-z0-9])?", re.ASCII)
+_PADDED_PAGE = re.compile(r"0+[1-9][0-9]{0,2}", re.ASCII)
+_PAGE = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+_WHITE = "\t\n\v\f\r"
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_RESERVED = frozenset(_KINDS) | {"random", "api", "static"}
+
+
+def is_slug(text: str) -> bool:
+    """Say whether `text` may name an edition: 1–32 of a–z 0–9 . -, no kind of address, nothing the site itself uses."""
+    return _SLUG.fullmatch(text) is not None and ".." not in text and text not in _RESERVED
+
+
+def canonical_prompt(text: str) -> str:
+    """Return the one spelling of a prompt: NFC, white space collapsed to single spaces, 1–500 characters.
+
+    Refuses control characters (white space apart), bidirectional controls, lone surrogates, non-characters, U+FFFD
+    (what broken UTF-8 leaves behind), U+FEFF, and `.` or `..` between slashes, which browsers take out of a URL.
+    """
+    for position, character in enumerate(text, start=1):
+        why = _hostile(character)
+        if why:
+            raise AddressRefused(
+                f"Character {position} of this prompt is {why} (U+{ord(character):04X}), which no prompt may hold."
+            )
+    prompt = " ".join(unicodedata.normalize("NFC", text).split())
+    if not 1 <= len(prompt) <= PROMPT_LIMIT:
+        raise AddressRefused(f"A prompt has 1 to {PROMPT_LIMIT} characters; this one has {len(prompt):,}.")
+    if any(segment in (".", "..") for segment in prompt.split("/")):
+        raise AddressRefused("A prompt may not have . or .. alone between slashes: browsers take them out of a URL.")
+    return prompt
+
+
+@dataclass(frozen=True)
+class Address:
+    """One page's name, in its canonical spelling. `page` is 1 … 410, or None for a mark."""
+
+    edition: str
+    kind: Kind
+    name: str
+    page: int | None
+
+    def __post_init__(self) -> None:
+        if not is_slug(self.edition):
+            raise AddressRefused(f"“{_shown(self.edition)}” cannot name an edition: 1–32 of a–z 0–9 . - are allowed.")
+        if self.kind not in _KINDS:
+            raise AddressRefused(f"“{_shown(self.kind)}” is no kind of address; {', '.join(_KINDS)} are.")
+        if self.kind == "mark":
+            if self.page is not None:
+                raise AddressRefused("A mark names one page already; no page number follows it.")
+            if not is_mark(self.name):
+                raise AddressRefused(
+                    f"“{_shown(self.name)}” is no mark: a mark is 26 characters of a–z 2–7 that stand for 16 bytes."
+                )
+            return
+        if self.page is None or not 1 <= self.page <= PAGES:
+            raise AddressRefused(f"A volume has the pages 1 to {PAGES}; {self.page} is not among them.")
+        if self.kind == "prompt":
+            if canonical_prompt(self.name) != self.name:
+                raise AddressRefused("This prompt is not in its canonical spelling.")
+        elif not _NAME.fullmatch(self.name):
+            raise AddressRefused(
+                f"“{_shown(self.name)}” cannot name a volume: 1–{NAME_LIMIT} of A–Z a–z 0–9 - _ are allowed."
+            )
+
+    @classmethod
+    def parse(cls, text: str, default_edition: str = DEFAULT_EDITION) -> "Address":
+        """Read an address, with or without its edition and its outer slashes; nothing in it is percent-encoded.
+
+        A second spelling comes out canonical: compare `format()` to find out. Raises AddressRefused.
+        """
+        first, slash, rest = text.removeprefix("/").partition("/")
+        edition, kind = default_edition, first
+        if first not in _KINDS:
+            edition = first
+            kind, slash, rest = rest.partition("/")
+        if not slash or kind not in _KINDS:
+            raise AddressRefused(f"“{_shown(text)}” is no address.")
+        if kind == "mark":
+            return cls(edition, "mark", rest.removesuffix("/").lower(), None)
+        name, slash, page = rest.removesuffix("/").rpartition("/")
+        if not slash:
+            raise AddressRefused(f"“{_shown(text)}” names no page: its number, 1 to {PAGES}, comes last.")
+        if _PADDED_PAGE.fullmatch(page):
+            raise AddressRefused(f"“{_shown(page)}” is no page: its number is written with no zero in front.")
+        if not _PAGE.fullmatch(page):
+            raise AddressRefused(f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}.")
+        if kind == "prompt":
+            name = canonical_prompt(name)
+        return cls(edition, kind, name, int(page))
+
+    @classmethod
+    def parse_path(cls, path: str, default_edition: str = DEFAULT_EDITION) -> "Address":
+        """Read an address from a URL or its percent-encoded path, strictly UTF-8. Raises AddressRefused."""
+        if "://" in path:
+            path = urlsplit(path).path
+        try:
+            text = unquote_to_bytes(path).decode("utf-8")
+        except UnicodeError as error:
+            raise AddressRefused("This path is not UTF-8, so it names nothing.") from error
+        return cls.parse(text, default_edition)
+
+    def format(self) -> str:
+        """Return the address's text, `edition/kind/name/page`: what PNGs, the database and Redis keep."""
+        tail = "" if self.page is None else f"/{self.page}"
+        return f"{self.edition}/{self.kind}/{self.name}{tail}"
+
+    def path(self) -> str:
+        """Return the address's URL path, percent-encoded, with both outer slashes."""
+        tail = "" if self.page is None else f"/{self.page}"
+        return f"/{self.edition}/{self.kind}/{quote(self.name, safe='')}{tail}/"
+
+    def with_page(self, page: int) -> "Address":
+        """Return another page of the same volume."""
+        return replace(self, page=page)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the address's text in hexadecimal: its name in Redis and on disk."""
+        return hashlib.sha256(self.format().encode()).hexdigest()
+
+
+def _hostile(character: str) -> str:
+    """Say what makes a character unfit for a prompt; an empty text where nothing does."""
+    if character in _WHITE:
+        return ""
+    point = ord(character)
+    if character in _BIDI:
+        return "a bidirectional control"
+    match unicodedata.category(character):
+        case "Cc":
+            return "a control character"
+        case "Cs":
+            return "half of a surrogate pair"
+    if point in (0xFFFD, 0xFEFF):
+        return "what broken text leaves behind"
+    if point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF:
+        return "no character at all"
+    return ""
+
+
+def _shown(text: str) -> str:
+    """Return a text fit for a sentence: short, and with what cannot be seen escaped."""
+    escaped = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[:61])
+    return escaped[:60] + "…" if len(escaped) > 60 else escaped

@@ -1,0 +1,355 @@
+"""The site's side of print jobs (asyncio): asking for pages, following them, leaving, and the pictures that are hot.
+
+Imports neither Django, Celery nor torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from worker.catalogue.address import Address
+from worker.errors import BabeliaError, StoreUnavailable
+from worker.jobs.progress import (
+    SCRIPT,
+    Press,
+    Progress,
+    read_press,
+    read_progress,
+    redis_away,
+)
+from worker.store.store import Picture, Store
+
+T = TypeVar("T")
+PATIENCE = 30.0
+"""Seconds for which a visitor counts as watching without being heard of, where the site does not say otherwise."""
+GRACE = 10.0
+"""Seconds for which a visitor whose stream broke still counts: a reload keeps the page's place."""
+ANSWER_WITHIN = 2.5
+"""Seconds after which a Redis that does not answer counts as away."""
+_RENEW_EVERY = 8.0
+_LOOK_EVERY = 1.0  # the news are only a way to look sooner
+_QUIET_AFTER = 15.0
+_AWAY_AFTER = 20.0  # a Redis that is started again meanwhile breaks no stream
+_HOT_WITHIN = 0.4
+_HOT_PAUSE = 5.0
+_HOT_EXPIRY = 3600
+_HOT_SIZE = 2_000_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Feed:
+    """One page that at least one visitor of this process follows: one task looks, all of them see."""
+
+    progress: Progress
+    changed: asyncio.Future[None]
+    task: asyncio.Task[None] | None = None
+    followers: int = 0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    error: BabeliaError | None = None
+
+    def show(self, progress: Progress, error: BabeliaError | None = None) -> None:
+        """Hand a new state to everybody who waits for one."""
+        self.progress, self.error = progress, error
+        self.changed.set_result(None)
+        self.changed = asyncio.get_running_loop().create_future()
+
+
+class JobClient:
+    """The site's side. One per event loop; get it with `babelia.services.job_client()`.
+
+    Every method raises StoreUnavailable within 2.5 seconds when Redis does not answer (a 503 for the visitor), except
+    `picture`, which then still serves what is on disk. `visitor` is any text of 1–64 characters that names who
+    watches: one per tab or client, not a secret.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        store: Store,
+        remind: Callable[[str], None],
+        *,
+        queue_limit: int = 500,
+        hot_pictures: int = 200,
+    ) -> None:
+        """`remind` tells the presses of an edition that pages wait; it blocks, and may fail (see worker.tasks)."""
+        self.store = store
+        self._remind = remind
+        self._queue_limit = queue_limit
+        self._hot_pictures = hot_pictures
+        self._redis = redis.asyncio.Redis.from_pool(
+            redis.asyncio.BlockingConnectionPool.from_url(
+                url,
+                max_connections=32,
+                timeout=2,
+                socket_timeout=2,
+                socket_connect_timeout=1,
+                retry=AsyncRetry(NoBackoff(), 1),
+            )
+        )
+        self._script = self._redis.register_script(SCRIPT)
+        self._feeds: dict[str, _Feed] = {}
+        self._listener: asyncio.Task[None] | None = None
+        self._hot_again_at = 0.0
+        self._closing = asyncio.Event()
+        self._chores: set[asyncio.Task[Any]] = set()
+
+    # -- pictures
+
+    async def picture(self, address: Address) -> Picture | None:
+        """The PNG of a kept page, from Redis if it is hot, else from disk; None if it is not kept. Starts nothing."""
+        hot = f"babelia:hot:{address.digest}"
+        data = await self._hot(self._redis.get(hot)) if self._hot_pictures else None
+        if isinstance(data, bytes) and len(data) > 90:
+            return Picture(png=data[90:], mark=data[:26].decode("ascii"), digest=data[26:90].decode("ascii"))
+        picture = await asyncio.to_thread(self.store.picture, address)
+        if picture is not None and self._hot_pictures and len(picture.png) <= _HOT_SIZE:
+            packed = picture.mark.encode("ascii") + picture.digest.encode("ascii") + picture.png
+            self._chore(self._hot(self._call("warm", address.digest, packed, _HOT_EXPIRY, self._hot_pictures)))
+        return picture
+
+    async def forget(self, address: Address) -> None:
+        """Take a page's picture out of the hot ones, so that the next visitor gets what the disk says."""
+        await self._within(self._redis.delete(f"babelia:hot:{address.digest}"))
+
+    async def _hot(self, command: Awaitable[Any]) -> Any:
+        """A Redis command that may be skipped: None if Redis is away, and for five seconds after."""
+        if time.monotonic() < self._hot_again_at:
+            cast(Any, command).close()
+            return None
+        try:
+            async with asyncio.timeout(_HOT_WITHIN):
+                return await command
+        except (RedisError, OSError, TimeoutError):
+            self._hot_again_at = time.monotonic() + _HOT_PAUSE
+            return None
+
+    # -- asking
+
+    async def look(self, address: Address) -> Progress:
+        """Where a page stands, without asking for it: for HEAD, `.json`, link previews, cards. Starts nothing."""
+        return await self._kept(address) or await self._see(address)
+
+    async def ask(self, address: Address, visitor: str, *, patience: float = PATIENCE, again: bool = False) -> Progress:
+        """Asks for a page: kept at once, or queued (only the first of many asks prints it), and registers who watches.
+
+        `patience`: seconds for which this visitor counts as watching without being heard of again (1–600); a page that
+        nobody watches any more is dropped before its print starts. `again`: forget that the page failed.
+        """
+        assert 1 <= len(visitor) <= 64, "a visitor's name has 1 to 64 characters"
+        assert 1 <= patience <= 600, "patience is 1 to 600 seconds"
+        return await self._kept(address) or await self._ask(address, visitor, patience, again)
+
+    async def leave(self, address: Address, visitor: str) -> Progress:
+        """The visitor no longer waits. If nobody else does and printing has not begun, the page leaves the queue."""
+        answer = await self._within(self._call("leave", address.digest, address.edition, visitor))
+        return await self._kept(address) or read_progress(answer)
+
+    async def preview(self, address: Address) -> tuple[int, bytes] | None:
+        """(step, WebP bytes of 80 × 52 pixels) of the last preview of a page being printed, or None."""
+        data = await self._within(self._redis.get(f"babelia:preview:{address.digest}"))
+        if not isinstance(data, bytes):
+            return None
+        step, _, picture = data.partition(b":")
+        return int(step), picture
+
+    async def _kept(self, address: Address) -> Progress | None:
+        mark = await asyncio.to_thread(self.store.find, address)
+        return Progress("kept", mark=mark) if mark is not None else None
+
+    async def _ask(self, address: Address, visitor: str, patience: float, again: bool) -> Progress:
+        answer = await self._within(
+            self._call(
+                "ask",
+                address.digest,
+                address.format(),
+                address.edition,
+                visitor,
+                patience,
+                self._queue_limit,
+                int(again),
+            )
+        )
+        await self._remind_if(answer, address.edition)
+        return read_progress(answer)
+
+    async def _see(self, address: Address) -> Progress:
+        answer = await self._within(self._call("look", address.digest, address.edition))
+        await self._remind_if(answer, address.edition)
+        return read_progress(answer)
+
+    async def _remind_if(self, answer: Sequence[Any], edition: str) -> None:
+        """Tell the presses that pages wait. A message that gets lost here is sent again by whoever looks next."""
+        if not answer[1]:
+            return
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await asyncio.to_thread(self._remind, edition)
+        except Exception as error:
+            log.warning("The presses could not be told that a page of %s waits: %s", edition, error)
+
+    # -- following
+
+    async def follow(self, address: Address, visitor: str) -> AsyncIterator[Progress]:
+        """Asks for a page and yields where it stands: at once, then at every change, last a `final` one.
+
+        For server-sent events. Keeps the visitor watching as long as it is consumed; after it is closed (`aclose`, or
+        the task being cancelled) the visitor counts for ten more seconds, so that a reload keeps the page's place.
+        Every 15 s without a change the same Progress is yielded again, so that the site can write a comment (compare
+        `version`). Ends early, without a final one, when the site shuts down.
+        """
+        progress = await self.ask(address, visitor)
+        yield progress
+        if progress.final or self._closing.is_set():
+            return
+        feed = self._join(address, progress)
+        try:
+            renewed = shown = time.monotonic()
+            while not progress.final:
+                if feed.progress == progress:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_RENEW_EVERY / 2):
+                            await asyncio.shield(feed.changed)
+                now = time.monotonic()
+                if self._closing.is_set():
+                    return
+                if feed.error is not None:
+                    raise feed.error
+                assert feed.task is not None, "a feed is joined with its task"
+                if feed.task.done() and not feed.progress.final:
+                    feed.task.result()  # raises what ended it
+                if now - renewed >= _RENEW_EVERY and not feed.progress.final:
+                    renewed = now
+                    with contextlib.suppress(StoreUnavailable):
+                        await self._within(self._call("watch", address.digest, visitor, PATIENCE))
+                if feed.progress.state == "absent":  # its press died, or it was dropped a moment before we came
+                    feed.show(await self._kept(address) or await self._ask(address, visitor, PATIENCE, False))
+                if feed.progress != progress or now - shown >= _QUIET_AFTER:
+                    progress, shown = feed.progress, now
+                    yield progress
+        finally:
+            self._part(address, feed)
+            if not progress.final and not self._closing.is_set():
+                self._chore(self._call("watch", address.digest, visitor, GRACE))
+
+    def _join(self, address: Address, progress: Progress) -> _Feed:
+        if self._listener is None:
+            self._listener = asyncio.create_task(self._listen())
+        feed = self._feeds.get(address.digest)
+        if feed is None or feed.task is None or feed.task.done():
+            feed = _Feed(progress, asyncio.get_running_loop().create_future())
+            feed.task = asyncio.create_task(self._watch_over(address, feed))
+            self._feeds[address.digest] = feed
+        feed.followers += 1
+        return feed
+
+    def _part(self, address: Address, feed: _Feed) -> None:
+        feed.followers -= 1
+        if feed.followers == 0 and self._feeds.get(address.digest) is feed:
+            del self._feeds[address.digest]
+            if feed.task is not None:
+                feed.task.cancel()
+
+    async def _watch_over(self, address: Address, feed: _Feed) -> None:
+        """Look whenever there is news of the page, or a second has passed, and show what changed."""
+        away_since: float | None = None
+        while not feed.progress.final or feed.progress.state == "absent":
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await feed.wake.wait()
+            feed.wake.clear()
+            try:
+                seen = await self._see(address)
+                if seen.state in ("kept", "absent"):
+                    seen = await self._kept(address) or seen
+            except BabeliaError as error:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > _AWAY_AFTER:
+                    feed.show(feed.progress, error)
+                    return
+                continue
+            away_since = None
+            if seen != feed.progress:
+                feed.show(seen)
+
+    async def _listen(self) -> None:
+        """One subscription for the whole process; what it hears only wakes those who look."""
+        while True:
+            try:
+                async with self._redis.pubsub(ignore_subscribe_messages=True) as news:
+                    await news.subscribe("babelia:news")
+                    while True:
+                        message = await news.get_message(timeout=1.0)
+                        if message is None:
+                            continue
+                        name = message["data"].decode()
+                        for digest, feed in self._feeds.items():
+                            if name == digest or (len(name) < 64 and feed.progress.state == "queued"):
+                                feed.wake.set()
+            except (RedisError, OSError) as error:
+                log.warning("No news from Redis (%s); looking every second instead.", error)
+                await asyncio.sleep(1.0)
+
+    # -- presses
+
+    async def presses(self) -> list[Press]:
+        """The presses heard of in the last 15 seconds."""
+        return [read_press(facts) for facts in await self._within(self._call("presses"))]
+
+    async def waiting(self, edition: str) -> int:
+        """How many pages of an edition wait in the queue."""
+        return int(await self._within(self._redis.zcard(f"babelia:waiting:{edition}")))
+
+    # -- the connection
+
+    def close(self) -> None:
+        """Let every follower end, as the site shuts down."""
+        self._closing.set()
+        for feed in self._feeds.values():
+            feed.show(feed.progress)
+
+    async def aclose(self) -> None:
+        """`close`, and give the connections back."""
+        self.close()
+        tasks = [*self._chores, *(feed.task for feed in self._feeds.values() if feed.task)]
+        if self._listener is not None:
+            tasks.append(self._listener)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._redis.aclose()
+
+    async def _call(self, operation: str, *arguments: str | bytes | float) -> Any:
+        return await self._script(args=[operation, *arguments])
+
+    async def _within(self, command: Awaitable[T]) -> T:
+        """What Redis answers, or StoreUnavailable after 2.5 seconds at the latest."""
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                return await command
+        except (RedisError, OSError, TimeoutError) as error:
+            raise redis_away(error) from error
+
+    def _chore(self, work: Awaitable[Any]) -> None:
+        """Do something that nobody waits for and that may fail."""
+
+        async def quietly() -> None:
+            with contextlib.suppress(StoreUnavailable):
+                await self._within(work)
+
+        task = asyncio.create_task(quietly())
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)

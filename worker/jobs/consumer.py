@@ -1,0 +1,175 @@
+"""The press's side of print jobs (blocking): taking pages, saying how far they are, finishing or giving up.
+
+Imports neither Django, Celery nor torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+import redis
+import redis.asyncio
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from worker.catalogue.address import Address
+from worker.catalogue.key import is_mark
+from worker.errors import StoreUnavailable
+from worker.jobs.progress import (
+    ATTEMPTS,
+    FAILED_PAUSE,
+    POISONED,
+    PRESS_EXPIRY,
+    SCRIPT,
+    Press,
+    read_press,
+    redis_away,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One page that this press has taken and nobody else prints meanwhile."""
+
+    address: Address
+    token: str
+    began: float  # time.monotonic()
+
+
+class JobConsumer:
+    """The press's side: blocking. A Redis that is away for a moment does not stop a print that has begun."""
+
+    def __init__(self, url: str, *, lease: float = 45.0) -> None:
+        """`lease`: seconds without a step after which a claim lapses and others may take the page."""
+        self._lease = int(lease * 1000)
+        self._redis = redis.Redis.from_url(
+            url, socket_timeout=5, socket_connect_timeout=2, retry=Retry(ExponentialBackoff(cap=1.0, base=0.1), 3)
+        )
+        self._script = self._redis.register_script(SCRIPT)
+
+    def take(self, edition: str, count: int = 1) -> list[Claim]:
+        """Take up to `count` pages of an edition that wait and are watched, the oldest first.
+
+        Pages whose press died are put back into the queue before, at the turn they had; pages that were tried three
+        times fail. StoreUnavailable if Redis is away.
+        """
+        self.release_dead()
+        token = f"{_here()}|{os.getpid()}|{_born(os.getpid())}|{secrets.token_hex(8)}"
+        found = self._call("take", edition, count, token, self._lease, ATTEMPTS, POISONED, FAILED_PAUSE)
+        addresses = [Address.parse(text.decode()) for text in found[1::2]]
+        return [Claim(address, token, time.monotonic()) for address in addresses]
+
+    def step(self, claim: Claim, step: int, of: int, *, mark: str = "", preview: bytes = b"") -> bool:
+        """Renew the claim and tell how far the print is; False if the page is another press's by now."""
+        try:
+            return bool(self._call("step", claim.address.digest, claim.token, self._lease, step, of, mark, preview))
+        except StoreUnavailable as error:
+            log.warning("Printing %s without telling anybody: %s", claim.address.digest, error)
+            return True
+
+    def renew(self, claim: Claim) -> None:
+        """Keep a claim alive without any news of the page."""
+        try:
+            self._call("renew", claim.address.digest, claim.token, self._lease)
+        except StoreUnavailable as error:
+            log.warning("Could not renew the claim on %s: %s", claim.address.digest, error)
+
+    def finish(self, claim: Claim, mark: str, *, seconds: float = 0.0) -> None:
+        """The page is kept. `seconds`: what it took, for the estimates; 0 where it was not printed."""
+        assert is_mark(mark), f"{mark!r} is no mark"
+        try:
+            self._call("finish", claim.address.digest, claim.token, claim.address.edition, mark, seconds)
+        except StoreUnavailable as error:  # the page is on disk, which is what counts; the claim lapses
+            log.warning("Kept %s without telling anybody: %s", claim.address.digest, error)
+
+    def give_up(self, claim: Claim, sentence: str, *, final: bool = False, pause: int = FAILED_PAUSE) -> str:
+        """The print went wrong: "queued" again, or "failed" where that is `final` or was the third time.
+
+        `pause`: seconds until a failed page may be tried again unasked. "" if the page is another press's by now.
+        """
+        answer = self._call("give_up", claim.address.digest, claim.token, int(final), ATTEMPTS, sentence, pause)
+        return cast(bytes, answer).decode()
+
+    def release_dead(self) -> int:
+        """Put back pages that were taken by processes of this machine that no longer live; how many."""
+        released = 0
+        for page in self._guarded(lambda: self._redis.zrange("babelia:printing", 0, -1)):
+            claim = b"babelia:claim:" + page
+            token = self._guarded(functools.partial(self._redis.get, claim))
+            if token is not None and _is_dead(token.decode()):
+                released += self._call("release", page, token)
+        return released
+
+    def waiting(self, edition: str) -> int:
+        """How many pages of an edition wait."""
+        return int(self._guarded(lambda: self._redis.zcard(f"babelia:waiting:{edition}")))
+
+    def is_deaf(self, edition: str) -> bool:
+        """Whether messages lie in the queue of an edition whose pages wait: an idle press should have taken them."""
+        return self.waiting(edition) > 0 and bool(self._guarded(lambda: self._redis.llen(f"press.{edition}")))
+
+    def announce(self, press: Press) -> None:
+        """Say that this press is alive, and what it can do; to be said again within 15 seconds."""
+        self._call("announce", press.name, json.dumps(asdict(press)), PRESS_EXPIRY)
+
+    def presses(self) -> list[Press]:
+        """The presses heard of in the last 15 seconds."""
+        return [read_press(facts) for facts in self._call("presses")]
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._redis.close()
+
+    def _call(self, operation: str, *arguments: str | bytes | float) -> Any:
+        return self._guarded(lambda: self._script(args=[operation, *arguments]))
+
+    def _guarded(self, command: Callable[[], Any]) -> Any:
+        try:
+            return command()
+        except (RedisError, OSError) as error:
+            raise redis_away(error) from error
+
+
+def press_name() -> str:
+    """The name of the press that this process (a child of a Celery worker) belongs to."""
+    return f"{socket.gethostname()}:{os.getppid()}"
+
+
+def _here() -> str:
+    """This machine and, where the system knows such a thing, the space in which its process ids mean something."""
+    try:
+        space = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        space = 0
+    return f"{socket.gethostname()}/{space}"
+
+
+def _born(process: int) -> str:
+    """When a process began, so that a process id that was used again is noticed."""
+    return f"{psutil.Process(process).create_time():.2f}"
+
+
+def _is_dead(token: str) -> bool:
+    """Whether a claim's process ran on this machine and is gone. Of other machines only the lease can tell."""
+    host, process, born, _ = token.split("|")
+    if host != _here():
+        return False
+    try:
+        found = psutil.Process(int(process))
+        return found.status() == psutil.STATUS_ZOMBIE or _born(int(process)) != born
+    except psutil.NoSuchProcess:
+        return True
