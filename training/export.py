@@ -15,7 +15,7 @@ from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
 from training.errors import TrainingError
-from training.scenes.backdrops import COLOURS, WALLS
+from training.scenes.backdrops.setting import COLOURS, WALLS
 from training.scenes.captions import with_article
 from training.scenes.sprites import SpritePack
 from training.trainers.text_encoder import FIXED

@@ -42,7 +42,8 @@ from training.judging.judges import (
     train_strict,
 )
 from training.presets import CPU
-from training.scenes.backdrops import Setting, paint
+from training.scenes.backdrops.painting import paint
+from training.scenes.backdrops.setting import Setting
 from training.scenes.captions import with_article
 from training.scenes.scene import Director, held_out, render
 from training.scenes.sprites import HUES, SpritePack, Subject, open_pack

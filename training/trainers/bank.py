@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.scenes.backdrops import HEIGHT, WIDTH, Backdrop, Setting, paint
+from training.scenes.backdrops.painting import paint
+from training.scenes.backdrops.setting import HEIGHT, WIDTH, Backdrop, Setting
 from training.scenes.captions import Writer
 from training.scenes.scene import CROP, Director, Scene, draw_setting, render
 from training.scenes.sprites import SpritePack

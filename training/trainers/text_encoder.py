@@ -25,7 +25,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training import runs
-from training.scenes.backdrops import COLOURS, GROUNDS, HEIGHT, SKIES, Backdrop
+from training.scenes.backdrops.setting import COLOURS, GROUNDS, HEIGHT, SKIES, Backdrop
 from training.scenes.captions import Caption, Writer
 from training.scenes.scene import SIDES, Director, Scene, draw_setting
 from training.scenes.sprites import HUES, SpritePack

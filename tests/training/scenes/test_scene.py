@@ -7,7 +7,8 @@ import pytest
 
 from training.errors import TrainingError
 from training.presets import PRESETS
-from training.scenes.backdrops import COLOURS, GROUNDS, SKIES, Backdrop, Setting, paint
+from training.scenes.backdrops.painting import paint
+from training.scenes.backdrops.setting import COLOURS, GROUNDS, SKIES, Backdrop, Setting
 from training.scenes.captions import NUMBERS, SIDES, Writer
 from training.scenes.scene import OFTENER, Director, Scene, draw_page, draw_setting, held_out, render
 from training.scenes.sprites import HUES, SpritePack, open_pack, plural_of, read_subjects, turn_hue
