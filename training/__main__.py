@@ -78,7 +78,9 @@ def _by_the_clock(options: argparse.Namespace, began: float) -> None:
     shipped = Path(__file__).parent.parent / "editions" / "pocket-1"
     if options.command == "quarter-hour":
         edition = options.edition or shipped
-        run(Order(plan, options.output, edition, options.seconds, options.smoke, options.start, options.average, began))
+        kept = options.runs or Path(__file__).parent / "runs" / plan.name
+        output, seconds, start = options.output, options.seconds, options.start
+        run(Order(plan, output, edition, seconds, options.smoke, start, options.average, began, kept))
         return
     from training.quarter_hour.home import bring
 

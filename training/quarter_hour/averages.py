@@ -100,7 +100,7 @@ def load(folder: Path, width: float | None = None) -> tuple[dict[str, Tensor], d
     else:
         found = sorted(folder.glob(f"{_SHIPPED}*.safetensors"))
     if not found:
-        what = "averages" if width is None else f"average {width:.2f}"
+        what = "average" if width is None else f"average {width:.2f}"
         raise TrainingError(f"There is no {what} in {folder}.", "Name the --output of a run, or an edition's unet.")
     weights: dict[str, Tensor] = {}
     facts: dict[str, str] = {}

@@ -90,4 +90,5 @@ def spread(number: int, tilt: float, below: int, generator: torch.Generator) -> 
     """Timesteps (B,), evenly spread over the batch: `below` · u^tilt with u uniform."""
     device = generator.device
     even = (torch.rand(1, generator=generator, device=device) + torch.arange(number, device=device) / number) % 1
-    return (even**tilt * below).long().clamp(max=below - 1)
+    timesteps: Tensor = (even**tilt * below).long().clamp(max=below - 1)
+    return timesteps

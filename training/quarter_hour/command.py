@@ -20,7 +20,6 @@ from typing import Any
 from training.errors import TrainingError
 from training.plans import Kind, Phase, QuarterPlan
 
-RUNS = Path(__file__).parent.parent / "runs"
 FACTS, CACHE = "smoke.json", "compiled.tar.gz"
 FILE_LIMIT = 14_000_000  # bytes of one file that comes back
 _REPORTS = 60.0  # seconds between two lines of throughput
@@ -40,13 +39,16 @@ class Order:
     start: Path | None
     width: float | None
     began: float
+    kept: Path  # what the smoke call leaves for the next one: compile cache and figures
 
 
 def run(order: Order) -> None:
     """Runs the smoke call or the training. TrainingError in one sentence where that cannot be done."""
-    kept = RUNS / order.plan.name
+    kept = order.kept
     cache = Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(kept / "compiled")))
     _make(order.output)
+    _make(kept)
+    _make(cache)
     measured = {} if order.smoke else _measured(kept / FACTS, order.plan)
     _check_seconds(order, measured)
     _check_device(order.plan)
@@ -102,7 +104,7 @@ def _measured(path: Path, plan: QuarterPlan) -> dict[str, Any]:
 def _check_seconds(order: Order, measured: dict[str, Any]) -> None:
     if order.smoke:
         return
-    least = math.ceil(order.plan.least + measured.get("ready_seconds", 0) + measured.get("end_seconds", 0))
+    least = math.ceil(order.plan.least + measured.get("ready_seconds", 0) + _reserved(measured, 0))
     if not order.seconds >= least:
         why = "the smoke call measured" if measured else "this preset needs"
         raise TrainingError(
@@ -243,13 +245,13 @@ def _train(
 ) -> None:  # fmt: skip
     """Trains until the clock says that only the last saving has time left."""
     from training.quarter_hour import averages
-    from training.quarter_hour.schedule import Clock, adapted, phase_at, rate_at, uses
+    from training.quarter_hour.schedule import Clock, Costs, adapted, phase_at, rate_at, uses
 
     plan = order.plan
     if plan.compiled:
         training.compile(phases)
     costs = training.costs(phases, renderers)
-    ends = order.began + order.seconds - 1.2 * measured.get("end_seconds", min(_ENDS, 0.2 * order.seconds))
+    ends = order.began + order.seconds - _reserved(measured, order.seconds)
     clock = Clock(time.monotonic(), ends)
     left = clock.ends - clock.begins
     if left < plan.least / 2:
@@ -257,10 +259,20 @@ def _train(
             f"After {clock.begins - order.began:.0f} s everything is ready, and only {max(0, left):.0f} s are left.",
             "Run the smoke call first, so that nothing needs compiling, or give it more --seconds.",
         )
-    phases = adapted(plan, phases, left, costs)
-    often, shares = uses(phases, left, costs, plan.renderers)
-    renderers.share(shares)
-    say(f"{left:.0f} s of {_described(phases)}; each example about {often:.1f} times")
+    asked = phases
+
+    def divide() -> tuple[Phase, ...]:
+        """Gives the renderers their shares, and the phases their mixture, by what everything costs now."""
+        now = Costs(dict(renderers.costs), costs.train)
+        chosen = adapted(plan, asked, left, now) if training.vectors.step_number else asked
+        often, shares = uses(chosen, left, now, plan.renderers)
+        renderers.share(shares)
+        drawn = ", ".join(f"{100 * share:.0f} % of the renderers' time for {kind}" for kind, share in shares.items())
+        say(f"{_described(chosen)}; {drawn}; each example about {often:.1f} times")
+        return chosen
+
+    say(f"{left:.0f} s of training")
+    phases = divide()
     facts = {"plan": plan.name, "seed": str(seed), "started": str(order.start or "")}
     reports = _every(min(_REPORTS, left / 4))
     savings = _every(min(plan.keep_seconds, left / 3))
@@ -277,11 +289,17 @@ def _train(
             averages.save(order.output, training.vectors, facts)
         if next(reports):
             say(_report(training, now - clock.begins, rate_at(plan, progress, training.vectors.step_number)))
+            phases = divide()
     training.wait()
     averages.save(order.output, training.vectors, facts)
     say(_report(training, time.monotonic() - clock.begins, 0.0))
     training.draw(order.output / "sheet.webp")
     say(f"done: step {training.vectors.step_number}, in {order.output}")
+
+
+def _reserved(measured: dict[str, Any], seconds: float) -> float:
+    """Seconds kept for the last saving and the sheet: twice what the smoke call measured, since it may be slower."""
+    return 2 + 2 * float(measured["end_seconds"]) if "end_seconds" in measured else min(_ENDS, 0.2 * seconds)
 
 
 def _every(seconds: float) -> Iterator[bool]:

@@ -65,7 +65,9 @@ class Renderers:
         self.share({kind: 1 / len(KINDS) for kind in KINDS})
         self.costs: dict[Kind, float] = {}
         """Seconds of one process for one example, by kind: the mean of the last chunks."""
-        open_pack()  # read once, before the fork
+        pack = open_pack()
+        for subject in pack.subjects():
+            pack.image(subject.sprite)  # decoded once, before the fork, instead of in every process
         context = multiprocessing.get_context("fork")
         self._pipes: dict[int, connection.Connection] = {}
         self._processes: dict[int, Any] = {}

@@ -85,7 +85,7 @@ class Training:
                     if "attn2.to_k" in name or "attn2.to_v" in name:
                         weight[:, DEAF] = 0
         things = len(open_pack().subjects())
-        self.learner = Learner(unet, things).to(self.device, memory_format=torch.channels_last)
+        self.learner = Learner(unet, things).to(device=self.device)
         self.network: Any = self.learner
         self.vectors = Vectors(self.learner, plan.averages)
         self.banks = {kind: Bank(kind, plan.bank[kind], frozen.vae, self.device, plan.bf16) for kind in KINDS}
@@ -234,7 +234,7 @@ class Training:
     def draw(self, path: Path) -> None:
         """A sheet of whole pages, drawn with the narrowest average."""
         plan, texts = self.plan, list(PROMPTS[: self.plan.drawn])
-        unet = Unet(plan.channels, plan.layers, plan.heads).to(self.device, memory_format=torch.channels_last)
+        unet = Unet(plan.channels, plan.layers, plan.heads).to(device=self.device)
         average = self.vectors.named(self.vectors.averages[min(plan.averages)])
         unet.load_state_dict({n.removeprefix("unet."): t for n, t in average.items() if n.startswith("unet.")})
         tokens = torch.tensor([self.frozen.tokenizer(text) for text in ("", *texts)], device=self.device)

@@ -62,8 +62,8 @@ class Vectors:
             group["lr"] = rate * ADAM_RATE
         self._adam.step()
         for part, shape in self._matrices:
-            vectors = (v[part].view(shape) for v in (self.now, self.gradient, self._moment))
-            step_matrices(*vectors, rate=rate)
+            now, gradient, moment = (vector[part].view(shape) for vector in (self.now, self.gradient, self._moment))
+            step_matrices(now, gradient, moment, rate)
         self.step_number += 1
         for width, average in self.averages.items():
             average.lerp_(self.now, 1 - decay_at(self._gammas[width], self.step_number))

@@ -1,0 +1,191 @@
+"""The quarter of an hour in seconds on a CPU, from the commands in docs/gpu.md, and sentences for what goes wrong."""
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import ROOT
+from training import __main__ as command
+from training.quarter_hour import averages
+
+REHEARSAL = ("--preset", "rehearsal", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch):
+    """What the command sets in its process is set back in this one."""
+    threads = torch.get_num_threads()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    yield
+    torch.set_num_threads(threads)
+
+
+def arguments(runs: Path, output: Path, *more: str) -> list[str]:
+    folders = ("--runs", str(runs), "--output", str(output))
+    return [sys.executable, "-m", "training", "quarter-hour", *REHEARSAL, *folders, *more]
+
+
+def run(*line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(line, cwd=ROOT, text=True, capture_output=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory) -> Path:
+    """The smoke call, then a training that is killed as it saves and goes on with the same command."""
+    folder = tmp_path_factory.mktemp("quarter")
+    smoke = run(*arguments(folder / "runs", folder / "smoke", "--smoke"))
+    assert smoke.returncode == 0, smoke.stderr
+    facts = json.loads((folder / "runs" / "smoke.json").read_text())
+    seconds = str(math.ceil(6 + facts["ready_seconds"] + 2 * facts["end_seconds"]) + 4)
+    call = arguments(folder / "runs", folder / "out", "--seconds", seconds)
+    process = subprocess.Popen(call, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    began = time.monotonic()
+    while not list((folder / "out").glob("average-*.safetensors*")):
+        assert process.poll() is None and time.monotonic() - began < 200, "the first saving begins"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    found = run(*call)
+    assert found.returncode == 0, found.stderr
+    return folder
+
+
+def test_the_smoke_call_measures_and_draws_and_leaves_its_cache(rehearsed):
+    facts = json.loads((rehearsed / "smoke" / "smoke.json").read_text())
+    for kind in ("crops", "pages"):
+        assert facts[f"{kind} a second"].keys() == {"rendered by all processes", "encoded", "trained"}
+        assert all(rate > 0 for rate in facts[f"{kind} a second"].values())
+    assert facts["pieces"] == {"crops": 4, "pages": 1}
+    assert {path.name for path in (rehearsed / "smoke").iterdir()} == {
+        "smoke.json", "smoke-sheet.webp", "log.txt", "compiled.tar.gz",
+    }  # fmt: skip
+
+
+def test_the_training_leaves_at_most_eight_files_of_at_most_14_mb(rehearsed):
+    files = sorted((rehearsed / "out").iterdir())
+    assert [path.name for path in files] == [
+        "average-0.05-1-of-1.safetensors", "average-0.10-1-of-1.safetensors", "log.txt", "sheet.webp",
+    ]  # fmt: skip
+    assert max(path.stat().st_size for path in files) < 14_000_000
+
+
+def test_after_a_kill_the_same_command_goes_on_or_begins_again(rehearsed):
+    log = (rehearsed / "out" / "log.txt").read_text()
+    assert log.count("rehearsal on cpu") == 2 and log.count("done: step") == 1
+    weights, facts = averages.load(rehearsed / "out")
+    assert int(facts["step"]) > 0 and all(bool(torch.isfinite(t).all()) for t in weights.values())
+    assert ("goes on from" in log) == (facts["seed"] == "2"), "other examples than before"
+
+
+def test_the_log_says_what_is_trained_and_made_in_every_phase(rehearsed):
+    log = (rehearsed / "out" / "log.txt").read_text()
+    assert re.search(r"crops: loss \d\.\d+, heads \d\.\d+, \d+/s trained, \d+ made, each used \d+\.\d times", log)
+    assert "of the renderers' time for pages" in log
+
+
+def test_what_came_back_becomes_an_edition_that_the_press_prints(rehearsed, tmp_path):
+    from worker.catalogue.expansion import page_latents
+    from worker.catalogue.key import Key
+    from worker.editions.edition import load_edition
+    from worker.engine.engine import Engine
+
+    folder = tmp_path / "editions" / "rehearsed"
+    out = str(rehearsed / "out")
+    found = run(sys.executable, "-m", "training", "bring-home", *REHEARSAL, "--output", out, "--edition", str(folder))
+    assert found.returncode == 0, found.stderr
+    threads = torch.get_num_threads()
+    engine = Engine(load_edition("rehearsed", tmp_path), device="cpu")
+    pixels = engine.print_page(Key.pack(2, engine.embed("a dog"), page_latents("prompt", "a dog", 1))).pixels
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+    assert pixels.shape == (416, 640, 3)
+    assert json.loads((folder / "training.json").read_text())["preset"] == "rehearsal"
+
+
+def test_a_second_quarter_goes_on_from_the_first(rehearsed, tmp_path):
+    seconds = str(json.loads((rehearsed / "runs" / "smoke.json").read_text())["ready_seconds"] + 12)
+    out = str(rehearsed / "out")
+    call = arguments(rehearsed / "runs", tmp_path, "--seconds", seconds, "--start", out, "--average", "0.1")
+    found = run(*call)
+    assert found.returncode == 0, found.stderr
+    assert f"goes on from {out}, average 0.10" in found.stdout and "100 % both" in found.stdout
+    _, before = averages.load(rehearsed / "out")
+    _, facts = averages.load(tmp_path)
+    assert facts["started"] == out and int(facts["seed"]) == int(before["seed"]) + 1
+
+
+def test_nothing_before_the_first_step_needs_diffusers_or_transformers():
+    code = """
+import sys
+for name in ("diffusers", "transformers", "tokenizers", "accelerate", "safetensors", "huggingface_hub", "django"):
+    sys.modules[name] = None
+import training.__main__, training.presets, training.quarter_hour.command
+import training.quarter_hour.training, training.quarter_hour.averages, training.quarter_hour.renderers
+"""
+    done = run(sys.executable, "-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--preset", "hour"], "There is no preset 'hour' by the clock. There are quarter-hour, rehearsal."),
+        (["--preset", "rehearsal", "--seconds", "1"], "--seconds is 1, and this preset needs at least 2"),
+        (["--preset", "rehearsal", "--seconds", "nan"], "--seconds is nan"),
+        (["--preset", "rehearsal", "--start", "nowhere"], "There is no average in nowhere."),
+        (["--preset", "rehearsal", "--edition", "nowhere"], "nowhere/vae cannot be read"),
+    ],
+)
+def test_a_bad_request_is_one_sentence_and_exit_2(tmp_path, capsys, more, sentence):
+    line = ["quarter-hour", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "out"), *more]
+    assert command.main(line) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(sentence) and error.count("\n") == 1
+
+
+def test_seconds_below_what_the_smoke_call_measured_are_refused(tmp_path, capsys):
+    (tmp_path / "smoke.json").write_text(json.dumps({"plan": "rehearsal", "ready_seconds": 20.2, "end_seconds": 3.0}))
+    line = ["quarter-hour", *REHEARSAL, "--runs", str(tmp_path), "--output", str(tmp_path / "out"), "--seconds", "25"]
+    assert command.main(line) == 2
+    assert capsys.readouterr().err.startswith("--seconds is 25, and the smoke call measured at least 31 from")
+
+
+def test_a_missing_gpu_is_one_sentence(tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert command.main(["quarter-hour", "--runs", str(tmp_path), "--output", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("The preset quarter-hour needs a GPU, and torch sees none.")
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    output = tmp_path / "file" / "out"
+    assert command.main(["quarter-hour", *REHEARSAL, "--output", str(output)]) == 2
+    assert capsys.readouterr().err.startswith(f"Nothing can be written to {output}: Not a directory.")
+
+
+def test_no_output_is_one_sentence(capsys):
+    assert command.main(["quarter-hour"]) == 2
+    assert capsys.readouterr().err.startswith("--output is missing.")
+
+
+def test_a_preset_by_the_clock_is_no_preset_of_stages(capsys):
+    assert command.main(["next", "--preset", "quarter-hour"]) == 2
+    assert "is trained by the clock" in capsys.readouterr().err
+
+
+def test_nothing_that_came_back_is_one_sentence(tmp_path, capsys):
+    line = ["bring-home", *REHEARSAL, "--output", str(tmp_path), "--edition", str(tmp_path / "edition")]
+    assert command.main(line) == 2
+    assert capsys.readouterr().err.startswith("There is no average in")
+    assert not (tmp_path / "edition").exists()
