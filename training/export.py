@@ -23,7 +23,7 @@ from worker.editions.weights import weights_digest
 from worker.engine.networks.autoencoder import PocketAutoencoder
 from worker.engine.preview import fit_preview
 
-FILE_LIMIT, TOTAL_LIMIT = 15_000_000, 26_000_000  # bytes: what a repository carries without pain
+FILE_LIMIT, TOTAL_LIMIT = 15_000_000, 40_000_000  # bytes: what a repository carries without pain
 
 
 def new_unet() -> Any:

@@ -80,7 +80,7 @@ class Bank:
 @torch.no_grad()
 def embed(encoder: TextEncoder, tokens: Tensor) -> Tensor:
     """Embeddings (B, 77, 768) float32 on the key's grid, as the press sees them up to rounding, DEAF columns at 0."""
-    states = encoder(tokens).to(torch.float16).float()
+    states: Tensor = encoder(tokens).to(torch.float16).float()
     states = states.abs().clamp(_SMALLEST, _LARGEST) * torch.where(states < 0, -1.0, 1.0)
     states[..., DEAF] = 0
     return states

@@ -35,8 +35,13 @@ def arguments(runs: Path, output: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "training", "quarter-hour", *REHEARSAL, *folders, *more]
 
 
+def fresh() -> dict[str, str]:
+    """The environment without what torch has written into this process's."""
+    return {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
+
+
 def run(*line: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(line, cwd=ROOT, text=True, capture_output=True, timeout=300, check=False)
+    return subprocess.run(line, cwd=ROOT, env=fresh(), text=True, capture_output=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,7 @@ def rehearsed(tmp_path_factory) -> Path:
     facts = json.loads((folder / "runs" / "smoke.json").read_text())
     seconds = str(math.ceil(6 + facts["ready_seconds"] + 2 * facts["end_seconds"]) + 4)
     call = arguments(folder / "runs", folder / "out", "--seconds", seconds)
-    process = subprocess.Popen(call, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(call, cwd=ROOT, env=fresh(), stdout=subprocess.DEVNULL, start_new_session=True)
     began = time.monotonic()
     while not list((folder / "out").glob("average-*.safetensors*")):
         assert process.poll() is None and time.monotonic() - began < 200, "the first saving begins"
