@@ -548,6 +548,7 @@ def measure(pages: int, folder: Path, artist: Artist) -> str:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m training.judging.evaluate", description="Measures pocket-1.")
+    parser.add_argument("--edition", default="pocket-1", help="the edition, by name (default: pocket-1)")
     parser.add_argument("--pages", type=int, default=400, help="generated pages for subject and setting")
     parser.add_argument("--folder", type=Path, default=RUNS / "evaluation")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BABELIA_DATA", RUNS.parent.parent / "data")))
@@ -565,7 +566,7 @@ def main() -> int:
         pack = open_pack()
         keep_judges(*trained_judges(pack, options.folder, log))
         return 0
-    artist = Artist("pocket-1", options.data, options.folder, options.threads)
+    artist = Artist(options.edition, options.data, options.folder, options.threads)
     if options.sheet:
         contact_sheet(options.sheet, artist)
     else:
