@@ -248,8 +248,8 @@ def _train(
     from training.quarter_hour.schedule import Clock, Costs, adapted, phase_at, rate_at, uses
 
     plan = order.plan
-    if plan.compiled:
-        training.compile(phases)
+    if plan.compiled and measured.get("compiled", True):
+        training.compile(phases, compared="compiled" not in measured)
     costs = training.costs(phases, renderers)
     ends = order.began + order.seconds - _reserved(measured, order.seconds)
     clock = Clock(time.monotonic(), ends)

@@ -156,10 +156,11 @@ class Training:
 
     # -- getting ready -------------------------------------------------------------------------------------------------
 
-    def compile(self, phases: tuple[Phase, ...]) -> float:
+    def compile(self, phases: tuple[Phase, ...], compared: bool = True) -> float:
         """Compiles the learner for every piece; returns the seconds. Stays with the plain one where that is better.
 
-        That is where there is no compiler, where compiling fails, or where gradients come out others.
+        That is where there is no compiler, where compiling fails, or where gradients come out others; they need not be
+        `compared` where the smoke call has done it.
         """
         began = time.monotonic()
         if self.device == "cpu" and shutil.which("g++") is None and shutil.which("clang++") is None:
@@ -169,7 +170,7 @@ class Training:
         for part in _one_of_each(phases):
             batch = self.banks[part.kind].take(self.pieces[part.kind], self.generator)
             state, gradients = self.generator.get_state(), []
-            for candidate in (self.learner, network):
+            for candidate in (self.learner, network) if compared else (network,):
                 self.generator.set_state(state)
                 self.vectors.gradient.zero_()
                 try:
@@ -180,7 +181,7 @@ class Training:
                     self.say(f"not compiled: {type(error).__name__}: {str(error).splitlines()[0]}")
                     return time.monotonic() - began
                 gradients.append(self.vectors.gradient.clone())
-            alike = float(torch.cosine_similarity(gradients[0], gradients[1], dim=0))
+            alike = float(torch.cosine_similarity(gradients[0], gradients[-1], dim=0))
             if not alike > ALIKE:
                 self.say(f"not compiled: gradients of {part.kind} would have a cosine of {alike:.3f} to the true ones")
                 return time.monotonic() - began
