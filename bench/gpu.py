@@ -32,7 +32,6 @@ from worker.engine.device import choose_precision, device_name
 from worker.engine.engine import Engine
 from worker.engine.networks.autoencoder import PocketAutoencoder
 
-STEPS = 20
 PROMPTS = ("a dog on a beach", "a cat in the snow", "a red car on a road", "a house in the mountains")
 ROUNDS, ENOUGH = 3, 8.0  # runs that are timed, and seconds after which fewer will do
 KNOWN = (PocketAutoencoder,)
@@ -47,12 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 2, 8], help="in this order (1 4 16 2 8)")
     parser.add_argument("--compiled", type=int, nargs="*", default=[1, 16], help="batches to compile for (1 16)")
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--sizes", choices=["pocket", "sd"], nargs="+", default=["pocket", "sd"])
     asked = parser.parse_args(arguments)
     if asked.device == "cuda" and not torch.cuda.is_available():
         print("bench.gpu needs a GPU, and torch sees none.", file=sys.stderr)
         return 2
-    print(f"{device_name(torch.device(asked.device))}, torch {torch.__version__}, {STEPS} steps, decoding included")
+    print(
+        f"{device_name(torch.device(asked.device))}, torch {torch.__version__}, {asked.steps} steps, decoding included"
+    )
 
     def left() -> float:
         return began + float(asked.seconds) - time.monotonic()
@@ -66,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
             for batch in asked.batches:
                 if left() < 0:
                     break
-                differed += _measure(edition, size, batch, asked.device, batch in asked.compiled, left)
+                differed += _measure(edition, size, batch, asked, left)
     print("every byte as it should be" if not differed else f"{differed} bytes differ", flush=True)
     return 1 if differed else 0
 
@@ -80,13 +82,13 @@ def _edition(size: str, folder: Path) -> Edition:
     return dataclasses.replace(edition, weights=weights, hub=None, digest=None, safety_checker=False)
 
 
-def _measure(edition: Edition, size: str, batch: int, device: str, compiled: bool, left: Callable[[], float]) -> int:
+def _measure(edition: Edition, size: str, batch: int, asked: argparse.Namespace, left: Callable[[], float]) -> int:
     """One batch of one edition: determinism, the engine, the pipeline; returns how many bytes differed."""
-    name = f"{size}, batch {batch}"
-    ours = _measure_engine(edition, name, batch, device)
+    name, device = f"{size}, batch {batch}", asked.device
+    ours = _measure_engine(edition, name, batch, device, asked.steps)
     _tidy(device)
     if left() > 0:
-        _measure_pipeline(edition, name, ours, compiled, left)
+        _measure_pipeline(edition, name, ours, batch in asked.compiled, left)
         _tidy(device)
     return ours.differed
 
@@ -103,10 +105,10 @@ class Ours:
     device: str
 
 
-def _measure_engine(edition: Edition, name: str, batch: int, device: str) -> Ours:
+def _measure_engine(edition: Edition, name: str, batch: int, device: str, steps: int) -> Ours:
     engine = Engine(edition, device=device, batch=batch)
     keys = [
-        Key.pack(STEPS, engine.embed(PROMPTS[i % len(PROMPTS)]), page_latents("prompt", "gpu", i + 1))
+        Key.pack(steps, engine.embed(PROMPTS[i % len(PROMPTS)]), page_latents("prompt", "gpu", i + 1))
         for i in range(batch)
     ]
     first = [page.pixels for page in engine.print_pages(keys)]
@@ -183,7 +185,7 @@ def _run(pipeline: Any, keys: list[Key], empty: np.ndarray, edition: Edition) ->
             negative_prompt_embeds=torch.from_numpy(np.stack([empty] * len(keys))).to(device, dtype),
             latents=torch.from_numpy(np.stack([key.latents for key in keys])).to(device, dtype),
             guidance_scale=edition.guidance,
-            num_inference_steps=STEPS,
+            num_inference_steps=keys[0].steps,
             output_type="np",
         )
 

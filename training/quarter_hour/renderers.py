@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import features
 
 from training.errors import TrainingError
 from training.plans import Kind, QuarterPlan
@@ -65,6 +66,8 @@ class Renderers:
         self.share({kind: 1 / len(KINDS) for kind in KINDS})
         self.costs: dict[Kind, float] = {}
         """Seconds of one process for one example, by kind: the mean of the last chunks."""
+        if not features.check("webp"):
+            raise TrainingError("Pillow reads no WebP here, so nothing can be drawn.", "Install a Pillow that does.")
         pack = open_pack()
         for subject in pack.subjects():
             pack.image(subject.sprite)  # decoded once, before the fork, instead of in every process

@@ -61,3 +61,9 @@ def test_what_a_process_cannot_do_is_said(tmp_path):
         while True:
             for _ in renderers.chunks(0.5):
                 pass
+
+
+def test_a_pillow_without_webp_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("training.quarter_hour.renderers.features.check", lambda feature: feature != "webp")
+    with pytest.raises(TrainingError, match="Pillow reads no WebP here"):
+        Renderers(REHEARSAL, TOKENIZER, 5)

@@ -3,30 +3,20 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
 from tests import ROOT
+from tests.training.quarter_hour.conftest import chunk
 from training.plans import Part, Phase
 from training.presets import REHEARSAL
-from training.quarter_hour import bank as banks
-from training.quarter_hour.bank import Bank, Batch, embed, spread
+from training.quarter_hour.bank import Batch
 from training.quarter_hour.heads import Said
 from training.quarter_hour.networks import Unet
-from training.quarter_hour.renderers import Chunk
-from training.quarter_hour.training import Frozen, Training
-from training.quarter_hour.vectors import DEAF
-from training.scenes.illustrator import SHAPES
-from worker.catalogue.key import snap_embedding
+from training.quarter_hour.training import Training
 
 EDITION = ROOT / "editions" / "pocket-1"
 PLAN = replace(REHEARSAL, dropout=0.25)
-
-
-@pytest.fixture(scope="module")
-def frozen() -> Frozen:
-    return Frozen.of(EDITION, "cpu")
 
 
 @pytest.fixture
@@ -36,58 +26,6 @@ def training(frozen) -> Training:
     for kind in ("crops", "pages"):
         training.banks[kind].put(chunk(kind, 8))
     return training
-
-
-def chunk(kind, number: int, seed: int = 0) -> Chunk:
-    h, w = SHAPES[kind]
-    rng = np.random.default_rng(seed)
-    pixels = np.repeat(rng.integers(0, 256, (number, 1, 1, 3), np.uint8), h * 8, 1).repeat(w * 8, 2)
-    marks = np.zeros((number, h, w), np.uint8)
-    return Chunk(kind, 0.1, pixels, marks, marks.astype(np.int16), np.zeros((number, 2, h, w), np.uint8),
-                 np.full((number, 77), 5, np.int16))  # fmt: skip
-
-
-def test_the_bank_keeps_what_it_is_given_and_the_oldest_make_room(frozen):
-    bank = Bank("crops", 10, frozen.vae, "cpu", bf16=False)
-    bank.put(chunk("crops", 8, 1))
-    first = bank._latents[:8].clone()
-    bank.put(chunk("crops", 8, 2))
-    assert bank.made == 16
-    assert not torch.equal(bank._latents[0], first[0]) and torch.equal(bank._latents[6], first[6])
-    pixels = torch.from_numpy(chunk("crops", 8, 1).pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
-    assert torch.allclose(first.float(), frozen.vae.encode(pixels), atol=4e-3), "float16"
-    taken = bank.take(30, torch.Generator().manual_seed(0))
-    assert taken.latents.shape == (30, 4, 24, 24) and taken.tokens.dtype == torch.int64
-    assert bank.uses == 30 / 16
-
-
-def test_a_bank_that_is_not_full_gives_only_what_it_holds(frozen):
-    bank = Bank("crops", 100, frozen.vae, "cpu", bf16=False)
-    bank.put(chunk("crops", 2))
-    assert bank.take(64, torch.Generator().manual_seed(0)).latents.abs().amin((1, 2, 3)).min() >= 0
-    assert (bank.take(64, torch.Generator().manual_seed(0)).tokens == 5).all()
-
-
-def test_embeddings_are_those_of_the_press_up_to_rounding(frozen):
-    from worker.engine.networks.text_encoder import TextEncoder
-
-    press = TextEncoder(EDITION)
-    texts = ["a dog on a beach at sunset", ""]
-    found = embed(frozen.encoder, torch.tensor([frozen.tokenizer(text) for text in texts]))
-    expected = torch.stack([torch.from_numpy(press.embed(text)).float() for text in texts])
-    expected[..., DEAF] = 0
-    assert (found[..., DEAF] == 0).all()
-    assert (found == expected).float().mean() > 0.98, "float32 sums instead of float64"
-    assert (found - expected).abs().max() < 2e-3 * expected.abs().max()
-    on_grid = found.numpy()[0].copy()
-    snapped = snap_embedding(on_grid).astype(np.float32)
-    assert np.array_equal(np.delete(snapped, DEAF, 1), np.delete(on_grid, DEAF, 1))
-
-
-def test_timesteps_are_spread_over_the_batch_and_stay_below():
-    t = spread(1000, 0.4, 750, torch.Generator().manual_seed(0))
-    assert int(t.min()) >= 0 and int(t.max()) < 750
-    assert float(t.float().mean()) == pytest.approx(750 / 1.4, rel=0.02), "the mean of 750 · u^0.4"
 
 
 class Fixed:
@@ -200,7 +138,7 @@ def test_weights_of_another_plan_are_refused(frozen):
         Training(PLAN, frozen, PLAN.pieces, 1, print, Unet((8, 16, 24), 2, 2, groups=8).state_dict())
 
 
-def test_the_grid_of_embeddings_is_that_of_the_key():
-    from worker.catalogue.float15 import EMBEDDING
-
-    assert (EMBEDDING.smallest, EMBEDDING.largest) == (banks._SMALLEST, banks._LARGEST)
+def test_gradients_are_not_compared_where_the_smoke_call_has_done_it(training, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda learner, **_: lambda *a: learner(a[0].flip(-1), *a[1:]))
+    training.compile((Phase("crops", 1.0, (Part("crops", 4),)),), compared=False)
+    assert training.network is not training.learner
