@@ -174,9 +174,12 @@ class Engine:
         return self._previewer(predicted).cpu().numpy()
 
     def decode(self, latents: Tensor) -> npt.NDArray[np.uint8]:
-        """Pixels, uint8 (B, 416, 640, 3), of a Step's latents (B, 4, 52, 80)."""
+        """Pixels, uint8 (B, 416, 640, 3), of a Step's latents (B, 4, 52, 80). Raises PrintFailed for an overflow."""
         with devices.pinned_attention(self.device):
-            return self.decoder.decode(latents).cpu().numpy()
+            pixels, finite = self.decoder.decode(latents)
+        if not bool(finite.all()):  # waits for the device
+            raise self._overflow("decoder")
+        return pixels.cpu().numpy()
 
     def encode(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Latents, float32 (n, 4, 52, 80), of 1 … `batch` pictures, uint8 (n, 416, 640, 3)."""
@@ -185,6 +188,8 @@ class Engine:
         rows = [*range(count), *[0] * (self.batch - count)]
         with devices.pinned_attention(self.device):
             latents = self.decoder.encode(torch.from_numpy(pixels[rows]).to(self.device))
+        if not bool(torch.isfinite(latents).all()):
+            raise self._overflow("encoder")
         return latents[:count].cpu().numpy()
 
     def print_page(
@@ -214,7 +219,7 @@ class Engine:
             if on_step is not None:
                 on_step(step)
         if not bool(torch.isfinite(step.latents).all()):  # waits for the device
-            raise PrintFailed(f"The model of edition {self.edition.slug} overflowed in {self.rendition.precision}.")
+            raise self._overflow("model")
         looped = time.perf_counter()
         pixels = self.decode(step.latents)  # (B, 416, 640, 3)
         seconds = {"loop": looped - began, "decode": time.perf_counter() - looped}
@@ -231,6 +236,12 @@ class Engine:
             )
             for key, page, flagged in zip(keys, pixels, verdicts, strict=False)
         ]
+
+    def _overflow(self, part: str) -> PrintFailed:
+        return PrintFailed(
+            f"The {part} of edition {self.edition.slug} overflowed in {self.rendition.precision}.",
+            hint="Its edition.toml may state a wider precision for this device: bfloat16 or float32.",
+        )
 
     def _steps(
         self, run: int, plan: Any, embeddings: npt.NDArray[np.float16], start: npt.NDArray[np.float32]

@@ -71,11 +71,16 @@ def test_the_names_that_the_file_of_sd_1_5_has_are_understood(tmp_path: Path) ->
     assert SafetyChecker(tmp_path, torch.device("cpu")).judge(PAGES) == before
 
 
-def test_a_checker_that_lacks_a_tensor_or_has_another_is_refused(tmp_path: Path) -> None:
+def test_a_checker_that_lacks_a_tensor_has_another_or_is_not_finite_is_refused(tmp_path: Path) -> None:
     path = write_checker(tmp_path, 0.35)
     tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
     save_file(tensors | {"more": torch.zeros(1)}, path, {"format": "pt"})
     with pytest.raises(WeightsRefused, match="holds the tensor more"):
+        SafetyChecker(tmp_path, torch.device("cpu"))
+    broken = tensors["visual_projection.weight"].clone()
+    broken[0, 0] = float("nan")
+    save_file(tensors | {"visual_projection.weight": broken}, path, {"format": "pt"})
+    with pytest.raises(WeightsRefused, match=r"visual_projection\.weight .* not finite"):
         SafetyChecker(tmp_path, torch.device("cpu"))
     del tensors["visual_projection.weight"]
     save_file(tensors, path, {"format": "pt"})
