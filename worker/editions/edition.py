@@ -162,7 +162,7 @@ class Edition:
     @property
     def missing(self) -> list[str]:
         """The files of the weights that are not there, relative to `weights`."""
-        return missing_files(self.weights, self.hub.files if self.hub else None)
+        return missing_files(self.weights, self.hub.files if self.hub else None, checker=self.safety_checker)
 
     @property
     def scheduler_config(self) -> dict[str, Any]:
@@ -206,6 +206,7 @@ class Edition:
             digest=self.digest,
             pins=self.hub.files if self.hub else None,
             cache=self.digest_cache,
+            checker=self.safety_checker,
         )
 
 

@@ -88,6 +88,23 @@ def test_a_checker_that_lacks_a_tensor_has_another_or_is_not_finite_is_refused(t
         SafetyChecker(tmp_path, torch.device("cpu"))
 
 
+@pytest.mark.parametrize("lost", ["feature_extractor/preprocessor_config.json", "safety_checker/model.safetensors"])
+def test_an_edition_whose_checker_lacks_a_file_is_not_installed_unless_it_goes_without(
+    lost: str, tiny_weights: Path, tmp_path: Path
+) -> None:
+    weights = Path(shutil.copytree(tiny_weights, tmp_path / "weights"))
+    write_checker(weights, -1.5)
+    (weights / lost).unlink()
+    write_edition(tmp_path, "judged", str(weights))
+    write_edition(tmp_path, "open", str(weights), lambda text: "safety_checker = false\n" + text)
+    judged = load_edition("judged", tmp_path)
+    assert judged.missing == [lost]
+    with pytest.raises(WeightsRefused, match=f"should hold {lost} and does not"):
+        judged.check()
+    assert load_edition("open", tmp_path).installed
+    assert not load_edition("open", tmp_path).check().safety_checker
+
+
 def test_an_edition_whose_weights_have_a_checker_is_judged_unless_it_says_no(
     tiny_weights: Path, tiny_engine: Engine, tmp_path: Path
 ) -> None:
