@@ -23,6 +23,7 @@ from worker.catalogue.key import LATENTS_SHAPE, Key
 from worker.editions.edition import STEPS_MAX, Edition
 from worker.editions.weights import has_safety_checker
 from worker.engine import device as devices
+from worker.engine import memory
 from worker.engine.loop import Step, denoise
 from worker.engine.networks.decoder import Decoder
 from worker.engine.networks.denoiser import Denoiser, Guidance
@@ -31,7 +32,7 @@ from worker.engine.networks.text_encoder import TextEncoder
 from worker.engine.preview import Previewer, fit_preview, probe_latents
 from worker.engine.rendition import Rendition
 from worker.engine.solvers import make_plan
-from worker.errors import InputRefused, PrintFailed
+from worker.errors import EditionRefused, InputRefused, PrintFailed
 
 if TYPE_CHECKING:
     from worker.engine.networks.safety import SafetyChecker
@@ -81,17 +82,20 @@ class Engine:
         dtype = devices.choose_precision(edition, self.device)
         self.batch = devices.choose_batch(edition, self.device, batch)
         devices.prepare(self.device, devices.choose_threads(threads))
-        self._weights_digest = edition.check().digest
+        weights = edition.check()
+        self._weights_digest = weights.digest
+        self._bytes = memory.bytes_of_weights(weights.parameters, dtype)
         self._scheduler_config = edition.scheduler_config
         make_plan(edition.solver, self._scheduler_config, edition.default_steps)  # refuses what it does not know
-        self._text = TextEncoder(edition.weights)
         self._remembered: OrderedDict[str, npt.NDArray[np.float16]] = OrderedDict()
-        empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
-        unet = load_model(edition.weights, "unet", dtype)
-        guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above)
-        self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype)
-        self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
-        self._safety = _load_safety(edition, self.device)
+        with memory.explained(EditionRefused, edition.slug, self._bytes, self.device):
+            self._text = TextEncoder(edition.weights)
+            empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
+            unet = load_model(edition.weights, "unet", dtype)
+            guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above)
+            self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype)
+            self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
+            self._safety = _load_safety(edition, self.device)
         self._previewer: Previewer | None = None
         self._run = 0
         self.rendition = self._read_rendition()
@@ -214,6 +218,16 @@ class Engine:
         `on_step` is called after every step; what it raises ends the run. Raises PrintFailed where the model's numbers
         overflow, or where this process no longer computes what the rendition says.
         """
+        with memory.explained(PrintFailed, self.edition.slug, self._bytes, self.device):
+            return self._print_pages(keys, on_step, steps, latents)
+
+    def _print_pages(
+        self,
+        keys: Sequence[Key],
+        on_step: Callable[[Step], None] | None,
+        steps: int | None,
+        latents: npt.NDArray[np.floating] | None,
+    ) -> list[Print]:
         began = time.perf_counter()
         for step in self.run(keys, steps, latents):
             if on_step is not None:
