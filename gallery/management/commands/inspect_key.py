@@ -82,12 +82,13 @@ def key_of(address: Address, data_dir: Path) -> Key:
     """The key of an address; the edition's text encoder is loaded only where a prompt has to be embedded."""
     edition = load_edition(address.edition, data_dir)
     store = Store(data_dir)
+    lexicon, steps = edition.lexicon, edition.default_steps
     if address.kind in ("stacks", "mark"):
-        return resolve(address, edition, _no_words, lambda mark: held(store, mark))
+        return resolve(address, lexicon, steps, _no_words, lambda mark: held(store, mark))
     edition.check()
     from worker.engine.networks.text_encoder import TextEncoder
 
-    return resolve(address, edition, TextEncoder(edition.weights).embed, lambda mark: held(store, mark))
+    return resolve(address, lexicon, steps, TextEncoder(edition.weights).embed, lambda mark: held(store, mark))
 
 
 def _no_words(prompt: str) -> Any:

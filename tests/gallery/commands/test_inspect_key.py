@@ -71,7 +71,7 @@ def test_an_address_is_expanded_with_the_editions_text_encoder(run: Run, tiny_ed
         code, printed, said = run(text, "--json")
         assert code == 0, said
         address = Address.parse_path(text)
-        key = resolve(address, tiny_edition, encoder.embed, lambda mark: KEY)
+        key = resolve(address, tiny_edition.lexicon, 4, encoder.embed, lambda mark: KEY)
         assert json.loads(printed)["mark"] == key.mark
     assert json.loads(run("prompt/a dog/410", "--edition", "tiny", "--json")[1])["mark"] == key.mark
 
