@@ -26,7 +26,6 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +39,7 @@ from worker.catalogue.address import Address, is_slug
 from worker.catalogue.key import Key, is_mark
 from worker.catalogue.png import pixel_digest
 from worker.errors import BabeliaError, StoreUnavailable
+from worker.files import write_atomically
 
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 320, 208
 THUMBNAIL_QUALITY = 82
@@ -47,8 +47,6 @@ LEFTOVER_AGE = 3600
 """Seconds after which a file that is half written, or a picture without facts, belongs to no print that still runs."""
 
 log = logging.getLogger(__name__)
-
-_syncing = ThreadPoolExecutor(8, thread_name_prefix="sync")  # no thread before the first write, so that forks are safe
 
 
 @dataclass(frozen=True)
@@ -436,26 +434,9 @@ class Store:
         }
 
     def _write(self, files: dict[Path, bytes]) -> None:
-        """Writes files so that each appears whole or not at all, in this order, and all of them survive a power cut.
-
-        All are written beside their place and synced, then renamed; then the folders are synced. Syncing them at once
-        lets the file system write its journal once for all: a tenth of the time that one after the other takes.
-        """
-        beside: dict[Path, Path] = {}
         try:
-            for path, data in files.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                beside[path] = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
-                with beside[path].open("xb") as file:
-                    file.write(data)
-            list(_syncing.map(_sync, beside.values()))
-            for path, temporary in beside.items():
-                temporary.replace(path)
-            list(_syncing.map(_sync, {path.parent for path in files}))
+            write_atomically(files)
         except OSError as error:
-            for temporary in beside.values():
-                with contextlib.suppress(OSError):
-                    temporary.unlink(missing_ok=True)
             raise _unavailable(error, self.data) from error
 
 
@@ -478,15 +459,6 @@ def _unavailable(error: OSError, path: Path) -> StoreUnavailable:
         f"The disk does not work with us at {path} ({error.strerror}).",
         hint="Check that the data folder is there and can be written.",
     )
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold what a file or folder holds now."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _age(path: Path) -> float:
