@@ -133,7 +133,7 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
         "edition": address.edition,
         "edition_title": edition_of(address.edition).title,
         "facts": standing.facts,
-        "when": day_of(standing.facts.when) if standing.facts else None,
+        "when": day_of(standing.facts.printed_at) if standing.facts else None,
         "progress": progress,
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
         "sentence": standing.sentence,

@@ -78,7 +78,7 @@ def test_an_address_is_expanded_with_the_editions_text_encoder(run: Run, tiny_ed
 
 def test_the_stacks_and_a_held_mark_need_no_model(run: Run, tiny_data: Path) -> None:
     assert json.loads(run("tiny/stacks/borges/1", "--json")[1])["mark"] == KEY.mark
-    mark = Store(tiny_data).hold(KEY)
+    mark = Store(tiny_data).keep_key(KEY)
     assert json.loads(run(f"tiny/mark/{mark}", "--json")[1])["steps"] == KEY.steps
 
 
