@@ -322,7 +322,7 @@ async def _moved(address: Address, by: int) -> HttpResponseBase:
     if key is None or address.kind != "mark":
         raise InputRefused("The key of this page is not here, so its neighbours are not known.", hint="Open it first.")
     moved = key.next() if by > 0 else key.previous()
-    mark = await asyncio.to_thread(store().hold, moved)
+    mark = await asyncio.to_thread(store().keep_key, moved)
     return _see_other(Address(address.edition, "mark", mark, None).path())
 
 
