@@ -53,7 +53,7 @@ def _address_of_png(data: bytes, edition: str) -> Address:
     edition = named if named in editions() else edition
     if KEY in texts:
         return _held(Key.parse(texts[KEY]), edition)
-    if MARK in texts and store().knows(texts[MARK]):
+    if MARK in texts and store().can_resolve(texts[MARK]):
         return Address(edition, "mark", texts[MARK], None)
     if ADDRESS in texts:
         return Address.parse(texts[ADDRESS], edition)
@@ -64,7 +64,7 @@ def _address_of_png(data: bytes, edition: str) -> Address:
 
 
 def _held(key: Key, edition: str) -> Address:
-    return Address(edition, "mark", store().hold(key), None)
+    return Address(edition, "mark", store().keep_key(key), None)
 
 
 def with_key(png: bytes, key: Key) -> bytes:

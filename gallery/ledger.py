@@ -17,7 +17,7 @@ from django.db.models import F
 from gallery.models import Page
 from worker.catalogue.address import Address
 from worker.errors import StoreUnavailable
-from worker.store.store import Facts
+from worker.store.records import PageRecord
 
 _WRITE_SECONDS = 2.0
 _HIDDEN_SECONDS = 3.0
@@ -25,14 +25,14 @@ _RECENT_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 _openings: Counter[str] = Counter()
-_unwritten: dict[str, tuple[Address, Facts]] = {}
+_unwritten: dict[str, tuple[Address, PageRecord]] = {}
 _writer: asyncio.Task[None] | None = None
 _hidden: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 _hidden_reader: asyncio.Task[None] | None = None
 _recent: tuple[float, list[Page]] = (float("-inf"), [])
 
 
-def note_opening(address: Address, facts: Facts, openings: int = 1) -> None:
+def note_opening(address: Address, facts: PageRecord, openings: int = 1) -> None:
     """Remember that a kept page was opened, or with no openings that it was printed; on the event loop, at once."""
     global _writer
     if address.kind == "mark":  # an address says more than a mark, and a page is listed once
@@ -55,7 +55,7 @@ async def _write_soon() -> None:
         _log.exception("The openings of %d pages could not be written; the pages themselves are kept.", len(pages))
 
 
-async def write(address: Address, facts: Facts, openings: int) -> None:
+async def write(address: Address, facts: PageRecord, openings: int) -> None:
     """Make or renew the row of a page, and add to the count of its openings."""
     known = {
         "mark": facts.mark,
@@ -63,7 +63,7 @@ async def write(address: Address, facts: Facts, openings: int) -> None:
         "pixel_digest": facts.pixel_digest,
         "steps": facts.steps,
         "flagged": bool(facts.flagged),
-        "printed_at": datetime.fromisoformat(facts.when),
+        "printed_at": datetime.fromisoformat(facts.printed_at),
     }
     made = {
         "address": address.format(),

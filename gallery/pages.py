@@ -20,13 +20,13 @@ from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
 from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed
 from worker.jobs.progress import Press, Progress
-from worker.store.store import Facts, Picture
+from worker.store.records import PageRecord, Picture
 
 _HEARD_SECONDS = 1.0
 _heard: tuple[float, list[Press]] = (float("-inf"), [])
 _BELIEVED_SECONDS = 1.0
 _BELIEVED_MAX = 2000
-_believed: dict[Address, tuple[float, Facts]] = {}
+_believed: dict[Address, tuple[float, PageRecord]] = {}
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Standing:
     address: Address
     progress: Progress
     sentence: str
-    facts: Facts | None = None
+    facts: PageRecord | None = None
 
     @property
     def kept(self) -> bool:
@@ -72,7 +72,7 @@ async def stand(
     return Standing(address, progress, await sentence_for(address, progress), facts)
 
 
-async def kept_facts(address: Address) -> Facts | None:
+async def kept_facts(address: Address) -> PageRecord | None:
     """Return the facts of a page whose picture is kept, else None.
 
     What was found is believed for a second, so that a page many people open at once is not looked up on disk for each.
@@ -81,9 +81,9 @@ async def kept_facts(address: Address) -> Facts | None:
     if found is not None and time.monotonic() < found[0]:
         return found[1]
 
-    def look() -> Facts | None:
+    def look() -> PageRecord | None:
         mark = store().find(address)
-        return None if mark is None else store().facts(address.edition, mark)
+        return None if mark is None else store().record(address.edition, mark)
 
     facts = await asyncio.to_thread(look)
     if facts is None:
@@ -97,7 +97,7 @@ async def kept_facts(address: Address) -> Facts | None:
 
 async def require_known(address: Address) -> None:
     """Raise AddressRefused where a mark's key is neither held here nor can be derived here."""
-    if address.kind == "mark" and not await asyncio.to_thread(store().knows, address.name):
+    if address.kind == "mark" and not await asyncio.to_thread(store().can_resolve, address.name):
         raise AddressRefused(
             f"This library does not hold the key with the mark {address.name}.",
             hint="A mark is the name of a key, not the key. Paste the key itself or drop a picture that holds it.",
@@ -327,7 +327,7 @@ def described(standing: Standing) -> dict[str, Any]:
         "file_digest": facts.file_digest if facts else None,
         "steps": facts.steps if facts else None,
         "seconds": facts.seconds if facts else None,
-        "printed_at": facts.when if facts else None,
+        "printed_at": facts.printed_at if facts else None,
         "flagged": facts.flagged if facts else None,
         "links": {
             "page": links.page,

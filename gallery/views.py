@@ -133,7 +133,7 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
         "edition": address.edition,
         "edition_title": edition_of(address.edition).title,
         "facts": standing.facts,
-        "when": day_of(standing.facts.when) if standing.facts else None,
+        "when": day_of(standing.facts.printed_at) if standing.facts else None,
         "progress": progress,
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
         "sentence": standing.sentence,
@@ -322,7 +322,7 @@ async def _moved(address: Address, by: int) -> HttpResponseBase:
     if key is None or address.kind != "mark":
         raise InputRefused("The key of this page is not here, so its neighbours are not known.", hint="Open it first.")
     moved = key.next() if by > 0 else key.previous()
-    mark = await asyncio.to_thread(store().hold, moved)
+    mark = await asyncio.to_thread(store().keep_key, moved)
     return _see_other(Address(address.edition, "mark", mark, None).path())
 
 

@@ -71,6 +71,15 @@ def test_the_press_never_imports_the_site() -> None:
     assert not found
 
 
+def test_the_catalogue_imports_nothing_of_the_other_rooms() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{line} imports {name}"
+        for file, line, name in imported_by("worker/catalogue")
+        if name.partition(".")[0] == "worker" and not name.startswith(("worker.catalogue.", "worker.errors"))
+    ]
+    assert not found
+
+
 @pytest.mark.parametrize("call", ["manual_seed", "set_rng_state", "np.random.seed", "random.seed"])
 def test_the_press_has_no_global_random_generator(call: str) -> None:
     found = []

@@ -30,6 +30,7 @@ from worker.errors import BabeliaError, EditionRefused, InputRefused, PrintFaile
 from worker.jobs.consumer import Claim, JobConsumer, press_name
 from worker.jobs.progress import Press
 from worker.store.store import Store
+from worker.store.upkeep import make_room
 
 if TYPE_CHECKING:
     from worker.engine.engine import Engine, Lane, Print
@@ -210,7 +211,7 @@ class PrintingPress:
                 self._say(state="broken")  # as it was: its sentence says why
             else:
                 self._say(state="ready", rendition=engine.rendition.format())
-            self.store.make_room()
+            make_room(self.store)
         return self.jobs.waiting(edition) > 0
 
     def _print(self, claims: list[Claim]) -> None:

@@ -12,8 +12,7 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from worker.catalogue.key_files import reason
-from worker.errors import BabeliaError
+from worker.errors import BabeliaError, reason
 
 REFUSED = 2
 INTERRUPTED = 130

@@ -75,7 +75,7 @@ def page(number: int) -> Address:
 def held(store: Store, steps: int) -> Address:
     """A page, by its mark, whose key asks for so many steps."""
     base = Key(bytes(142_077))
-    return Address("tiny", "mark", store.hold(Key.pack(steps, base.embedding, base.latents)), None)
+    return Address("tiny", "mark", store.keep_key(Key.pack(steps, base.embedding, base.latents)), None)
 
 
 def test_one_page_after_the_other_is_taken_until_none_waits(press: PrintingPress, visitor: Any, store: Store) -> None:
@@ -98,7 +98,7 @@ def test_a_batch_of_several_lanes_is_printed_at_once(
         visitor("ask", address, "v")
     assert press.print_waiting("tiny") is False
     assert all(store.find(address) is not None for address in pages)
-    facts = [store.facts("tiny", str(store.find(address))) for address in pages]
+    facts = [store.record("tiny", str(store.find(address))) for address in pages]
     assert [fact.steps for fact in facts if fact] == [4, 6, 4]
 
 
@@ -183,7 +183,7 @@ def test_a_key_that_made_room_is_derived_again_from_its_address(
     time.sleep(5.1)  # "kept" is believed for five seconds without a file
     visitor("ask", by_mark, "v")
     press.print_waiting("tiny")
-    after, facts = store.picture(page(1)), store.facts("tiny", mark)
+    after, facts = store.picture(page(1)), store.record("tiny", mark)
     assert before is not None
     assert after is not None
     assert facts is not None

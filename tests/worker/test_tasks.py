@@ -48,7 +48,7 @@ def long_page(seed: int) -> Address:
     noise = np.random.Generator(np.random.PCG64(seed))
     base = Key(noise.bytes(142_077))
     key = Key.pack(MARK_STEPS, base.embedding, base.latents)
-    return Address("tiny", "mark", store().hold(key), None)
+    return Address("tiny", "mark", store().keep_key(key), None)
 
 
 def prints_of(press: RunningPress, address: Address) -> int:
@@ -68,7 +68,7 @@ def test_a_page_is_printed_while_somebody_follows_it(press_settings: RunningPres
     assert picture is not None
     assert picture.mark == seen[-1].mark
     assert read_chunks(picture.png)["Babelia-Address"] == address.format()
-    facts = store().facts("tiny", picture.mark)
+    facts = store().record("tiny", picture.mark)
     assert facts is not None
     assert facts.rendition.startswith("tiny ")
     # The same page by its mark is the same file, and printed no second time.
@@ -87,7 +87,7 @@ def test_two_hundred_asks_print_a_page_once(press_settings: RunningPress) -> Non
     seen = run(crowd())
     assert Counter(each[-1].state for each in seen) == {"kept": 200}
     assert prints_of(press_settings, address) == 1
-    facts = store().facts("tiny", str(seen[0][-1].mark))
+    facts = store().record("tiny", str(seen[0][-1].mark))
     assert facts is not None
 
 
@@ -129,7 +129,7 @@ def test_a_page_that_nobody_watches_any_more_is_dropped(press_settings: RunningP
 
 def test_a_page_that_cannot_be_printed_says_why(press_settings: RunningPress) -> None:
     base = Key(bytes(142_077))
-    too_long = store().hold(Key.pack(128, base.embedding, base.latents))
+    too_long = store().keep_key(Key.pack(128, base.embedding, base.latents))
     failed = run(follow(Address("tiny", "mark", too_long, None)))[-1]
     assert failed.state == "failed"
     assert failed.sentence == "This key asks for 128 steps, and edition tiny prints at most 64."

@@ -1,17 +1,14 @@
-"""Files that people give to the commands and get from them: keys read strictly, pages written whole or not at all.
+"""Files in which people bring keys, read strictly: a key's text, or a PNG with a key or an address inside.
 
 May import worker.errors, worker.catalogue.key and worker.catalogue.png; neither torch nor Django.
 """
 
-import os
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from worker.catalogue.key import CHARACTERS, Key
 from worker.catalogue.png import ADDRESS, KEY, is_png, read_chunks
-from worker.errors import InputRefused, KeyRefused
+from worker.errors import InputRefused, KeyRefused, reason
 
 TEXT_BYTES: Final = 256 * 1024
 PNG_BYTES: Final = 16 * 1024 * 1024
@@ -60,47 +57,3 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise InputRefused(f"{path} has more than {limit:,} bytes.")
     return data
-
-
-def require_folder(folder: Path) -> None:
-    """Raise InputRefused where files cannot be written into `folder`."""
-    if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
-        raise InputRefused(f"The output folder {folder} {what}.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputRefused(f"The output folder {folder} cannot be written to.")
-
-
-def write_whole(files: Mapping[Path, bytes]) -> None:
-    """Write several files, each beside its place and then renamed; where one cannot be written, none appears.
-
-    Files that stand there already are replaced. Raises InputRefused, a full disk among its reasons.
-    """
-    beside: dict[Path, Path] = {}
-    try:
-        for path, data in files.items():
-            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-            beside[path] = Path(name)
-            with open(descriptor, "wb") as file:  # noqa: PTH123  (a descriptor, not a path)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside[path].chmod(0o666 & ~_umask())
-        for path, partial in beside.items():
-            partial.replace(path)
-    except OSError as error:
-        raise InputRefused(f"{path} cannot be written: {reason(error)}.") from error
-    finally:
-        for partial in beside.values():
-            partial.unlink(missing_ok=True)
-
-
-def reason(error: Exception) -> str:
-    """Why an operation failed, in words: "No space left on device"."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

@@ -65,6 +65,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.catalogue.address import DEFAULT_EDITION, is_slug
+from worker.catalogue.expansion import Lexicon
 from worker.editions.weights import FilePin, WeightsFacts, check_weights, missing_files
 from worker.errors import EditionRefused
 
@@ -72,7 +73,6 @@ __all__ = [
     "DEFAULT_EDITION",
     "Edition",
     "Hub",
-    "Lexicon",
     "PreviewMatrix",
     "all_editions",
     "edition_slugs",
@@ -97,15 +97,6 @@ _KEYS = {
     "weights": {"model", "digest", "hub", "revision", "files"},
     "preview": {"matrix", "bias"},
 }
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """The phrases of which short keys are made; each tuple without repetition and never empty."""
-
-    subjects: tuple[str, ...]
-    settings: tuple[str, ...] = ("",)
-    styles: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True)

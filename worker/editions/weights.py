@@ -1,6 +1,7 @@
 """What must hold of weights before anything loads them. Reads JSON and safetensors headers only.
 
-May import worker.errors; never torch, diffusers or transformers, so that looking at weights runs none of their code.
+May import worker.errors and worker.files; never torch, diffusers or transformers, so that looking at weights runs none
+of their code.
 
 The ordinary diffusers layout, as far as the press reads it::
 
@@ -16,13 +17,13 @@ import hashlib
 import json
 import math
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from worker.errors import WeightsRefused
+from worker.files import write_atomically
 
 CLASSES: Final[Mapping[str, frozenset[str]]] = {
     "unet": frozenset({"UNet2DConditionModel"}),
@@ -407,15 +408,10 @@ class _Digests:
         return digest
 
     def _keep(self) -> None:
-        """Write the cache beside and rename; where that cannot be done, the next start hashes again."""
+        """Write the cache; where that cannot be done, the next start hashes again."""
         if self.cache is None:
             return
         try:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self.cache.parent, prefix=self.cache.name, suffix=".partial", delete=False
-            ) as file:
-                json.dump(self.known, file)
-            Path(file.name).replace(self.cache)
+            write_atomically({self.cache: json.dumps(self.known).encode()})
         except OSError:
             return

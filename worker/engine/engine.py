@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from worker.catalogue.address import Address
-from worker.catalogue.expansion import Hold, resolve
+from worker.catalogue.expansion import KeyOfMark, resolve
 from worker.catalogue.key import LATENTS_SHAPE, Key
 from worker.editions.edition import STEPS_MAX, Edition
 from worker.editions.weights import has_safety_checker
@@ -115,14 +115,15 @@ class Engine:
         """The end of a prompt that the text encoder has no room for, so that it decides nothing; mostly empty."""
         return self._text.unread(prompt)
 
-    def resolve(self, address: Address, held: Hold | None = None) -> Key:
-        """The key of an address of this edition; `held` finds the key of a mark. Raises InputRefused."""
+    def resolve(self, address: Address, key_of_mark: KeyOfMark | None = None) -> Key:
+        """The key of an address of this edition; `key_of_mark` finds that of a mark. Raises InputRefused."""
         if address.edition != self.edition.slug:
             raise InputRefused(
                 f"The address {address.format()} is one of edition {address.edition}, and this press prints"
                 f" {self.edition.slug}."
             )
-        return resolve(address, self.edition, self.embed, held or _none_held)
+        edition = self.edition
+        return resolve(address, edition.lexicon, edition.default_steps, self.embed, key_of_mark or _no_library)
 
     def lane(self, key: Key, steps: int | None = None) -> Lane:
         """The lane that a page runs in. Raises InputRefused where it has more steps than the edition prints.
@@ -307,5 +308,5 @@ def _load_safety(edition: Edition, device: torch.device) -> "SafetyChecker | Non
     return SafetyChecker(edition.weights, device)
 
 
-def _none_held(mark: str) -> Key:
+def _no_library(mark: str) -> Key:
     raise InputRefused(f"The mark {mark} names a key that the library holds, and no library was asked.")

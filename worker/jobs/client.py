@@ -29,7 +29,8 @@ from worker.jobs.progress import (
     read_progress,
     redis_away,
 )
-from worker.store.store import Picture, Store
+from worker.store.records import Picture
+from worker.store.store import Store
 
 T = TypeVar("T")
 PATIENCE = 30.0

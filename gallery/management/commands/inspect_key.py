@@ -16,9 +16,10 @@ from worker.catalogue.address import Address
 from worker.catalogue.expansion import resolve
 from worker.catalogue.inspection import facts, from_npz, plot, report, to_npz
 from worker.catalogue.key import Key
-from worker.catalogue.key_files import read_key_file, require_folder, write_whole
+from worker.catalogue.key_files import read_key_file
 from worker.editions.edition import DEFAULT_EDITION, load_edition
 from worker.errors import AddressRefused, InputRefused
+from worker.files import require_folder, write_outputs
 from worker.store.store import Store
 
 
@@ -58,7 +59,7 @@ class Command(PressCommand):
             files[options["npz"]] = to_npz(key)
         if options["output"] is not None:
             files[options["output"]] = (key.format() + "\n").encode("ascii")
-        write_whole(files)
+        write_outputs(files)
         self.stdout.write(json.dumps(facts(key), indent=2) if options["json"] else report(key))
         for path in files:
             self.say(f"Written: {path}")
@@ -82,12 +83,13 @@ def key_of(address: Address, data_dir: Path) -> Key:
     """The key of an address; the edition's text encoder is loaded only where a prompt has to be embedded."""
     edition = load_edition(address.edition, data_dir)
     store = Store(data_dir)
+    lexicon, steps = edition.lexicon, edition.default_steps
     if address.kind in ("stacks", "mark"):
-        return resolve(address, edition, _no_words, lambda mark: held(store, mark))
+        return resolve(address, lexicon, steps, _no_words, lambda mark: held(store, mark))
     edition.check()
     from worker.engine.networks.text_encoder import TextEncoder
 
-    return resolve(address, edition, TextEncoder(edition.weights).embed, lambda mark: held(store, mark))
+    return resolve(address, lexicon, steps, TextEncoder(edition.weights).embed, lambda mark: held(store, mark))
 
 
 def _no_words(prompt: str) -> Any:

@@ -28,11 +28,12 @@ from gallery.management.sentences import PressCommand, whole
 from worker.catalogue.address import PAGES, Address, canonical_prompt
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import STEPS_LIMIT, Key
-from worker.catalogue.key_files import read_key_file, require_folder, write_whole
+from worker.catalogue.key_files import read_key_file
 from worker.catalogue.png import encode_page
 from worker.editions.edition import DEFAULT_EDITION, Edition, load_edition
 from worker.engine.start_latents import SOURCES, latents_from, read_picture
 from worker.errors import AddressRefused, InputRefused, PrintFailed
+from worker.files import require_folder, write_outputs
 from worker.store.store import Store
 
 if TYPE_CHECKING:
@@ -328,7 +329,7 @@ def write_page(name: Path, page: Page, printed: Print, with_key: bool) -> dict[s
         rendition=printed.rendition.format(),
         key=page.key if with_key and page.catalogued else None,
     )
-    write_whole({png: data, text: (page.key.format() + "\n").encode("ascii")})
+    write_outputs({png: data, text: (page.key.format() + "\n").encode("ascii")})
     return {"png": str(png), "key_file": str(text)}
 
 

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from tests.conftest import run_valkey
-from tests.worker.store.test_store import keep, key_of, stacks
+from tests.worker.store import keep, key_of, stacks
 from worker.errors import StoreUnavailable
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
