@@ -14,43 +14,16 @@ import torch
 from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
+from training.configs import FIXED, SCHEDULER, TEXT_LAYERS, UNET
 from training.errors import TrainingError
-from training.scenes.backdrops import COLOURS, WALLS
+from training.scenes.backdrops.setting import COLOURS, WALLS
 from training.scenes.captions import with_article
 from training.scenes.sprites import SpritePack
-from training.trainers.text_encoder import FIXED
 from worker.editions.weights import weights_digest
 from worker.engine.networks.autoencoder import PocketAutoencoder
 from worker.engine.preview import fit_preview
 
 FILE_LIMIT, TOTAL_LIMIT = 15_000_000, 26_000_000  # bytes: what a repository carries without pain
-
-SCHEDULER: dict[str, Any] = {
-    "_class_name": "DDIMScheduler",
-    "num_train_timesteps": 1000,
-    "beta_schedule": "scaled_linear",
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "prediction_type": "v_prediction",
-    "rescale_betas_zero_snr": True,
-    "timestep_spacing": "trailing",
-    "clip_sample": False,
-    "set_alpha_to_one": True,
-    "steps_offset": 1,  # without effect under trailing timesteps; diffusers warns about any other
-}
-
-UNET: dict[str, Any] = {
-    "sample_size": [52, 80],
-    "in_channels": 4,
-    "out_channels": 4,
-    "block_out_channels": [48, 96, 144],
-    "layers_per_block": 1,
-    "down_block_types": ["DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
-    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"],
-    "cross_attention_dim": 768,
-    "attention_head_dim": 4,  # the number of heads, in spite of its name
-    "norm_num_groups": 8,
-}
 
 
 def new_unet() -> Any:
@@ -65,10 +38,6 @@ def new_unet() -> Any:
             if name.endswith(TEXT_LAYERS):
                 weight[:, [place for place, _ in FIXED]] = 0
     return unet
-
-
-TEXT_LAYERS = ("attn2.to_k.weight", "attn2.to_v.weight")
-"""The layers that read the embedding. They take nothing from the two places whose values no key holds (text.FIXED)."""
 
 
 def write_weights(folder: Path, unet: Any, vae: PocketAutoencoder, encoder: Any, tokenizer: Path) -> int:

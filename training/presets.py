@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from training.errors import TrainingError
-from training.trainers.autoencoder import AutoencoderPlan
-from training.trainers.text_encoder import TextPlan
-from training.trainers.unet import Share, UnetPlan
+from training.plans import AutoencoderPlan, Share, TextPlan, UnetPlan
 
 
 @dataclass(frozen=True)

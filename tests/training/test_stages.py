@@ -17,16 +17,17 @@ import torch
 from tests import ROOT
 from training import __main__ as command
 from training import runs
+from training.configs import FIXED, TEXT_LAYERS
 from training.errors import TrainingError
-from training.export import TEXT_LAYERS, new_unet
+from training.export import new_unet
+from training.plans import Kind, Share, UnetPlan
 from training.presets import PRESETS, SMOKE, preset_named
+from training.scenes.illustrator import SHAPES, Illustrator
 from training.scenes.sprites import open_pack
 from training.stages import open_run
 from training.trainers import auxiliary
 from training.trainers.auxiliary import WithHeads
-from training.trainers.bank import SHAPES, Illustrator, Kind
-from training.trainers.text_encoder import FIXED
-from training.trainers.unet import ADAM_RATE, Share, Stepper, Trainer, UnetPlan, Weights, prepare, rate_at
+from training.trainers.unet import ADAM_RATE, Stepper, Trainer, Weights, prepare, rate_at
 
 
 def train(*arguments: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -42,13 +42,14 @@ from training.judging.judges import (
     train_strict,
 )
 from training.presets import CPU
-from training.scenes.backdrops import Setting, paint
+from training.scenes.backdrops.painting import paint
+from training.scenes.backdrops.setting import Setting
 from training.scenes.captions import with_article
+from training.scenes.illustrator import Illustrator
 from training.scenes.scene import Director, held_out, render
 from training.scenes.sprites import HUES, SpritePack, Subject, open_pack
 from training.stages import RUNS
 from training.trainers.autoencoder import held_out_pages, psnr
-from training.trainers.bank import Illustrator
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import page_latents, volume_phrases
 from worker.catalogue.key import Key

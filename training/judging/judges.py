@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from training import runs
-from training.scenes.backdrops import GROUNDS, HEIGHT, SKIES, WIDTH, Backdrop, Setting, paint
+from training.scenes.backdrops.painting import paint
+from training.scenes.backdrops.setting import GROUNDS, HEIGHT, SKIES, WIDTH, Backdrop, Setting
 from training.scenes.scene import CROP, Director, Scene, draw_setting, render
 from training.scenes.sprites import HUES, SpritePack, open_pack
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.scenes.backdrops import Setting
+from training.scenes.backdrops.setting import Setting
 from training.scenes.scene import Group, Scene
 
 NUMBERS = {2: ("two", "2", "a pair of"), 3: ("three", "3"), 4: ("four", "4"), 5: ("five", "5")}

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.errors import TrainingError
-from training.scenes.backdrops import COLOURS, GROUNDS, HEIGHT, SKIES, WALLS, WIDTH, Backdrop, Setting, paint
+from training.scenes.backdrops.painting import paint
+from training.scenes.backdrops.setting import COLOURS, GROUNDS, HEIGHT, SKIES, WALLS, WIDTH, Backdrop, Setting
 from training.scenes.sprites import HUES, SpritePack, Subject
 
 Side = Literal["left", "centre", "right"]

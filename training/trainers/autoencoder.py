@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +11,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from training import runs
+from training.plans import AutoencoderPlan
 from training.scenes.scene import Director, draw_page
 from training.scenes.sprites import SpritePack
 from worker.engine.networks.autoencoder import PocketAutoencoder
 
 HELD_OUT_SEED = 10_000_019  # pages of the evaluation: no training page has this seed or one after it
-
-
-@dataclass(frozen=True)
-class AutoencoderPlan:
-    """How the autoencoder is trained: steps, crops a step, crop edge in pixels, pages held at once."""
-
-    steps: int = 1600
-    batch: int = 16
-    edge: int = 128
-    pages: int = 240
-    rate: float = 2e-3
-    noise: float = 0.06
-    warmup: int = 100
-    report: int = 50
-    keep_every: int = 50
 
 
 def page_of_seed(pack: SpritePack, seed: int, everything: bool = False) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from training.export import SCHEDULER
+from training.configs import SCHEDULER
 from worker.engine.loop import denoise
 from worker.engine.solvers import make_plan
 

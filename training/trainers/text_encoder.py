@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,68 +24,18 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training import runs
-from training.scenes.backdrops import COLOURS, GROUNDS, HEIGHT, SKIES, Backdrop
-from training.scenes.captions import Caption, Writer
-from training.scenes.scene import SIDES, Director, Scene, draw_setting
+from training.configs import FIXED
+from training.plans import TextPlan
+from training.scenes.backdrops.setting import COLOURS, GROUNDS, SKIES
+from training.scenes.caption_source import CaptionSource
+from training.scenes.captions import Caption
+from training.scenes.scene import SIDES, Scene
 from training.scenes.sprites import HUES, SpritePack
 from worker.catalogue.key import snap_embedding
 
 ROWS, WIDTH_OF_TEXT = 77, 768
-FIXED = ((19, -28.078125), (681, 33.09375))  # flat positions of the embedding that the key does not hold
 START, END = "<|startoftext|>", "<|endoftext|>"
 PIECES = 2048
-
-
-@dataclass(frozen=True)
-class TextPlan:
-    """How the text encoder is trained."""
-
-    steps: int = 2000
-    batch: int = 32
-    tokens: int = 32
-    rate: float = 1e-3
-    warmup: int = 100
-    report: int = 50
-    keep_every: int = 100
-
-
-def noise_words(pack: SpritePack, everything: bool = False) -> list[str]:
-    """English words from the names of all emoji: what a visitor may type and no scene shows."""
-    known = {word for s in pack.subjects(everything) for name in (*s.words, s.plural) for word in name.split()}
-    words = {w.lower() for e in pack.names.values() for t in (e["label"], *e["tags"]) for w in str(t).split()}
-    return sorted(w for w in words if w.isascii() and w.isalpha() and len(w) > 2 and w not in known)
-
-
-class CaptionSource:
-    """Scenes and their captions from one seed, without drawing them; now and then with words that mean nothing."""
-
-    def __init__(self, pack: SpritePack, seed: int, everything: bool = False, oftener: tuple[str, ...] = ()) -> None:
-        self.director = Director(pack, seed, everything, oftener=oftener)
-        self.writer = Writer(self.director.rng)
-        self.words = noise_words(pack, everything)
-        self._page = Backdrop(np.zeros((1, 1, 3), np.float32), HEIGHT * 0.55, np.ones(3, np.float32))
-
-    def draw(self) -> tuple[Scene, Caption]:
-        """A scene's layout and a caption of it."""
-        setting = draw_setting(self.director.rng)
-        scene = self.director.scene(self._page, setting)
-        return scene, self.disturb(self.writer.write(scene))
-
-    def disturb(self, caption: Caption) -> Caption:
-        """One caption in 50 becomes unknown words alone, one in 12 gets one of them before its last word but one."""
-        rng = self.director.rng
-        chance = rng.random()
-        if chance < 0.02:
-            text = " ".join(self.words[int(i)] for i in rng.integers(0, len(self.words), int(rng.integers(1, 4))))
-            return Caption(text, False, False, False, False, False)
-        if chance < 0.1:
-            words = caption.text.split()
-            words.insert(int(rng.integers(0, len(words) + 1)), self.words[int(rng.integers(len(self.words)))])
-            return Caption(" ".join(words), *[getattr(caption, f) for f in _SAYS])
-        return caption
-
-
-_SAYS = ("says_ground", "says_colour", "says_sky", "says_extra", "says_groups")
 
 
 def make_tokenizer(pack: SpritePack, folder: Path, seed: int, everything: bool = False) -> None:

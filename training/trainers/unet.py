@@ -23,14 +23,17 @@ import torch.nn as nn
 from diffusers.models.attention_processor import AttnProcessor
 
 from training import runs
+from training.configs import FIXED, SCHEDULER, TEXT_LAYERS
 from training.errors import TrainingError
-from training.export import SCHEDULER, TEXT_LAYERS, new_unet
+from training.export import new_unet
+from training.plans import Share, UnetPlan
+from training.scenes.illustrator import SHAPES, Illustrator
 from training.scenes.sprites import SpritePack
 from training.trainers import auxiliary
 from training.trainers.auxiliary import WithHeads
-from training.trainers.bank import SHAPES, Bank, Illustrator, Kind, shared
+from training.trainers.bank import Bank, shared
 from training.trainers.sampling import sample
-from training.trainers.text_encoder import FIXED, embed
+from training.trainers.text_encoder import embed
 from worker.engine.networks.autoencoder import PocketAutoencoder
 from worker.engine.solvers import alphas_cumprod
 
@@ -44,37 +47,6 @@ PROMPTS = (
 ADAM_RATE = 0.08  # the rate of AdamW, of that of Muon
 WORTH_COMPILING = 1000  # steps that are left; compiling takes two minutes at each start
 FOCUS_FALLS = (500, 700)  # the timesteps between which subjects come to count no more than the rest
-
-
-@dataclass(frozen=True)
-class Share:
-    """A part of every step: so many examples a worker out of a bank of one kind."""
-
-    kind: Kind
-    batch: int
-    bank: int
-    every: int = 2  # steps after which each worker puts one new example in
-    tilt: float = 0.6  # timesteps are 1000 · u^tilt with u uniform: the smaller, the more noise
-    focus: float = 2.0  # at little noise an error counts 1 + focus times where a subject is
-
-
-@dataclass(frozen=True)
-class UnetPlan:
-    """One stage of the U-Net's training."""
-
-    name: str
-    steps: int
-    shares: tuple[Share, ...]
-    rate: float = 6e-3
-    warmup: int = 200
-    decay: float = 0.0  # the last part of the steps, over which the rate falls to a tenth
-    average_decay: float = 0.999
-    dropout: float = 0.1
-    report: int = 50
-    keep_every: int = 250
-    sheet_every: int = 1000
-    guidance: float = 3.0
-    oftener: tuple[str, ...] = ()  # subjects shown oftener than the others, because they are harder
 
 
 @dataclass

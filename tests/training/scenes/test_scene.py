@@ -7,11 +7,13 @@ import pytest
 
 from training.errors import TrainingError
 from training.presets import PRESETS
-from training.scenes.backdrops import COLOURS, GROUNDS, SKIES, Backdrop, Setting, paint
+from training.scenes.backdrops.painting import paint
+from training.scenes.backdrops.setting import COLOURS, GROUNDS, SKIES, Backdrop, Setting
+from training.scenes.caption_source import CaptionSource, noise_words
 from training.scenes.captions import NUMBERS, SIDES, Writer
 from training.scenes.scene import OFTENER, Director, Scene, draw_page, draw_setting, held_out, render
 from training.scenes.sprites import HUES, SpritePack, open_pack, plural_of, read_subjects, turn_hue
-from training.trainers.text_encoder import CaptionSource, fact_sizes, facts_of, noise_words
+from training.trainers.text_encoder import fact_sizes, facts_of
 
 
 @pytest.fixture(scope="module")
