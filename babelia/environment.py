@@ -69,7 +69,7 @@ def flag(name: str, default: bool, meaning: str) -> bool:
     raise _refused(name, "true or false", value)
 
 
-def whole(name: str, default: int, low: int, high: int, meaning: str, *, shown: str | None = None) -> int:
+def integer(name: str, default: int, low: int, high: int, meaning: str, *, shown: str | None = None) -> int:
     """A whole number from `low` to `high`."""
     value = _read(name, str(default) if shown is None else shown, meaning)
     if value is None:

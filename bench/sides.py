@@ -5,7 +5,6 @@ May import worker.*, torch and diffusers.
 
 import dataclasses
 import itertools
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusio
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
+from babelia import settings
 from worker.catalogue.key import Key
 from worker.editions.edition import Edition, load_edition
 from worker.engine.engine import Engine
@@ -34,7 +34,7 @@ KNOWN = (PocketAutoencoder,)
 
 def data_folder() -> Path:
     """The data directory: BABELIA_DATA, or `data` in the project."""
-    return Path(os.environ.get("BABELIA_DATA", ROOT / "data"))
+    return settings.DATA_DIR
 
 
 def edition_over(slug: str, weights: Path | None, precision: str | None = None) -> Edition:

@@ -1,176 +1,121 @@
-"""`manage.py library` as somebody runs it: what it starts, says, starts again and leaves behind."""
+"""babelia.supervisor: small processes that are started, restarted with growing pauses and stopped in order."""
 
-import contextlib
-import http.client
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests import ROOT
-from tests.conftest import free_port, run_valkey, wait_until, write_edition
+from babelia import supervisor
+from babelia.supervisor import Child, Supervisor
+from tests.conftest import wait_until
 
-STOP_WITHIN = 10
-START_WITHIN = 60
-
-
-@dataclass
-class Library:
-    """One `manage.py library` process and what it said so far."""
-
-    data: Path
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    @property
-    def said(self) -> str:
-        return self.output.read_text(encoding="utf-8")
-
-    @property
-    def family(self) -> list[psutil.Process]:
-        """The supervisor's descendants."""
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def part(self, words: str) -> psutil.Process:
-        """The first direct child whose command line has these words."""
-        return next(
-            child for child in psutil.Process(self.process.pid).children() if words in " ".join(child.cmdline())
-        )
-
-    @property
-    def port(self) -> int:
-        found = re.search(r"The library is open:  http://localhost:(\d+)/", self.said)
-        assert found is not None, self.said
-        return int(found[1])
-
-    def wait_until_open(self) -> float:
-        return wait_until(lambda: "The library is open" in self.said, START_WITHIN, f"it is open: {self.output}")
-
-    def stop(self, number: signal.Signals = signal.SIGINT) -> float:
-        """Send a signal and wait; the seconds until it is gone."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        self.process.wait(STOP_WITHIN + 5)
-        return time.monotonic() - began
+SLEEP = "import time; time.sleep(60)"
 
 
-@contextlib.contextmanager
-def library(data: Path, *arguments: str, **environment: str) -> Iterator[Library]:
-    own = {"BABELIA_DATA": str(data), "BABELIA_EDITIONS": "tiny", "BABELIA_DISK_RESERVE": "0", "REDIS_URL": ""}
-    output = data / f"output-{time.monotonic_ns()}"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "library", *arguments],
-            cwd=ROOT,
-            env=os.environ | own | environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    running = Library(data, process, output)
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[tuple[Supervisor, list[str]]]:
+    """A supervisor and what it says; all of its children are gone afterwards."""
+    said: list[str] = []
+    keeper = Supervisor(said.append)
+    yield keeper, said
+    keeper.stop()
+    assert not any(child.alive for child in keeper.children)
+
+
+def child(folder: Path, script: str, name: str = "The child", **options: object) -> Child:
+    return Child(name, lambda: [sys.executable, "-c", script], folder, 2.0, **options)  # type: ignore[arg-type]
+
+
+def test_a_child_has_its_folder_its_environment_and_its_sockets(
+    watched: tuple[Supervisor, list[str]], tmp_path: Path
+) -> None:
+    reading, writing = os.pipe()
+    script = f"import os; os.write({writing}, (os.getcwd() + ' ' + os.environ['WORD']).encode())"
+    watched[0].add(child(tmp_path, script, environment={"WORD": "hello"}, sockets=(writing,)))
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert pipe.read() == f"{tmp_path} hello"
+
+
+def test_what_ends_unasked_is_restarted_after_pauses_that_double(
+    watched: tuple[Supervisor, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, said = watched
+    monkeypatch.setattr(supervisor, "PAUSE_MAX", 3.0)
+    failing = keeper.add(child(tmp_path, "raise SystemExit(3)"))
+    for pause in (1, 2, 3, 3):
+        keeper.wait(lambda: failing.again_at is not None, 10)
+        assert said[-1] == f"The child stopped with exit code 3. Starting it again in {pause} s."
+        failing.again_at = 0.0  # the pause is over
+        keeper.look()
+    killed = keeper.add(child(tmp_path, SLEEP, "Another"))
+    assert killed.process is not None
+    killed.process.kill()
+    keeper.wait(lambda: killed.again_at is not None, 10)
+    assert "Another was ended by SIGKILL. Starting it again in 1 s." in said
+
+
+def test_a_child_that_ran_well_gets_the_first_pause_again(
+    watched: tuple[Supervisor, list[str]], tmp_path: Path
+) -> None:
+    keeper, _ = watched
+    steady = keeper.add(child(tmp_path, SLEEP))
+    steady.pause = 8.0
+    keeper.look()
+    assert steady.pause == 8.0
+    steady.started -= supervisor.STEADY + 1
+    keeper.look()
+    assert steady.pause == supervisor.PAUSE_FIRST
+
+
+def test_waiting_ends_when_it_holds_when_time_is_over_or_at_a_signal(watched: tuple[Supervisor, list[str]]) -> None:
+    keeper, _ = watched
+    assert keeper.wait(lambda: True)
+    assert not keeper.wait(lambda: False, 0.2)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield running
+        keeper.stop_on_signals()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert not keeper.wait(lambda: False)
     finally:
-        if process.poll() is None:
-            family = running.family
-            process.kill()
-            process.wait()
-            for member in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.kill()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert keeper.stopping
 
 
-def answers(port: int, path: str = "/-/alive") -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
+def test_what_others_need_stops_last_and_what_does_not_stop_is_killed_with_its_own(
+    watched: tuple[Supervisor, list[str]], tmp_path: Path
+) -> None:
+    keeper, _ = watched
+    note = "import signal, sys, time\nfrom pathlib import Path\n"
+    note += "def end(*_):\n    Path(f'{name}.end').write_text(str(time.monotonic_ns())); sys.exit()\n"
+    note += "signal.signal(signal.SIGTERM, end)\nPath(f'{name}.up').touch()\ntime.sleep(60)\n"
+    stubborn = "import signal, subprocess, sys, time\nfrom pathlib import Path\n"
+    stubborn += "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    stubborn += f"own = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
+    stubborn += "Path('own.pid').write_text(str(own.pid)); Path('stubborn.up').touch()\ntime.sleep(60)\n"
+    keeper.add(child(tmp_path, f"name = 'last'\n{note}", stops_last=True))
+    keeper.add(child(tmp_path, f"name = 'first'\n{note}"))
+    keeper.add(child(tmp_path, stubborn))
+    up = [tmp_path / f"{name}.up" for name in ("last", "first", "stubborn")]
+    wait_until(lambda: all(path.exists() for path in up), 20, "all of them run")
+    began = time.monotonic()
+    keeper.stop()
+    assert 2 <= time.monotonic() - began < 6  # the grace of the stubborn one
+    first, last = (int((tmp_path / f"{name}.end").read_text()) for name in ("first", "last"))
+    assert last - first > 1_500_000_000
+    own = int((tmp_path / "own.pid").read_text())
+    wait_until(lambda: not psutil.pid_exists(own) or psutil.Process(own).status() == "zombie", 5, "its own is gone")
 
 
-@pytest.fixture(scope="module")
-def data(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("supervised")
-    write_edition(folder, "tiny", str(tiny_weights))
-    return folder
-
-
-def test_it_opens_restarts_what_dies_and_leaves_nothing_running(data: Path) -> None:
-    with library(data, BABELIA_PORT=str(free_port())) as running:
-        running.wait_until_open()
-        assert "The press can print: tiny " in running.said
-        assert answers(running.port) == 200
-
-        # A second one on the same data folder is refused with a sentence.
-        with library(data) as second:
-            assert second.process.wait(30) == 1
-            assert "runs on this machine already" in second.said
-
-        # What dies is started again, and it says so; the site's other process answers meanwhile.
-        assert answers(running.port, "/tiny/key/before/1.png") == 200
-        running.part("valkey-server").kill()
-        wait_until(lambda: "Redis was ended by SIGKILL. Starting it again in 1 s." in running.said, 10, "it says so")
-        wait_until(lambda: answers(running.port, "/tiny/key/between/1.png") == 200, 40, "a page is printed again")
-        running.part("babelia.serve").kill()
-        running.part("celery").kill()
-        wait_until(lambda: running.said.count("was ended by SIGKILL. Starting it again in 1 s.") == 3, 10, "it says so")
-        assert answers(running.port) == 200
-        wait_until(lambda: len(psutil.Process(running.process.pid).children()) == 4, 10, "all four are there again")
-
-        family = running.family
-        assert running.stop(signal.SIGINT) < STOP_WITHIN
-        assert running.process.returncode == 0
-        assert [member for member in family if member.is_running()] == []
-        assert not (data / "valkey" / "url").exists()
-
-
-def test_nothing_is_left_running_when_the_supervisor_itself_is_killed(data: Path) -> None:
-    with library(data, BABELIA_PORT=str(free_port())) as running:
-        running.wait_until_open()
-        family = running.family
-        assert len(family) >= 5
-        running.process.kill()
-        running.process.wait()
-        wait_until(lambda: not any(member.is_running() for member in family), 5, "all of its family is gone")
-
-
-def test_a_taken_port_is_named_and_the_next_free_one_used(data: Path, valkey: str) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with library(data, "--only", "site", BABELIA_PORT=str(port), REDIS_URL=valkey) as running:
-            running.wait_until_open()
-            assert f"Port {port} is taken, so the site uses port {running.port}." in running.said
-            assert running.port > port
-            assert answers(running.port) == 200
-            assert running.stop(signal.SIGTERM) < STOP_WITHIN
-
-
-def test_without_redis_a_part_alone_says_what_it_lacks(tmp_path: Path) -> None:
-    with library(tmp_path, "--only", "press") as running:
-        assert running.process.wait(30) == 1
-        assert "There is no Redis to work with. Set REDIS_URL" in running.said
-
-
-def test_a_redis_that_would_evict_the_queue_is_refused(data: Path, tmp_path: Path) -> None:
-    import redis
-
-    with run_valkey(tmp_path) as (url, _):
-        with redis.Redis.from_url(url) as client:
-            client.config_set("maxmemory-policy", "allkeys-lru")
-        with library(data, "--only", "site", REDIS_URL=url) as running:
-            assert running.process.wait(30) == 1
-            assert "evicts any key when memory runs short (allkeys-lru), the queue too." in running.said
-            assert url.split("@")[0].split(":")[-1] not in running.said
+def test_it_knows_neither_django_nor_the_press() -> None:
+    script = "import sys, babelia.supervisor; print([n for n in ('django', 'worker', 'celery') if n in sys.modules])"
+    root = Path(supervisor.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr

@@ -84,6 +84,8 @@ log = logging.getLogger(__name__)
 SHIPPED: Final = Path(__file__).resolve().parent.parent.parent / "editions"
 SOLVERS: Final = ("ddim", "dpm-solver++")
 DEVICES: Final = ("cpu", "cuda", "mps")
+BATCH_MAX: Final = 64
+"""The most rows that one run has, on any device."""
 PRECISION_DEVICES: Final = ("cpu", "cpu_bf16", "cuda", "mps")
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 STEPS_MAX: Final = 128
@@ -389,7 +391,7 @@ def _batch(reader: _Reader) -> dict[str, int]:
     for device in table:
         if device not in DEVICES:
             raise reader.refused("batch", "a table with keys out of " + ", ".join(DEVICES), device)
-    return {device: reader.whole(f"batch.{device}", 1, 64) if device in table else 1 for device in DEVICES}
+    return {device: reader.whole(f"batch.{device}", 1, BATCH_MAX) if device in table else 1 for device in DEVICES}
 
 
 def _preview(reader: _Reader) -> PreviewMatrix | None:

@@ -1,7 +1,7 @@
 """The engine: everything from an address to pixels. Loads an edition once and prints many pages.
 
 May import torch, diffusers, transformers and the modules of the way key → tensors → loop → pixels; neither Django
-nor Celery, so that it runs and is measured by itself. One engine is used by one thread at a time.
+nor Celery, so that it runs and is measured alone. One engine is used by one thread at a time.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import diffusers
 import numpy as np
@@ -31,7 +31,7 @@ from worker.engine.networks.loading import load_model
 from worker.engine.networks.text_encoder import TextEncoder
 from worker.engine.preview import Previewer, fit_preview, probe_latents
 from worker.engine.rendition import Rendition
-from worker.engine.solvers import make_plan
+from worker.engine.solvers import Plan, make_plan
 from worker.errors import EditionRefused, InputRefused, PrintFailed
 
 if TYPE_CHECKING:
@@ -70,12 +70,11 @@ class Engine:
     def __init__(
         self,
         edition: Edition,
-        device: str | None = None,
+        device: str = "auto",
         threads: int | None = None,
         batch: int | None = None,
     ) -> None:
-        """Load everything but the preview. What is not asked for here is taken from BABELIA_DEVICE, BABELIA_THREADS
-        and BABELIA_BATCH, then from the edition."""
+        """Load everything but the preview. `device`, `threads` and `batch` are as in worker.engine.device."""
         began = time.perf_counter()
         self.edition = edition
         self.device = devices.choose_device(device)
@@ -259,7 +258,7 @@ class Engine:
         )
 
     def _steps(
-        self, run: int, plan: Any, embeddings: npt.NDArray[np.float16], start: npt.NDArray[np.float32]
+        self, run: int, plan: Plan, embeddings: npt.NDArray[np.float16], start: npt.NDArray[np.float32]
     ) -> Iterator[Step]:
         def predict(latents: Tensor, timestep: Tensor) -> Tensor:
             assert run == self._run, "an engine was asked for another run while this one was under way"

@@ -119,7 +119,7 @@ class Command(PressCommand):
 
         from worker.engine.engine import Engine
 
-        engine = Engine(edition)
+        engine = Engine(edition, settings.DEVICE, settings.THREADS or None, settings.BATCH or None)
         self.say(f"The press took {engine.device}: {engine.rendition.format()}")
         pages = make_pages(engine, wanted, options, picture)
         for note in filter(None, [unread_note(engine, wanted), *(page.note for page in pages)]):

@@ -1,0 +1,176 @@
+"""`manage.py library` as somebody runs it: what it starts, says, starts again and leaves behind."""
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import ROOT
+from tests.conftest import free_port, run_valkey, wait_until, write_edition
+
+STOP_WITHIN = 10
+START_WITHIN = 60
+
+
+@dataclass
+class Library:
+    """One `manage.py library` process and what it said so far."""
+
+    data: Path
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    @property
+    def family(self) -> list[psutil.Process]:
+        """The supervisor's descendants."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def part(self, words: str) -> psutil.Process:
+        """The first direct child whose command line has these words."""
+        return next(
+            child for child in psutil.Process(self.process.pid).children() if words in " ".join(child.cmdline())
+        )
+
+    @property
+    def port(self) -> int:
+        found = re.search(r"The library is open:  http://localhost:(\d+)/", self.said)
+        assert found is not None, self.said
+        return int(found[1])
+
+    def wait_until_open(self) -> float:
+        return wait_until(lambda: "The library is open" in self.said, START_WITHIN, f"it is open: {self.output}")
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> float:
+        """Send a signal and wait; the seconds until it is gone."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(STOP_WITHIN + 5)
+        return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def library(data: Path, *arguments: str, **environment: str) -> Iterator[Library]:
+    own = {"BABELIA_DATA": str(data), "BABELIA_EDITIONS": "tiny", "BABELIA_DISK_RESERVE": "0", "REDIS_URL": ""}
+    output = data / f"output-{time.monotonic_ns()}"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "library", *arguments],
+            cwd=ROOT,
+            env=os.environ | own | environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    running = Library(data, process, output)
+    try:
+        yield running
+    finally:
+        if process.poll() is None:
+            family = running.family
+            process.kill()
+            process.wait()
+            for member in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
+
+
+def answers(port: int, path: str = "/-/alive") -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def data(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("supervised")
+    write_edition(folder, "tiny", str(tiny_weights))
+    return folder
+
+
+def test_it_opens_restarts_what_dies_and_leaves_nothing_running(data: Path) -> None:
+    with library(data, BABELIA_PORT=str(free_port())) as running:
+        running.wait_until_open()
+        assert "The press can print: tiny " in running.said
+        assert answers(running.port) == 200
+
+        # A second one on the same data folder is refused with a sentence.
+        with library(data) as second:
+            assert second.process.wait(30) == 1
+            assert "runs on this machine already" in second.said
+
+        # What dies is started again, and it says so; the site's other process answers meanwhile.
+        assert answers(running.port, "/tiny/key/before/1.png") == 200
+        running.part("valkey-server").kill()
+        wait_until(lambda: "Redis was ended by SIGKILL. Starting it again in 1 s." in running.said, 10, "it says so")
+        wait_until(lambda: answers(running.port, "/tiny/key/between/1.png") == 200, 40, "a page is printed again")
+        running.part("babelia.serve").kill()
+        running.part("celery").kill()
+        wait_until(lambda: running.said.count("was ended by SIGKILL. Starting it again in 1 s.") == 3, 10, "it says so")
+        assert answers(running.port) == 200
+        wait_until(lambda: len(psutil.Process(running.process.pid).children()) == 4, 10, "all four are there again")
+
+        family = running.family
+        assert running.stop(signal.SIGINT) < STOP_WITHIN
+        assert running.process.returncode == 0
+        assert [member for member in family if member.is_running()] == []
+        assert not (data / "valkey" / "url").exists()
+
+
+def test_nothing_is_left_running_when_the_supervisor_itself_is_killed(data: Path) -> None:
+    with library(data, BABELIA_PORT=str(free_port())) as running:
+        running.wait_until_open()
+        family = running.family
+        assert len(family) >= 5
+        running.process.kill()
+        running.process.wait()
+        wait_until(lambda: not any(member.is_running() for member in family), 5, "all of its family is gone")
+
+
+def test_a_taken_port_is_named_and_the_next_free_one_used(data: Path, valkey: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with library(data, "--only", "site", BABELIA_PORT=str(port), REDIS_URL=valkey) as running:
+            running.wait_until_open()
+            assert f"Port {port} is taken, so the site uses port {running.port}." in running.said
+            assert running.port > port
+            assert answers(running.port) == 200
+            assert running.stop(signal.SIGTERM) < STOP_WITHIN
+
+
+def test_without_redis_a_part_alone_says_what_it_lacks(tmp_path: Path) -> None:
+    with library(tmp_path, "--only", "press") as running:
+        assert running.process.wait(30) == 1
+        assert "There is no Redis to work with. Set REDIS_URL" in running.said
+
+
+def test_a_redis_that_would_evict_the_queue_is_refused(data: Path, tmp_path: Path) -> None:
+    import redis
+
+    with run_valkey(tmp_path) as (url, _):
+        with redis.Redis.from_url(url) as client:
+            client.config_set("maxmemory-policy", "allkeys-lru")
+        with library(data, "--only", "site", REDIS_URL=url) as running:
+            assert running.process.wait(30) == 1
+            assert "evicts any key when memory runs short (allkeys-lru), the queue too." in running.said
+            assert url.split("@")[0].split(":")[-1] not in running.said
