@@ -58,8 +58,8 @@ def test_it_paints_what_the_class_of_the_weights_paints(make: Any) -> None:
 
 def test_each_page_of_a_batch_is_painted_as_if_it_were_alone() -> None:
     given = latents(2)
-    together = Decoder(pocket(), 2, CPU, torch.float32).decode(given)
-    alone = Decoder(pocket(), 1, CPU, torch.float32)
+    together = Decoder(ordinary(), 2, CPU, torch.float32).decode(given)
+    alone = Decoder(ordinary(), 1, CPU, torch.float32)
     assert torch.equal(together, torch.cat([alone.decode(row[None]) for row in given]))
 
 
