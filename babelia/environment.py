@@ -1,7 +1,7 @@
 """Readers of environment variables that refuse nonsense at start-up. Imports only Django's ImproperlyConfigured.
 
 Every setting of the library is read by one of these, and each reading is written down in `SETTINGS`, from which the
-README's table is checked.
+table in docs/operating.md is checked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one settings file. Everything comes from the environment; the defaults run on a laptop.
 
 Readers refuse nonsense when the process starts (babelia.environment); settings that contradict each other are Django
-checks (babelia.checks). The table of settings in the README is held to this file by a test.
+checks (babelia.checks). The table of settings in docs/operating.md is held to this file by a test.
 """
 
 from __future__ import annotations

@@ -2,56 +2,9 @@
 
 May import worker.errors, catalogue.address and editions.weights; never torch or Django: the site lists editions.
 
-An edition is a folder named by its slug, shipped in `<project>/editions/` or anybody's own in
-`<data>/editions/`, with two files. `edition.toml`::
-
-    title = "Pocket One"                    # shown to people
-    summary = "One sentence: what it draws and how well."
-    licence = "mit"                         # SPDX name, or the model hub's for licences that SPDX lacks
-    licence_url = "https://…"               # optional
-    solver = "dpm-solver++"                 # "ddim" (η = 0) or "dpm-solver++" (2M)
-    guidance = 7.5                          # ε(∅) + guidance · (ε(prompt) − ε(∅)); 1 is no guidance
-    default_steps = 20                      # of a volume's pages: even, 2 … step_limit
-    step_limit = 128                        # 2 … 128; a key that asks for more is refused
-    safety_checker = true                   # optional, true if left out: judge pages where the weights can
-
-    [early]                                 # optional: another guidance near pure noise
-    guidance = 1.5
-    above = 860                             # at timesteps beyond this one, of 0 … 999
-
-    [precision]                             # torch dtype of U-Net and VAE on each device; only these devices may print
-    cpu = "float32"                         # "float32", "bfloat16" or "float16"
-    cpu_bf16 = "bfloat16"                   # optional: on a CPU with bfloat16 instructions; as cpu if left out
-    cuda = "bfloat16"
-    mps = "float32"
-
-    [batch]                                 # optional: the one fixed number of rows per run on a device, 1 if left out
-    cuda = 4
-
-    [weights]                               # either a folder …
-    model = "."                             # beside this file, or an absolute path
-    digest = "9f86…"                        # optional: what `manage.py editions` prints for them, 64 hex digits
-    # … or a repository of the model hub, brought to <data>/weights/<slug>/ by `manage.py fetch_edition`
-    hub = "owner/name"
-    revision = "451f…"                      # a full commit, 40 hex digits: never a branch or a tag
-
-    [weights.files]                         # with hub: the files that are fetched, each of them checked
-    "unet/config.json" = { bytes = 743, git = "1a02…" }             # git blob name: SHA-1 of "blob 743\\0" + content
-    "unet/diffusion_pytorch_model.safetensors" = { bytes = 3438167540, sha256 = "19da…" }
-
-    [preview]                               # optional: RGB in −1 … 1 = bias + latents · matrix, for previews only
-    matrix = [[r, g, b], [r, g, b], [r, g, b], [r, g, b]]           # one row for each latent channel
-    bias = [r, g, b]                        # optional, zeros if left out
-
-The prediction (epsilon or v), the timestep spacing and zero terminal SNR are facts of the model and stand in its own
-`scheduler/scheduler_config.json`. `lexicon.toml` holds the phrases of which short keys are made (catalogue.expansion)::
-
-    subjects = ["a red fox", …]             # required, no entry twice in a list
-    settings = ["in a snowy forest", …]     # optional; a phrase is its three entries joined by spaces,
-    styles = ["painted in oil", ""]         # optional;  and an empty entry is left out
-
-From release 1.0 on an edition is immutable: a change that moves a pixel is a new edition with a new slug.
-An own edition cannot take the slug of a shipped one.
+An edition is a folder named by its slug, in `editions/` or, anybody's own, in `data/editions/`, with `edition.toml` and
+`lexicon.toml`. docs/editions.md says what stands in them, key by key, and is held to what is read here by a test. An own
+edition cannot take the slug of a shipped one.
 """
 
 import functools
