@@ -71,5 +71,5 @@ def printing_press(start_anew: Callable[[], None]) -> PrintingPress:
         device=settings.DEVICE,
         threads=settings.THREADS or None,
         batch=settings.BATCH or None,
-        start_anew=start_anew,
+        restart=start_anew,
     )

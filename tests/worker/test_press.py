@@ -248,13 +248,13 @@ def test_a_step_that_takes_longer_than_the_lease_loses_no_page(
         time.sleep(0.3)  # its last sign of life
 
 
-def test_an_idle_press_that_does_not_hear_of_waiting_pages_starts_anew(
+def test_an_idle_press_that_does_not_hear_of_waiting_pages_restarts(
     redis_url: str, store: Store, jobs: JobConsumer, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Celery's worker may lose its connection without a word; then messages lie in the queue and nobody takes them."""
     monkeypatch.setattr("worker.press.PULSE", 0.05)
     called = threading.Event()
-    press = PrintingPress(store, jobs, ["tiny"], start_anew=called.set)
+    press = PrintingPress(store, jobs, ["tiny"], restart=called.set)
     press._engines["tiny"] = tiny_engine
     press.open()
     try:
