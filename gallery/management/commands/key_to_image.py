@@ -102,13 +102,11 @@ class Command(PressCommand):
         fresh_process = [sys.executable, str(settings.BASE_DIR / "manage.py"), "key_to_image"]
         entries: list[dict[str, Any]] = []
         calm = 0.1 if sys.stderr.isatty() else 2.0  # seconds between two states of the bar: a log wants few
-        total = sum(page.steps for page in pages)
-        with tqdm(total=total, unit="step", disable=options["json"], leave=False, mininterval=calm) as bar:
-
-            def name_bar(number: int) -> None:
-                bar.set_description(f"page {number} of {len(pages)}")
-
-            for page, printed in print_all(engine, pages, name_bar, bar.update):
+        steps, total = sum(page.steps for page in pages), len(pages)
+        with tqdm(total=steps, unit="step", disable=options["json"], leave=False, mininterval=calm) as bar:
+            for page, printed in print_all(
+                engine, pages, lambda n: bar.set_description(f"page {n} of {total}"), bar.update
+            ):
                 bar.clear()
                 entry = describe_print(page, printed)
                 if names is not None:
