@@ -61,6 +61,6 @@ def open_press(**_: Any) -> None:
         device=settings.DEVICE,
         threads=settings.THREADS or None,
         batch=settings.BATCH or None,
-        start_anew=functools.partial(os.kill, _worker, signal.SIGTERM),
+        restart=functools.partial(os.kill, _worker, signal.SIGTERM),
     )
     tasks.open_press(press)

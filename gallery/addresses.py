@@ -1,9 +1,8 @@
-"""Addresses as the site sees them: URL converters, canonical paths, neighbours, random pages.
+"""Addresses as the site sees them: URL converters, canonical paths, neighbours.
 
 The grammar itself is `worker.catalogue.address`; this module only joins it to Django's URLs. Imports that and Django.
 """
 
-import secrets
 from typing import Final
 
 from django.http import HttpRequest
@@ -12,7 +11,6 @@ from worker.catalogue.address import NAME_LIMIT, PAGES, Address, is_slug
 from worker.errors import AddressRefused
 
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-RANDOM_LENGTH: Final = 16
 
 
 class AddressConverter:
@@ -67,12 +65,6 @@ def is_canonical(request: HttpRequest, address: Address, form: str) -> bool:
     if raw is None:
         return bool(request.path == f"/{address.format()}{form}")
     return bool(raw.split(b"?")[0] == path_of(address, form).encode("ascii"))
-
-
-def random_address(edition: str) -> Address:
-    """Return a fresh page of a `key` volume: 16 random characters, any of the 410 pages."""
-    name = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
-    return Address(edition, "key", name, 1 + secrets.randbelow(PAGES))
 
 
 def neighbour_page(address: Address, by: int) -> Address | None:

@@ -16,10 +16,10 @@ from gallery.addresses import neighbour_page, neighbour_volume, path_of
 from gallery.editions import edition_of
 from gallery.visits import PATIENCE
 from worker.catalogue.address import PAGES, Address
-from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
 from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed
 from worker.jobs.progress import Press, Progress
+from worker.keys import derive_without_model, find_key
 from worker.store.records import PageRecord, Picture
 
 _HEARD_SECONDS = 1.0
@@ -143,16 +143,7 @@ async def wait_for_picture(address: Address, visitor: str, seconds: float) -> tu
 
 def held_key(address: Address) -> Key | None:
     """Return the key of a page without the press: of `stacks` at once, of others when the store has it; else None."""
-    if address.kind == "stacks" and address.page is not None:
-        return stacks_key(address.name, address.page)
-    mark = address.name if address.kind == "mark" else store().find(address)
-    if mark is None:
-        return None
-    key = store().key(mark)
-    origin = store().origin(mark) if key is None else None
-    if origin is not None and origin.kind == "stacks" and origin.page is not None:
-        return stacks_key(origin.name, origin.page)
-    return key
+    return find_key(store(), address, derive_without_model)
 
 
 def title_of(address: Address) -> str:

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_GET, require_safe
 
 from babelia.services import job_client, store
 from gallery import ledger
-from gallery.addresses import path_of, random_address
+from gallery.addresses import path_of
 from gallery.answers import (
     TooLarge,
     at_address,
@@ -55,7 +55,7 @@ from gallery.pages import (
     words_of,
 )
 from gallery.visits import may_start_print, visitor_of
-from worker.catalogue.address import Address, canonical_prompt
+from worker.catalogue.address import Address, canonical_prompt, random_address
 from worker.errors import AddressRefused, BabeliaError, InputRefused
 from worker.jobs.progress import Progress
 

@@ -73,8 +73,8 @@ class PressCommand(abc.ABC, BaseCommand):
         sys.exit(REFUSED)
 
 
-def whole(low: int, high: int, what: str) -> Callable[[str], int]:
-    """A reader of whole numbers for argparse: `what` begins the sentence that refuses another."""
+def integer(low: int, high: int, what: str) -> Callable[[str], int]:
+    """A reader of integers for argparse: `what` begins the sentence that refuses another."""
 
     def read(text: str) -> int:
         digits = text.removeprefix("-")

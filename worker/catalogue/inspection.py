@@ -19,7 +19,7 @@ NPZ_LIMIT: Final = 4_000_000
 """Bytes of an .npz: the arrays in float64, uncompressed, have 606 kB."""
 
 
-def facts(key: Key) -> dict[str, Any]:
+def measure(key: Key) -> dict[str, Any]:
     """What a key holds: mark, steps, and range and moments of embedding and latents; fit for JSON.
 
     The moments of the embedding leave out the two constant places, which are the same in every key.
@@ -35,8 +35,8 @@ def facts(key: Key) -> dict[str, Any]:
 
 
 def report(key: Key) -> str:
-    """The facts of a key as lines for people."""
-    found = facts(key)
+    """The measurements of a key as lines for people."""
+    found = measure(key)
     lines = [f"mark       {found['mark']}", f"steps      {found['steps']}"]
     for name in ("embedding", "latents"):
         shape = " × ".join(map(str, found[name].pop("shape")))

@@ -3,15 +3,53 @@
 May import worker.errors, worker.catalogue.key and worker.catalogue.png; neither torch nor Django.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from worker.catalogue.key import CHARACTERS, Key
-from worker.catalogue.png import ADDRESS, KEY, is_png, read_chunks
+from worker.catalogue.key import CHARACTERS, Key, is_mark
+from worker.catalogue.png import ADDRESS, EDITION, KEY, MARK, is_png, read_chunks
 from worker.errors import InputRefused, KeyRefused, reason
 
 TEXT_BYTES: Final = 256 * 1024
+"""Bytes of a text that may be a key: its characters, and white space between them."""
 PNG_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of a PNG that may hold a key or an address."""
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """What a file says of a page; None where it says nothing. Only the mark has been looked at more closely."""
+
+    is_png: bool
+    key: str | None = None  # a key's text, to be parsed
+    mark: str | None = None
+    address: str | None = None  # a page's address, to be parsed
+    edition: str | None = None
+
+
+def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
+    """Return what the bytes of a file say of a page; `name` begins the sentences.
+
+    Raises KeyRefused for what is neither text nor a PNG or is too long for a text, InputRefused for a damaged PNG.
+    """
+    if is_png(data):
+        texts = read_chunks(data)
+        mark = texts.get(MARK, "")
+        return KeyFile(True, texts.get(KEY), mark if is_mark(mark) else None, texts.get(ADDRESS), texts.get(EDITION))
+    if len(data) > TEXT_BYTES:
+        raise KeyRefused(
+            f"{name} has {len(data):,} bytes; a key has {CHARACTERS:,} characters, and its file may have "
+            f"{TEXT_BYTES:,} bytes.",
+            length=len(data),
+        )
+    try:
+        return KeyFile(False, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        position = error.start + 1
+        raise KeyRefused(
+            f"{name} is neither a key's text nor a PNG: its byte {position:,} is no text.", position=position
+        ) from error
 
 
 def read_key_file(path: Path) -> Key:
@@ -19,31 +57,22 @@ def read_key_file(path: Path) -> Key:
 
     Raises InputRefused where the file cannot be read or is no file, KeyRefused where what it holds is no key.
     """
-    data = read_file(path, PNG_BYTES)
-    if is_png(data):
-        texts = read_chunks(data)
-        if KEY in texts:
-            return Key.parse(texts[KEY])
-        hint = f"It names its address: {texts[ADDRESS]}" if texts.get(ADDRESS) else None
-        raise KeyRefused(f"{path} is a PNG without a key inside.", hint=hint)
+    data = _read_file(path, PNG_BYTES)
     if not data:
         raise KeyRefused(f"{path} is empty; a key has {CHARACTERS:,} characters.", length=0)
-    if len(data) > TEXT_BYTES:
-        raise KeyRefused(f"{path} has {len(data):,} bytes; a key has {CHARACTERS:,} characters.", length=len(data))
+    found = parse_key_file(data, str(path))
+    if found.key is None:
+        hint = f"It names its address: {found.address}" if found.address else None
+        raise KeyRefused(f"{path} is a PNG without a key inside.", hint=hint)
+    if found.is_png:
+        return Key.parse(found.key)
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        position = error.start + 1
-        raise KeyRefused(
-            f"{path} is neither a key's text nor a PNG: its byte {position:,} is no text.", position=position
-        ) from error
-    try:
-        return Key.parse(text)
+        return Key.parse(found.key)
     except KeyRefused as error:
         raise KeyRefused(f"{path} holds no key. {error}", position=error.position, length=error.length) from error
 
 
-def read_file(path: Path, limit: int) -> bytes:
+def _read_file(path: Path, limit: int) -> bytes:
     """Return the bytes of a file. Raises InputRefused: a folder, missing, unreadable, or of more than `limit` bytes."""
     try:
         if path.is_dir():

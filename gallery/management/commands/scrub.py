@@ -38,9 +38,9 @@ class Command(BaseCommand):
             if ahead > 0.05:
                 time.sleep(ahead)
         seconds = time.monotonic() - began
-        whole = files - len(damaged)
+        intact = files - len(damaged)
         self.stdout.write(
-            f"{whole:,} files whole, {len(damaged):,} set aside; {size / 1e6:,.1f} MB in {seconds:.1f} s."
+            f"{intact:,} files whole, {len(damaged):,} set aside; {size / 1e6:,.1f} MB in {seconds:.1f} s."
         )
         if damaged:
             raise SystemExit(1)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from worker.catalogue.expansion import stacks_key
-from worker.catalogue.key_files import read_key_file
+from worker.catalogue.key_files import KeyFile, parse_key_file, read_key_file
 from worker.catalogue.png import PIXELS_SHAPE, encode_page
 from worker.errors import InputRefused, KeyRefused
 
@@ -67,3 +69,19 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
         read_key_file(tmp_path / "nowhere")
     with pytest.raises(InputRefused, match="more than"):
         read_key_file(Path("/dev/zero"))
+
+
+def test_a_png_says_all_that_it_was_given() -> None:
+    data = encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **FACTS, key=KEY)
+    assert parse_key_file(data) == KeyFile(True, TEXT, KEY.mark, FACTS["address"], "pocket-1")
+    blank = encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **{**FACTS, "mark": "", "address": ""})
+    assert parse_key_file(blank) == KeyFile(True, None, None, "", "pocket-1")
+
+
+def test_a_text_inside_a_png_that_is_no_key_is_refused_as_a_key(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("Babelia-Key", "AAA")
+    path = tmp_path / "page.png"
+    Image.new("RGB", (8, 8)).save(path, pnginfo=texts)
+    with pytest.raises(KeyRefused, match="this one has 3"):
+        read_key_file(path)

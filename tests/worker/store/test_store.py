@@ -47,14 +47,14 @@ def test_a_prompt_with_slashes_and_other_scripts_is_found_again(store: Store) ->
         assert path.name.isascii()
 
 
-def test_a_thumbnail_is_made_anew_where_it_is_damaged(store: Store) -> None:
+def test_a_thumbnail_is_made_again_where_it_is_damaged(store: Store) -> None:
     facts = keep(store, stacks(1))
     path = only(store.data, "*.webp")
-    whole = path.read_bytes()
-    assert store.thumbnail(EDITION, facts.mark) == whole
-    path.write_bytes(whole[:-1])
-    assert store.thumbnail(EDITION, facts.mark) == whole
-    assert path.read_bytes() == whole
+    intact = path.read_bytes()
+    assert store.thumbnail(EDITION, facts.mark) == intact
+    path.write_bytes(intact[:-1])
+    assert store.thumbnail(EDITION, facts.mark) == intact
+    assert path.read_bytes() == intact
     assert len(list((store.data / "set-aside").iterdir())) == 1
 
 
@@ -122,7 +122,7 @@ def test_files_are_synced_before_they_take_their_names(store: Store, monkeypatch
         assert f"sync {Path(path).parent}" in events[events.index(f"name {path}") :]
 
 
-def test_many_processes_keeping_one_page_at_once_leave_it_whole(store: Store) -> None:
+def test_many_processes_keeping_one_page_at_once_leave_it_intact(store: Store) -> None:
     address = stacks(1)
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _: keep(store, address).file_digest, range(16)))) == 1

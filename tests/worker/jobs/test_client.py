@@ -1,13 +1,9 @@
-"""worker.jobs against a real Valkey: one print per page, turns, watchers, leases, attempts, hot pictures, outages."""
+"""worker.jobs.client against a real Valkey: one print per page, turns, followers, hot pictures, outages."""
 
 import asyncio
 import contextlib
-import multiprocessing
-import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +11,13 @@ import pytest
 import redis
 
 from tests.conftest import run_valkey
+from tests.worker.jobs.conftest import opened
 from tests.worker.store import keep, key_of, stacks
 from worker.errors import StoreUnavailable
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
-from worker.jobs.progress import ATTEMPTS, FAILED_PAUSE, Press, Progress
+from worker.jobs.progress import Progress
 from worker.store.store import Store
-
-Work = Callable[[JobClient], Awaitable[Any]]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path, reserve=0)
-
-
-@pytest.fixture
-def reminders() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def client(redis_url: str, store: Store, reminders: list[str]) -> Callable[[Work], Any]:
-    """Runs a coroutine function with a job client on a loop of its own."""
-
-    def run(work: Work, **options: Any) -> Any:
-        async def whole() -> Any:
-            async with opened(redis_url, store, reminders, **options) as front:
-                return await asyncio.wait_for(work(front), 30)
-
-        return asyncio.run(whole())
-
-    return run
-
-
-@asynccontextmanager
-async def opened(url: str, store: Store, reminders: list[str], **options: Any) -> AsyncIterator[JobClient]:
-    front = JobClient(url, store, reminders.append, **options)
-    try:
-        yield front
-    finally:
-        await front.aclose()
-
-
-@pytest.fixture
-def press(redis_url: str) -> Iterator[JobConsumer]:
-    with contextlib.closing(JobConsumer(redis_url, lease=30)) as client:
-        yield client
-
-
-@pytest.fixture
-def hasty(redis_url: str) -> Iterator[JobConsumer]:
-    """A press whose claims lapse after a fifth of a second."""
-    with contextlib.closing(JobConsumer(redis_url, lease=0.2)) as client:
-        yield client
-
-
-def wait_for_expiry(seconds: float) -> None:
-    time.sleep(seconds)
 
 
 def test_only_the_first_of_many_asks_queues_a_page_and_reminds_the_presses(client: Any, reminders: list[str]) -> None:
@@ -96,18 +41,6 @@ def test_places_are_in_the_order_of_asking_and_move_up(client: Any, press: JobCo
     assert client(work) == [None, 1, 2]
 
 
-def test_a_batch_takes_as_many_as_it_holds(client: Any, press: JobConsumer) -> None:
-    async def work(front: JobClient) -> None:
-        for page in (1, 2, 3):
-            await front.ask(stacks(page), "v")
-
-    client(work)
-    assert [claim.address for claim in press.take("tiny", 2)] == [stacks(1), stacks(2)]
-    assert [claim.address for claim in press.take("tiny", 2)] == [stacks(3)]
-    assert press.take("tiny", 2) == []
-    assert press.take("another", 2) == []
-
-
 def test_a_page_that_is_kept_is_never_queued(client: Any, store: Store, reminders: list[str]) -> None:
     keep(store, stacks(1))
 
@@ -122,18 +55,6 @@ def test_a_page_that_is_kept_is_never_queued(client: Any, store: Store, reminder
 def test_looking_starts_nothing(client: Any, press: JobConsumer) -> None:
     assert client(lambda front: front.look(stacks(1))) == Progress("absent")
     assert press.take("tiny") == []
-
-
-def test_a_page_that_nobody_watches_any_more_is_dropped_before_it_starts(client: Any, press: JobConsumer) -> None:
-    async def work(front: JobClient) -> Progress:
-        await front.ask(stacks(1), "impatient", patience=1)
-        await front.ask(stacks(2), "patient", patience=60)
-        await asyncio.sleep(1.1)
-        (claim,) = press.take("tiny")
-        assert claim.address == stacks(2)
-        return await front.look(stacks(1))
-
-    assert client(work).state == "absent"
 
 
 def test_leaving_takes_the_page_from_nobody_else(client: Any, press: JobConsumer) -> None:
@@ -231,93 +152,6 @@ def test_several_followers_of_one_page_all_see_it_end(client: Any, press: JobCon
     assert [seen[-1].state for seen in client(work)] == ["kept"] * 5
 
 
-def test_a_lapsed_lease_puts_the_page_back_at_its_turn(client: Any, hasty: JobConsumer) -> None:
-    async def work(front: JobClient) -> list[Any]:
-        await front.ask(stacks(1), "v")
-        await front.ask(stacks(2), "v")
-        (lost,) = hasty.take("tiny")
-        await asyncio.sleep(0.3)
-        first = await front.ask(stacks(1), "v")
-        (again,) = hasty.take("tiny")
-        return [first.place, again.address, hasty.step(lost, 1, 4), hasty.step(again, 1, 4)]
-
-    assert client(work) == [1, stacks(1), False, True]
-
-
-def test_a_lapsed_lease_is_noticed_by_the_next_press_too(client: Any, hasty: JobConsumer) -> None:
-    client(lambda front: front.ask(stacks(1), "v"))
-    assert len(hasty.take("tiny")) == 1
-    assert hasty.take("tiny") == []
-    wait_for_expiry(0.3)
-    assert [claim.address for claim in hasty.take("tiny")] == [stacks(1)]
-
-
-def test_each_step_renews_the_lease(client: Any, hasty: JobConsumer) -> None:
-    client(lambda front: front.ask(stacks(1), "v"))
-    (claim,) = hasty.take("tiny")
-    for step in range(4):
-        wait_for_expiry(0.1)
-        assert hasty.step(claim, step, 4)
-    assert hasty.take("tiny") == []
-
-
-def _take_and_die(url: str) -> None:
-    assert JobConsumer(url, lease=3600).take("tiny")
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_press_that_died_on_this_machine_is_noticed_at_once(client: Any, press: JobConsumer, redis_url: str) -> None:
-    client(lambda front: front.ask(stacks(1), "v"))
-    victim = multiprocessing.get_context("spawn").Process(target=_take_and_die, args=(redis_url,))
-    victim.start()
-    victim.join()
-    assert victim.exitcode == -signal.SIGKILL
-    assert [claim.address for claim in press.take("tiny")] == [stacks(1)]
-
-
-def test_the_fourth_attempt_is_never_made(client: Any, hasty: JobConsumer) -> None:
-    async def work(front: JobClient) -> Progress:
-        await front.ask(stacks(1), "v")
-        for _ in range(ATTEMPTS):
-            assert len(hasty.take("tiny")) == 1
-            await asyncio.sleep(0.25)
-        assert hasty.take("tiny") == []
-        return await front.ask(stacks(1), "v")
-
-    failed = client(work)
-    assert failed.state == "failed"
-    assert "stopped the press 3 times without a word" in failed.sentence
-    assert FAILED_PAUSE - 5 < failed.retry_after <= FAILED_PAUSE
-
-
-def test_a_failure_is_told_and_can_be_forgotten_on_request(client: Any, press: JobConsumer) -> None:
-    async def work(front: JobClient) -> list[Any]:
-        await front.ask(stacks(1), "v")
-        answers: list[Any] = []
-        for _ in range(ATTEMPTS):
-            (claim,) = press.take("tiny")
-            answers.append(press.give_up(claim, "It went wrong. Try again."))
-        answers.append((await front.look(stacks(1))).sentence)
-        answers.append((await front.ask(stacks(1), "v")).state)
-        answers.append((await front.ask(stacks(1), "v", again=True)).state)
-        (claim,) = press.take("tiny")
-        answers.append(press.give_up(claim, "No.", final=True, pause=1))
-        await asyncio.sleep(1.1)
-        answers.append((await front.ask(stacks(1), "v")).state)
-        return answers
-
-    assert client(work) == [
-        "queued",
-        "queued",
-        "failed",
-        "It went wrong. Try again.",
-        "failed",
-        "queued",
-        "failed",
-        "queued",
-    ]
-
-
 def test_a_message_that_was_lost_is_sent_again_by_who_waits(
     client: Any, press: JobConsumer, reminders: list[str], redis_url: str
 ) -> None:
@@ -349,28 +183,6 @@ def test_pages_queued_before_a_kept_one_was_found_are_believed_for_a_moment(clie
     assert press.take("tiny") == []
 
 
-def test_the_estimate_comes_from_what_pages_took_lately(client: Any, press: JobConsumer) -> None:
-    async def work(front: JobClient) -> list[float | None]:
-        await front.ask(stacks(1), "v")
-        seconds = [(await front.look(stacks(1))).seconds]
-        (claim,) = press.take("tiny")
-        press.finish(claim, key_of(stacks(1)).mark, seconds=4)
-        await front.ask(stacks(2), "v")
-        await front.ask(stacks(3), "v")
-        (claim,) = press.take("tiny")
-        press.step(claim, 1, 4)
-        return [*seconds, (await front.look(stacks(2))).seconds, (await front.look(stacks(3))).seconds]
-
-    assert client(work) == [None, 3.0, 8.0]
-
-
-def test_a_press_is_known_while_it_says_so(client: Any, press: JobConsumer) -> None:
-    there = Press("host:1", "ready", ("tiny", "other"), "a rendition", "", "host", 1)
-    press.announce(there)
-    assert client(lambda front: front.presses()) == [there]
-    assert there.able
-
-
 def test_hot_pictures_are_served_without_the_disk_and_bounded(client: Any, store: Store, redis_url: str) -> None:
     for page in (1, 2, 3):
         keep(store, stacks(page), shade=page)
@@ -384,8 +196,6 @@ def test_hot_pictures_are_served_without_the_disk_and_bounded(client: Any, store
             path.unlink()
         assert await front.picture(stacks(1)) is None  # the oldest of three made room
         assert [await front.picture(stacks(page)) for page in (2, 3)] == cold[1:]
-        await front.forget(stacks(3))
-        assert await front.picture(stacks(3)) is None
 
     client(work, hot_pictures=2)
     with redis.Redis.from_url(redis_url) as client:
