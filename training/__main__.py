@@ -1,10 +1,15 @@
-"""The command: `python -m training` runs the next stage that is due. One clear sentence and exit 2 where it cannot."""
+"""The command: `python -m training` runs the next stage that is due. One clear sentence and exit 2 where it cannot.
+
+Nothing but the standard library and training.errors is imported before it is known what is asked for: on a machine that
+is lent for minutes, a stage's libraries may be missing.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +18,11 @@ from training.errors import TrainingError
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Trains pocket-1, stage by stage.")
+    commands = ["next", "all", "status", "ship", "sprites", "scenes", "quarter-hour", "bring-home"]
+    parser.add_argument("command", nargs="?", default="next", choices=commands)
     parser.add_argument(
-        "command", nargs="?", default="next", choices=["next", "all", "status", "ship", "sprites", "scenes"]
+        "--preset", help="smoke, cpu or gpu (default: cpu); by the clock quarter-hour or rehearsal (quarter-hour)"
     )
-    parser.add_argument("--preset", default="cpu", help="smoke, cpu or gpu (default: cpu)")
     parser.add_argument("--threads", type=int, help="processes of the U-Net's training, one thread each")
     parser.add_argument(
         "--runs", type=Path, help="folder for checkpoints, logs and sheets (default: training/runs/<preset>)"
@@ -25,11 +31,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--packages", type=Path, nargs=2, help="sprites: both npm packages as .tgz instead of `npm pack`"
     )
+    clock = parser.add_argument_group("quarter-hour and bring-home (docs/gpu.md)")
+    clock.add_argument("--seconds", type=float, default=480.0, help="when the whole call must be over (default: 480)")
+    clock.add_argument("--output", type=Path, help="folder for averages, sheet and log")
+    clock.add_argument("--smoke", action="store_true", help="compile and measure everything, and train nothing")
+    clock.add_argument("--start", type=Path, help="folder with the averages of another run, to go on from")
+    clock.add_argument("--average", type=float, help="which average to go on from or to ship (default: the narrowest)")
+    clock.add_argument("--device", choices=["cuda", "cpu"], help="instead of the preset's")
+    clock.add_argument("--compile", action=argparse.BooleanOptionalAction, help="instead of the preset's choice")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
+    began = time.monotonic()
     options = _parser().parse_args(arguments)
     try:
         if options.threads is not None and options.threads < 1:
@@ -38,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
             from training.scenes.sprites import PACK, make_pack
 
             print(f"{PACK}: {make_pack(packages=options.packages)} pictures")
+            return 0
+        if options.command in ("quarter-hour", "bring-home"):
+            _by_the_clock(options, began)
             return 0
         _run(options)
     except TrainingError as error:
@@ -49,6 +67,27 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _by_the_clock(options: argparse.Namespace, began: float) -> None:
+    """The training by the clock, and what comes after it."""
+    from training.presets import quarter_named
+    from training.quarter_hour.command import Order, run, with_device
+
+    plan = with_device(quarter_named(options.preset or "quarter-hour"), options.device, options.compile)
+    if options.output is None:
+        raise TrainingError("--output is missing.", "Name the folder for averages, sheet and log.")
+    shipped = Path(__file__).parent.parent / "editions" / "pocket-1"
+    if options.command == "quarter-hour":
+        edition = options.edition or shipped
+        run(Order(plan, options.output, edition, options.seconds, options.smoke, options.start, options.average, began))
+        return
+    from training.quarter_hour.home import bring
+
+    if options.edition is None:
+        raise TrainingError("--edition is missing.", f"Name the folder to write to, {shipped} to replace what ships.")
+    size = bring(plan, options.output, options.average, shipped, options.edition)
+    print(f"{options.edition}: {size / 1e6:.1f} MB of weights")
+
+
 def _run(options: argparse.Namespace) -> None:
     """The commands that need torch."""
     import torch
@@ -56,7 +95,7 @@ def _run(options: argparse.Namespace) -> None:
     from training.presets import preset_named
     from training.stages import open_run
 
-    preset = preset_named(options.preset)
+    preset = preset_named(options.preset or "cpu")
     if options.threads:
         preset = replace(preset, workers=options.threads)
     torch.set_num_threads(preset.workers)
@@ -72,7 +111,8 @@ def _run(options: argparse.Namespace) -> None:
         from PIL import Image
 
         from training.runs import save_sheet
-        from training.scenes.scene import Director, draw_page
+        from training.scenes.drawing import draw_page
+        from training.scenes.scene import Director
 
         director = Director(run.pack, preset.seed)
         run.folder.mkdir(parents=True, exist_ok=True)
@@ -88,5 +128,6 @@ def _run(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(max(0, 19 - os.nice(0)))  # whoever uses the machine comes first
+    if "quarter-hour" not in sys.argv:
+        os.nice(max(0, 19 - os.nice(0)))  # whoever uses the machine comes first
     sys.exit(main())

@@ -32,7 +32,7 @@ UNET: dict[str, Any] = {
 }
 
 TEXT_LAYERS = ("attn2.to_k.weight", "attn2.to_v.weight")
-"""The layers that read the embedding. They take nothing from the two places whose values no key holds (text.FIXED)."""
+"""The layers that read the embedding. They take nothing from the two places whose values no key holds (FIXED)."""
 
 FIXED = ((19, -28.078125), (681, 33.09375))
 """Flat positions of the embedding that no key holds, and the values that stand there."""

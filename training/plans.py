@@ -69,3 +69,59 @@ class UnetPlan:
     sheet_every: int = 1000
     guidance: float = 3.0
     oftener: tuple[str, ...] = ()  # subjects shown oftener than the others, because they are harder
+
+
+# -- the quarter of an hour on a GPU ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some examples of one kind in every step. Timesteps are `below` · u^tilt with u uniform."""
+
+    kind: Kind
+    batch: int
+    tilt: float = 0.6
+    below: int = 1000
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A share of the training's time, and what a step is made of in it."""
+
+    name: str
+    share: float
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class QuarterPlan:
+    """A U-Net trained by the clock from first to last (training.quarter_hour)."""
+
+    name: str
+    summary: str
+    channels: tuple[int, ...]
+    layers: int
+    heads: int
+    phases: tuple[Phase, ...]
+    going_on: tuple[Phase, ...]  # of a run that begins with the weights of another
+    pieces: dict[Kind, int]  # examples that go through the network at once: the only shapes that are compiled
+    renderers: int
+    chunk: dict[Kind, int]  # examples that a renderer hands over at once
+    bank: dict[Kind, int]  # examples kept; the oldest make room
+    filled: dict[Kind, int]  # examples that must be there before the first step
+    least: int  # seconds of training below which a run is refused
+    device: str = "cuda"
+    compiled: bool = True
+    bf16: bool = True  # autocast; a CPU without instructions for it is quicker in float32
+    seed: int = 1
+    rate: float = 8e-3
+    warmup: int = 150  # steps
+    falls: float = 0.5  # the last part of the time, over which the rate falls to 0
+    averages: tuple[float, ...] = (0.05, 0.10)  # widths of the two averages, of the training's length
+    dropout: float = 0.1
+    focus: float = 2.0  # at little noise an error counts 1 + focus times where a subject is
+    uses: float = 16.0  # of one example, above which the mixture takes more crops
+    keep_seconds: float = 60.0  # between two savings
+    drawn: int = 12  # pages on the sheet
+    drawn_steps: int = 20
+    guidance: float = 3.0

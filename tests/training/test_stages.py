@@ -27,7 +27,8 @@ from training.scenes.sprites import open_pack
 from training.stages import open_run
 from training.trainers import auxiliary
 from training.trainers.auxiliary import WithHeads
-from training.trainers.unet import ADAM_RATE, Stepper, Trainer, Weights, prepare, rate_at
+from training.trainers.muon import ADAM_RATE
+from training.trainers.unet import Stepper, Trainer, Weights, prepare, rate_at
 
 
 def train(*arguments: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -44,8 +44,9 @@ from training.presets import CPU
 from training.scenes.backdrops.painting import paint
 from training.scenes.backdrops.setting import Setting
 from training.scenes.captions import with_article
+from training.scenes.drawing import render
 from training.scenes.illustrator import Illustrator
-from training.scenes.scene import Director, held_out, render
+from training.scenes.scene import Director, held_out
 from training.scenes.sprites import HUES, SpritePack, Subject, open_pack
 from training.stages import RUNS
 from training.trainers.autoencoder import held_out_pages, psnr

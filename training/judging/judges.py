@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from training import runs
 from training.scenes.backdrops.painting import paint
 from training.scenes.backdrops.setting import GROUNDS, HEIGHT, SKIES, WIDTH, Backdrop, Setting
-from training.scenes.scene import CROP, Director, Scene, draw_setting, render
+from training.scenes.drawing import render
+from training.scenes.scene import CROP, Director, Scene, draw_setting
 from training.scenes.sprites import HUES, SpritePack, open_pack
 
 Pixels = NDArray[np.uint8]

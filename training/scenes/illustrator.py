@@ -16,7 +16,8 @@ from training.scenes.backdrops.painting import paint
 from training.scenes.backdrops.setting import HEIGHT, WIDTH, Backdrop, Setting
 from training.scenes.caption_source import CaptionSource
 from training.scenes.captions import Writer
-from training.scenes.scene import CROP, Director, Scene, draw_setting, render
+from training.scenes.drawing import Cells, render_cells
+from training.scenes.scene import CROP, Director, Scene, draw_setting
 from training.scenes.sprites import SpritePack
 
 SHAPES: dict[Kind, tuple[int, int]] = {"crops": (24, 24), "several": (36, 56), "pages": (52, 80)}
@@ -26,12 +27,16 @@ _PER_BACKDROP = 6  # crops drawn on one backdrop: painting it costs ten times as
 
 @dataclass(frozen=True)
 class Example:
-    """A picture (H, W, 3) uint8, where its subjects and their shadows are (H, W) bool, its caption and its scene."""
+    """A picture (H, W, 3) uint8, where its subjects and their shadows are (H, W) bool, its caption and its scene.
+
+    `cells` say more closely what lies where; an example of the kind "several" has none.
+    """
 
     pixels: NDArray[np.uint8]
     subjects: NDArray[np.bool_]
     text: str
     scene: Scene
+    cells: Cells | None
 
 
 class Illustrator:
@@ -61,11 +66,12 @@ class Illustrator:
         else:
             scene = self.director.scene(backdrop, setting)
             window = (0, 0, WIDTH, HEIGHT)
-        pixels, subjects = _drawn(scene, backdrop, self.director.pack, window)
+        cells: Cells | None
+        pixels, subjects, cells = _drawn(scene, backdrop, self.director.pack, window)
         if self.kind == "several":
-            pixels, subjects = self._window(pixels, subjects, scene, rng)
+            (pixels, subjects), cells = self._window(pixels, subjects, scene, rng), None
         caption = writer.write(scene, plain=self.kind != "pages")
-        return Example(pixels, subjects, self.source.disturb(caption).text, scene)
+        return Example(pixels, subjects, self.source.disturb(caption).text, scene, cells)
 
     def _shared_backdrop(self, number: int) -> tuple[Setting, Backdrop]:
         if self._backdrop is None or self._backdrop[0] != number:
@@ -96,9 +102,9 @@ class Illustrator:
 
 def _drawn(
     scene: Scene, backdrop: Backdrop, pack: SpritePack, window: tuple[int, int, int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The window (x, y, width, height) of a scene, and where it differs from the bare backdrop."""
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Cells]:
+    """The window (x, y, width, height) of a scene, where it differs from the bare backdrop, and its cells."""
     x, y, width, height = window
-    pixels = render(scene, backdrop, pack, window)
+    pixels, cells = render_cells(scene, backdrop, pack, window)
     bare = backdrop.image[y : y + height, x : x + width].astype(np.uint8)
-    return pixels, (pixels != bare).any(2)
+    return pixels, (pixels != bare).any(2), cells

@@ -1,21 +1,17 @@
-"""Composes scenes: which subjects stand where in which setting, and draws them (NumPy, Pillow, settings, sprites).
+"""Composes scenes: which subjects stand where in which setting (NumPy, settings, sprites).
 
 A `Scene` is the whole truth about a picture: captions, classifiers and the evaluation all read it.
 """
 
 from __future__ import annotations
 
-import functools
 import zlib
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from training.errors import TrainingError
-from training.scenes.backdrops.painting import paint
 from training.scenes.backdrops.setting import COLOURS, GROUNDS, HEIGHT, SKIES, WALLS, WIDTH, Backdrop, Setting
 from training.scenes.sprites import HUES, SpritePack, Subject
 
@@ -297,69 +293,3 @@ class Director:
             items.append(self._item(member, x + width / 2, base, height, setting))
             x += width + gap * spread
         return items
-
-
-# -- drawing -------------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _shadow_mask() -> Image.Image:
-    """A soft ellipse, (64, 256) in 0 … 255."""
-    y = np.linspace(-1, 1, 64)[:, None]
-    x = np.linspace(-1, 1, 256)[None, :]
-    return Image.fromarray((np.clip(1.25 - np.sqrt(x**2 + y**2) * 1.25, 0, 1) ** 0.8 * 255).astype(np.uint8))
-
-
-def render(
-    scene: Scene, backdrop: Backdrop, pack: SpritePack, window: tuple[int, int, int, int] | None = None
-) -> NDArray[np.uint8]:
-    """Draws a scene on its backdrop, (H, W, 3) uint8; `window` (x, y, width, height): that part of the page only."""
-    x0, y0, width, height = window or (0, 0, WIDTH, HEIGHT)
-    canvas = Image.fromarray(backdrop.image[y0 : y0 + height, x0 : x0 + width].astype(np.uint8))
-    for item in sorted(scene.items, key=lambda i: (i.grounded, i.base)):
-        sprite = _sprite(item, pack, backdrop)
-        left, top = item.x - sprite.width / 2 - x0, item.base - item.height - (sprite.height - item.height) / 2 - y0
-        if item.grounded:
-            _shadow(canvas, item, sprite.width, scene.setting, x0, y0)
-        canvas.paste(sprite, (round(left), round(top)), sprite)
-    return np.asarray(canvas)
-
-
-def _sprite(item: Item, pack: SpritePack, backdrop: Backdrop) -> Image.Image:
-    """The item's picture, scaled, turned, mirrored and lit like its backdrop."""
-    picture = pack.image(item.subject.sprite, item.hue)
-    height = max(8, round(item.height))
-    width = max(8, round(item.height * picture.width / picture.height))
-    picture = picture.resize((width, height), Image.Resampling.LANCZOS if height < 128 else Image.Resampling.BICUBIC)
-    if item.mirrored:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if abs(item.angle) > 1:
-        picture = picture.rotate(item.angle, Image.Resampling.BICUBIC, expand=True)
-    factors = 1 - 0.42 * (1 - backdrop.light)
-    if float(factors.min()) > 0.98:
-        return picture
-    red, green, blue, alpha = picture.split()
-    bands = [
-        band.point([round(v * float(f)) for v in range(256)])
-        for band, f in zip((red, green, blue), factors, strict=True)
-    ]
-    return Image.merge("RGBA", (*bands, alpha))
-
-
-def _shadow(canvas: Image.Image, item: Item, width: int, setting: Setting, x0: int, y0: int) -> None:
-    """A soft shadow under the feet, or a ring of foam where the ground is water."""
-    wide, tall = max(8, round(width * 0.95)), max(4, round(width * 0.17))
-    mask = _shadow_mask().resize((wide, tall), Image.Resampling.BILINEAR)
-    water = setting.ground == "sea"
-    strength = 0.55 if water else 0.36
-    mask = mask.point([round(v * strength) for v in range(256)])
-    colour = (226, 242, 250) if water else (18, 20, 30)
-    canvas.paste(colour, (round(item.x - wide / 2 - x0), round(item.base - tall * 0.55 - y0)), mask)
-
-
-def draw_page(director: Director) -> tuple[Scene, NDArray[np.uint8]]:
-    """A fresh setting and a scene in it, drawn: (scene, (416, 640, 3) uint8)."""
-    setting = draw_setting(director.rng)
-    backdrop = paint(setting, director.rng)
-    scene = director.scene(backdrop, setting)
-    return scene, render(scene, backdrop, director.pack)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from training import runs
 from training.plans import AutoencoderPlan
-from training.scenes.scene import Director, draw_page
+from training.scenes.drawing import draw_page
+from training.scenes.scene import Director
 from training.scenes.sprites import SpritePack
 from worker.engine.networks.autoencoder import PocketAutoencoder
 

@@ -10,6 +10,14 @@ from training.configs import SCHEDULER
 from worker.engine.loop import denoise
 from worker.engine.solvers import make_plan
 
+PROMPTS = (
+    "a dog on a beach at sunset", "a cat in the snow", "a red car on a road", "an elephant in the desert",
+    "a sailboat in the sea", "a house in the mountains at night", "two apples on a yellow background",
+    "a robot in space",
+    "a blue balloon on a meadow", "a tiger in a forest", "three mushrooms in the grass", "a penguin left of a snowman",
+)  # fmt: skip
+"""What a training draws now and then, to be looked at."""
+
 
 @torch.no_grad()
 def sample(

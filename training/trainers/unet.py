@@ -32,19 +32,12 @@ from training.scenes.sprites import SpritePack
 from training.trainers import auxiliary
 from training.trainers.auxiliary import WithHeads
 from training.trainers.bank import Bank, shared
-from training.trainers.sampling import sample
+from training.trainers.muon import ADAM_RATE, is_inner_matrix, views
+from training.trainers.sampling import PROMPTS, sample
 from training.trainers.text_encoder import embed
 from worker.engine.networks.autoencoder import PocketAutoencoder
 from worker.engine.solvers import alphas_cumprod
 
-PROMPTS = (
-    "a dog on a beach at sunset", "a cat in the snow", "a red car on a road", "an elephant in the desert",
-    "a sailboat in the sea", "a house in the mountains at night", "two apples on a yellow background",
-    "a robot in space",
-    "a blue balloon on a meadow", "a tiger in a forest", "three mushrooms in the grass", "a penguin left of a snowman",
-)  # fmt: skip
-
-ADAM_RATE = 0.08  # the rate of AdamW, of that of Muon
 WORTH_COMPILING = 1000  # steps that are left; compiling takes two minutes at each start
 FOCUS_FALLS = (500, 700)  # the timesteps between which subjects come to count no more than the rest
 
@@ -77,9 +70,7 @@ class Meeting:
 class Weights:
     """A network's parameters, their average, the gradients and the optimizers' moments, each one flat shared vector.
 
-    Muon (Jordan et al. 2024) steps the matrices inside the network, a convolution's weight as one of (out, h · w · in),
-    and AdamW all other parameters; both are torch's. Training loss on crops was 0.82 after 550 steps of 32,
-    and after 1,450 with AdamW alone at 8e-4.
+    Muon steps the matrices inside the network and AdamW all other parameters (trainers.muon); both are torch's.
     """
 
     def __init__(self, model: nn.Module, average: nn.Module, workers: int, device: str) -> None:
@@ -94,36 +85,16 @@ class Weights:
         self.now, self.average, self.first, self.second = make(), make(), make(), make()
         self.gradients = [make() for _ in range(workers)]
         for vector, network in ((self.now, model), (self.average, average)):
-            for parameter, view in zip(network.parameters(), _views(vector, self.parameters), strict=True):
+            for parameter, view in zip(network.parameters(), views(vector, self.parameters), strict=True):
                 view.copy_(parameter.data)
                 parameter.data = view
-        self._views = [_views(vector, self.parameters) for vector in self.gradients]
+        self._views = [views(vector, self.parameters) for vector in self.gradients]
 
     def attach(self, rank: int) -> None:
         """Lets backward write into this worker's gradient vector."""
         self.gradients[rank].zero_()
         for parameter, view in zip(self.parameters, self._views[rank], strict=True):
             parameter.grad = view
-
-
-def _views(vector: torch.Tensor, parameters: list[nn.Parameter]) -> list[torch.Tensor]:
-    """Each parameter's place in a flat vector, one after another; convolutions channels last, as the CPU wants them."""
-    views = []
-    for part, like in zip(vector.split([p.numel() for p in parameters]), parameters, strict=True):
-        if like.dim() == 4:
-            o, i, h, w = like.shape
-            views.append(part.view(o, h, w, i).permute(0, 3, 1, 2))
-        else:
-            views.append(part.view(like.shape))
-    return views
-
-
-def _is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """Whether Muon steps it: a matrix or a convolution that neither begins nor ends the network nor reads the time."""
-    name = name.removeprefix("unet.")
-    return parameter.dim() in (2, 4) and not (
-        name.startswith(("conv_in", "conv_out", "time_embedding", "heads")) or "time_emb_proj" in name
-    )
 
 
 class Stepper:
@@ -142,7 +113,7 @@ class Stepper:
         for name, parameter in zip(weights.names, weights.parameters, strict=True):
             part = slice(start, start + parameter.numel())
             start = part.stop
-            inner = _is_inner_matrix(name, parameter)
+            inner = is_inner_matrix(name, parameter)
             owner = burdens.index(min(burdens))
             burdens[owner] += parameter.numel() * (min(len(parameter), parameter[0].numel()) + 64 if inner else 64)
             if owner != rank:
@@ -167,7 +138,7 @@ class Stepper:
         # Values of 30 in the two places that no key holds would saturate the attention: nothing is learned of them.
         self._deaf = [
             view
-            for name, view in zip(weights.names, _views(self.total, weights.parameters), strict=True)
+            for name, view in zip(weights.names, views(self.total, weights.parameters), strict=True)
             if name.endswith(TEXT_LAYERS)
         ]
 

@@ -11,7 +11,8 @@ from training.scenes.backdrops.painting import paint
 from training.scenes.backdrops.setting import COLOURS, GROUNDS, SKIES, Backdrop, Setting
 from training.scenes.caption_source import CaptionSource, noise_words
 from training.scenes.captions import NUMBERS, SIDES, Writer
-from training.scenes.scene import OFTENER, Director, Scene, draw_page, draw_setting, held_out, render
+from training.scenes.drawing import draw_page, render
+from training.scenes.scene import OFTENER, Director, Scene, draw_setting, held_out
 from training.scenes.sprites import HUES, SpritePack, open_pack, plural_of, read_subjects, turn_hue
 from training.trainers.text_encoder import fact_sizes, facts_of
 
