@@ -13,7 +13,7 @@ import warnings
 from typing import Any
 
 from celery import Celery
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 from celery.signals import celeryd_init, worker_process_init
 from django.conf import settings
 from kombu import Exchange, Queue

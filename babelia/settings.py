@@ -21,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import lazy
 
 from babelia import environment as env
+from worker.catalogue.limits import PICTURE_FILE_BYTES
 from worker.editions.edition import BATCH_MAX, DEVICES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -259,7 +260,7 @@ SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 
 # Bodies are counted while they arrive by babelia.asgi; these are Django's own limits behind that one.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
-FILE_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20
+FILE_UPLOAD_MAX_MEMORY_SIZE = PICTURE_FILE_BYTES
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 
 LOG_LEVEL = env.choice(

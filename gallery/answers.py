@@ -6,7 +6,7 @@ Also the decorators that every view of an address wears, so that a view itself r
 import functools
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,7 +30,8 @@ from worker.errors import (
     WeightsRefused,
 )
 
-AddressView = Callable[[HttpRequest, Address], Awaitable[HttpResponseBase]]
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+AddressView = Callable[[HttpRequest, Address], Coroutine[Any, Any, HttpResponseBase]]
 _log = logging.getLogger(__name__)
 
 
@@ -103,10 +104,10 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], status: i
     return render(request, template, common | context, status=status)
 
 
-def at_address(form: str) -> Callable[[AddressView], Callable[..., Awaitable[HttpResponseBase]]]:
+def at_address(form: str) -> Callable[[AddressView], View]:
     """Decorate the view of an address's form: one spelling, a known edition, not hidden; refusals become answers."""
 
-    def decorate(view: AddressView) -> Callable[..., Awaitable[HttpResponseBase]]:
+    def decorate(view: AddressView) -> View:
         @functools.wraps(view)
         async def answer(request: HttpRequest, address: Address) -> HttpResponseBase:
             if not is_canonical(request, address, form):
@@ -133,7 +134,7 @@ async def require_shown(address: Address, mark: str | None = None) -> None:
         raise PageHidden("The keepers of this library have hidden this page.")
 
 
-def own_form(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., Awaitable[HttpResponseBase]]:
+def own_form(view: View) -> View:
     """Decorate a view that takes a form of this site: POST only, and not sent by another site's page.
 
     The site has no accounts and sets no cookies, so there is no token to compare; browsers say where a form came from
@@ -158,7 +159,7 @@ def own_form(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., 
             return refusal(request, error, status=403)
         return await view(request, *args, **kwargs)
 
-    exempt: Callable[..., Awaitable[HttpResponseBase]] = csrf_exempt(answer)
+    exempt: View = csrf_exempt(answer)
     return exempt
 
 

@@ -24,7 +24,7 @@ def print_waiting(edition: str) -> None:
 
 def remind(edition: str) -> None:
     """Tell the presses of an edition that pages wait. Blocks for some seconds at most; raises what kombu raises."""
-    print_waiting.apply_async(args=[edition], queue=f"press.{edition}", retry=False)
+    print_waiting.apply_async(args=(edition,), queue=f"press.{edition}", retry=False)
 
 
 def open_press(press: PrintingPress) -> None:

@@ -26,7 +26,7 @@ class PressCommand(abc.ABC, BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django's parser, whose errors are one sentence instead of a usage text."""
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.error = self._refuse_argument
+        parser.error = self._refuse_argument  # type: ignore[method-assign]  # the parser is Django's, its words ours
         return parser
 
     def handle(self, *_: Any, **options: Any) -> None:

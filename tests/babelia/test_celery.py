@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import redis
 
@@ -82,8 +83,10 @@ def test_the_worker_prints_as_process_1_of_a_container(library: RunningPress) ->
         wait_until(lambda: bool(presses(library)), 60, "the press is ready")
         assert [press.parent for press in presses(library)] == [1]
         assert asyncio.run(ask("tiny/key/contained/1")) == "kept"
+        psutil.Process(container.pid).children()[0].terminate()
+        assert container.wait(15) == 0
     finally:
-        container.kill()
+        container.kill()  # and all that is in it
         container.wait()
 
 
