@@ -4,17 +4,15 @@ What is brought is held for ever under its mark; nothing is repaired.
 """
 
 import zlib
-from typing import Final
 
 from babelia.services import store
 from gallery.editions import editions
 from worker.catalogue.address import Address
-from worker.catalogue.key import Key
+from worker.catalogue.key import CHARACTERS, Key
+from worker.catalogue.limits import KEY_TEXT_BYTES
 from worker.catalogue.png import ADDRESS, EDITION, KEY, MARK, is_png, read_chunks
 from worker.errors import InputRefused, KeyRefused
 
-TEXT_LIMIT: Final = 256 * 1024
-FILE_LIMIT: Final = 16 * 1024 * 1024
 _AFTER_HEADER = 8 + 25  # signature, and the IHDR chunk: 4 length, 4 kind, 13 content, 4 checksum
 
 
@@ -25,9 +23,9 @@ def address_of_file(data: bytes, edition: str) -> Address:
     """
     if is_png(data):
         return _address_of_png(data, edition)
-    if len(data) > TEXT_LIMIT:
+    if len(data) > KEY_TEXT_BYTES:
         raise KeyRefused(
-            f"A key's file may have {TEXT_LIMIT:,} bytes; this one has {len(data):,}, and it is no PNG.",
+            f"A key's file may have {KEY_TEXT_BYTES:,} bytes; this one has {len(data):,}, and it is no PNG.",
             length=len(data),
         )
     try:
@@ -42,8 +40,8 @@ def address_of_file(data: bytes, edition: str) -> Address:
 
 def address_of_text(text: str, edition: str) -> Address:
     """Return the page of a key's text, held here from now on. Raises KeyRefused with the place of what is wrong."""
-    if len(text) > TEXT_LIMIT:
-        raise KeyRefused(f"A key has 189,436 characters; this text has {len(text):,}.", length=len(text))
+    if len(text) > KEY_TEXT_BYTES:
+        raise KeyRefused(f"A key has {CHARACTERS:,} characters; this text has {len(text):,}.", length=len(text))
     return _held(Key.parse(text), edition)
 
 
