@@ -69,7 +69,7 @@ async def write(address: Address, facts: Facts, openings: int) -> None:
         "address": address.format(),
         "edition": address.edition,
         "kind": address.kind,
-        "volume": address.name,
+        "name": address.name,
     }
     page, _ = await Page.objects.aget_or_create(digest=address.digest, defaults=known | made)
     await Page.objects.filter(pk=page.pk).aupdate(**known, opened=F("opened") + openings)
@@ -123,11 +123,11 @@ async def neighbour_prompt(address: Address, by: int) -> Address | None:
     Raises StoreUnavailable where the database does not answer.
     """
     shelf = Page.objects.filter(edition=address.edition, kind="prompt", hidden=False)
-    order, side = ("volume", "volume__gt") if by > 0 else ("-volume", "volume__lt")
+    order, side = ("name", "name__gt") if by > 0 else ("-name", "name__lt")
     try:
         found = (
-            await shelf.filter(**{side: address.name}).order_by(order).values_list("volume", flat=True).afirst()
-            or await shelf.exclude(volume=address.name).order_by(order).values_list("volume", flat=True).afirst()
+            await shelf.filter(**{side: address.name}).order_by(order).values_list("name", flat=True).afirst()
+            or await shelf.exclude(name=address.name).order_by(order).values_list("name", flat=True).afirst()
         )
     except DatabaseError as error:
         raise StoreUnavailable("The database does not answer, so the shelf of prompts is not known.") from error

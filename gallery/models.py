@@ -11,7 +11,7 @@ class Page(models.Model):
     address = models.TextField()
     edition = models.CharField(max_length=40)
     kind = models.CharField(max_length=6)
-    volume = models.TextField()
+    name = models.TextField()
     """The name or prompt of the volume, or the mark."""
     mark = models.CharField(max_length=26)
     rendition = models.TextField()
@@ -29,7 +29,7 @@ class Page(models.Model):
         indexes = [
             models.Index(fields=["hidden", "-printed_at"], name="page_recent"),
             models.Index(fields=["edition", "mark"], name="page_mark"),
-            models.Index(fields=["edition", "kind", "volume"], name="page_volume"),
+            models.Index(fields=["edition", "kind", "name"], name="page_name"),
         ]
 
     def __str__(self) -> str:
