@@ -20,7 +20,7 @@ class AddressConverter:
     """Everything up to a form's suffix, as an Address. What `worker.catalogue.address` refuses is no URL of this site.
 
     A prompt may hold slashes (uvicorn hands `%2F` over as `/`), so the converter takes all it can get and the page is
-    what follows the last slash. The suffix (`/`, `.png`, `/events` …) stands in the route.
+    what follows the last slash. The suffix (`/`, `.png`, `/events` …) is part of the route.
     """
 
     regex = r"(?s:[^/]+/.+)"

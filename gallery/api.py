@@ -26,9 +26,9 @@ from gallery.answers import (
     send_kept,
     status_of,
 )
+from gallery.description import PageOut, RecentOut, describe_recent
 from gallery.editions import default_edition, edition_of, editions
 from gallery.keys import address_of_file
-from gallery.pages.description import PageOut, RecentOut, describe_recent
 from gallery.pages.events import event_stream
 from gallery.pages.status import not_printed, page_status, require_key, require_known, require_picture
 from gallery.visits import visitor_of

@@ -13,8 +13,8 @@ from typing import Any, Final
 from django.db import DatabaseError
 from django.db.models import F
 
+from gallery.description import address_fields, record_fields
 from gallery.models import Page
-from gallery.pages.description import address_fields, record_fields
 from gallery.snapshot import Snapshot
 from worker.catalogue.address import Address
 from worker.errors import StoreUnavailable

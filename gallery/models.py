@@ -1,4 +1,4 @@
-"""What the database remembers of pages. Pictures and keys are files (`worker.store.store`); a row can be made again."""
+"""What the database remembers of pages. Pictures and keys are files (`worker.store.store`); rows can be rewritten."""
 
 from django.db import models
 
@@ -12,7 +12,7 @@ class Page(models.Model):
     edition = models.CharField(max_length=40)
     kind = models.CharField(max_length=6)
     name = models.TextField()
-    """The name or prompt of the volume, or the mark."""
+    """The prompt or the name of the volume, or the mark."""
     mark = models.CharField(max_length=26)
     rendition = models.TextField()
     pixel_digest = models.CharField(max_length=64)

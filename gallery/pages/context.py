@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gallery.addresses import path_of
+from gallery.description import PageLinks, describe_recent
 from gallery.editions import edition_of
 from gallery.models import Page
 from gallery.pages import cards
-from gallery.pages.description import describe_recent, links_of
 from gallery.pages.sentences import alt_text, day_of
 from gallery.pages.status import PageStatus
 from worker.catalogue import png
@@ -39,7 +39,9 @@ def page_context(status: PageStatus, visitor: str, *, unveiled: bool, absolute: 
     makes an absolute URL of a path. Link previews get the card where there is no picture that everybody may see.
     """
     address, progress = status.address, status.progress
-    page, links = status.describe(), links_of(address)
+    page = status.describe()
+    links = page.links
+    assert isinstance(links, PageLinks), "a description holds the site's own links too"
     shows_card = status.flagged or not status.kept
     preview_size = (cards.WIDTH, cards.HEIGHT) if shows_card else (png.WIDTH, png.HEIGHT)
     return {

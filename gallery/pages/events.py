@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.http import HttpRequest, StreamingHttpResponse
 
 from babelia.services import job_client
-from gallery.pages.description import progress_fields
+from gallery.description import progress_fields
 from gallery.pages.status import note_printed, require_printable, sentence_for
 from gallery.visits import visitor_of
 from worker.catalogue.address import Address

@@ -13,8 +13,8 @@ from cachetools import TTLCache
 
 from babelia.services import job_client, store
 from gallery import ledger
+from gallery.description import PageOut, describe
 from gallery.editions import edition_of
-from gallery.pages.description import PageOut, describe
 from gallery.pages.sentences import sentence_of
 from gallery.visits import PATIENCE
 from worker.catalogue.address import Address
@@ -25,7 +25,7 @@ from worker.jobs.progress import Press, Progress
 from worker.store.store import Facts, Picture
 
 ASK_AGAIN_SECONDS: Final = 5
-"""Seconds after which whoever asked for a picture should ask again, where nothing better is known."""
+"""Seconds after which a picture that is not printed should be asked for again, where there is no estimate."""
 
 # Many people open one page at once, and everybody who waits asks after the presses: for a second, one look serves all.
 _records: TTLCache[Address, Facts] = TTLCache(maxsize=2000, ttl=1.0)
@@ -158,7 +158,7 @@ async def require_key(address: Address, visitor: str, seconds: float) -> Key:
 
 
 async def _wait_for_print(address: Address, visitor: str, seconds: float) -> Progress:
-    """Ask for a page and follow it until it is final, at most so many seconds; the last that was heard of it."""
+    """Ask for a page and follow it until it is final, at most so many seconds; return its last progress."""
     await require_printable(address)
     progress = Progress("absent")
     try:

@@ -58,7 +58,7 @@ def test_a_picture_is_printed_when_it_is_asked_for(site: str) -> None:
 
 @pytest.mark.parametrize("part", ["picture", "key"])
 def test_a_program_that_has_a_picture_or_key_is_told_so(site: str, part: str) -> None:
-    address = fresh("stacks")
+    address = fresh("prompt")
     printed(site, address)
     path = f"/api/page/{part}{of(address)}"
     etag = ask(site, path).headers["etag"]

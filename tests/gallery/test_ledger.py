@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from gallery import ledger
 from gallery.models import Page
 from gallery.snapshot import Snapshot
-from tests.gallery.pages.test_description import MARK, RECORD
+from tests.gallery.test_description import MARK, RECORD
 from worker.catalogue.address import Address
 
 ADDRESS = Address.parse("prompt/a dog/1")

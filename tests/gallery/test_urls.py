@@ -1,20 +1,24 @@
 """gallery.urls and every link on the site: routes by name, also where the site lies below a path of its host."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
 from asgiref.sync import async_to_sync
+from asgiref.testing import ApplicationCommunicator
+from django.core.asgi import get_asgi_application
 from django.test import AsyncClient, RequestFactory
 from django.test.utils import override_script_prefix
 from django.urls import get_resolver, reverse
 
 from babelia.services import store
 from gallery.addresses import is_canonical, path_of, raw_path
+from tests import ROOT
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.png import encode_page
@@ -94,6 +98,16 @@ def test_every_route_has_a_name_of_its_own() -> None:
     assert None not in names and len(set(names)) == len(names)
 
 
+def test_no_view_is_longer_than_25_lines() -> None:
+    long = [
+        f"{file.name}: {node.name}"
+        for file in (*(ROOT / "gallery" / "views").glob("*.py"), ROOT / "gallery" / "api.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 25
+    ]
+    assert not long
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("edition", ["Foo%20Bar", "atlantis", "%2F..%2F", "."])
 def test_a_search_in_an_edition_that_cannot_be_is_still_a_page(kept_here: Address, edition: str) -> None:
@@ -101,3 +115,40 @@ def test_a_search_in_an_edition_that_cannot_be_is_still_a_page(kept_here: Addres
     assert empty.status_code == 200 and b'href="/pocket-1/random/"' in empty.content
     refused = get(f"/search/?prompt=a%20dog&edition={edition}")
     assert refused.status_code == 400 and "There is no edition named" in refused.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("taken_off", [False, True])
+def test_a_site_below_a_path_answers_as_django_serves_it(
+    below_a_path: None, kept_here: Address, settings: Any, taken_off: bool
+) -> None:
+    settings.FORCE_SCRIPT_NAME = "/library"
+
+    async def ask(raw: str) -> tuple[int, dict[bytes, bytes]]:
+        raw = raw if taken_off else f"/library{raw}"
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": unquote(raw),
+            "raw_path": raw.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"testserver")],
+            "http_version": "1.1",
+        }
+        communicator = ApplicationCommunicator(get_asgi_application(), scope)
+        await communicator.send_input({"type": "http.request", "body": b""})
+        start = await communicator.receive_output(5)
+        while (await communicator.receive_output(5)).get("more_body"):
+            pass
+        await communicator.wait(5)
+        return start["status"], dict(start["headers"])
+
+    status, _ = async_to_sync(ask)(kept_here.path())
+    assert status == 200
+    status, headers = async_to_sync(ask)(kept_here.path().replace("%27", "'"))
+    assert (status, headers[b"Location"].decode()) == (
+        301,
+        path_of(kept_here).replace("/pocket-1", "/library/pocket-1", 1),
+    )
+    status, _ = async_to_sync(ask)("/nothing/here/")
+    assert status == 404

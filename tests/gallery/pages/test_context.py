@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from gallery.models import Page
 from gallery.pages.context import about_context, entrance_context, page_context
 from gallery.pages.status import PageStatus
-from tests.gallery.pages.test_description import MARK, RECORD
+from tests.gallery.test_description import MARK, RECORD
 from worker.catalogue.address import Address
 from worker.jobs.progress import Progress
 

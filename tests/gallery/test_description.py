@@ -1,4 +1,4 @@
-"""gallery.pages.description: one description of a page, under the same names everywhere."""
+"""gallery.description: one description of a page, under the same names everywhere."""
 
 import json
 from collections.abc import Iterator
@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from django.urls import clear_script_prefix, set_script_prefix
 
-from gallery.models import Page
-from gallery.pages.description import (
+from gallery.description import (
     AddressFields,
     LinksOut,
     PageOut,
@@ -19,6 +18,7 @@ from gallery.pages.description import (
     describe_recent,
     links_of,
 )
+from gallery.models import Page
 from gallery.pages.events import event_text
 from gallery.pages.status import PageStatus
 from worker.catalogue.address import Address

@@ -1,7 +1,7 @@
 """The one description of a page, from which HTML, `.json`, the API, events, recent lists and the ledger are made.
 
 A field is named here once: three functions give the fields that come from an address, from a print's progress and from
-the record beside a kept picture, and whoever says something of a page takes its fields from them. The names and the
+the record beside a kept picture, and everything that is said of a page takes its fields from them. The names and the
 order of PageOut and RecentOut are public (`.json`, /api/openapi.json): changing them breaks other people's programs.
 Imports pydantic, `worker`, `gallery.addresses` and the model; no HTTP.
 """
@@ -84,7 +84,7 @@ class RecentOut(BaseModel):
 
 
 class AddressFields(TypedDict):
-    """What an address says by itself."""
+    """What the address alone decides."""
 
     address: str
     edition: str
@@ -182,8 +182,10 @@ def describe_recent(row: Page) -> RecentOut:
 def links_of(address: Address) -> PageLinks:
     """Return the links of a page. The neighbours of a prompt's volume are looked up when they are followed."""
 
+    base = path_of(address, "")
+
     def form(suffix: str) -> str:
-        return path_of(address, suffix)
+        return base + suffix
 
     def volume(by: int, lookup: str) -> str | None:
         if address.kind == "prompt":
