@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
 from django.test import AsyncClient, RequestFactory
 from django.test.utils import override_script_prefix
 from django.urls import get_resolver, reverse
@@ -135,7 +135,7 @@ def test_a_site_below_a_path_answers_as_django_serves_it(
             "headers": [(b"host", b"testserver")],
             "http_version": "1.1",
         }
-        communicator = ApplicationCommunicator(get_asgi_application(), scope)
+        communicator = ApplicationCommunicator(ASGIHandler(), scope)
         await communicator.send_input({"type": "http.request", "body": b""})
         start = await communicator.receive_output(5)
         while (await communicator.receive_output(5)).get("more_body"):
@@ -148,7 +148,7 @@ def test_a_site_below_a_path_answers_as_django_serves_it(
     status, headers = async_to_sync(ask)(kept_here.path().replace("%27", "'"))
     assert (status, headers[b"Location"].decode()) == (
         301,
-        path_of(kept_here).replace("/pocket-1", "/library/pocket-1", 1),
+        f"/library{kept_here.path()}",
     )
     status, _ = async_to_sync(ask)("/nothing/here/")
     assert status == 404
