@@ -1,4 +1,4 @@
-"""The site: addresses, pages, search, API and management commands. Imports `worker` and `babelia.services`, never torch.
+"""The site: addresses, pages, search, API, management commands. Imports `worker` and `babelia.services`, never torch.
 
 urls         every URL of the site; `views` answers them, `api` does so for programs
 addresses    an address in a URL: converters, canonical paths, neighbours
