@@ -14,6 +14,7 @@ from django.urls import path
 
 from babelia import asgi
 from babelia.static import _load, _where
+from babelia.urls import urlpatterns as site_urls
 
 FORM = b"application/x-www-form-urlencoded"
 
@@ -22,7 +23,7 @@ async def nothing(request: Any) -> HttpResponse:
     return HttpResponse("ok")
 
 
-urlpatterns = [path("ok/", nothing)]
+urlpatterns = [path("ok/", nothing), *site_urls]  # a refusal links to pages of the site
 
 
 def request(
