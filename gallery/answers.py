@@ -6,7 +6,7 @@ and API have in common.
 
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -66,7 +66,8 @@ NUMBERS: Final = {
 }
 """The numbers that templates state, as `numbers`: as texts, for Django takes 20 µs to localise a number."""
 
-AddressView = Callable[[HttpRequest, Address], Awaitable[HttpResponseBase]]
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+AddressView = Callable[[HttpRequest, Address], Coroutine[Any, Any, HttpResponseBase]]
 _log = logging.getLogger(__name__)
 
 
@@ -161,10 +162,10 @@ def _routes(prefix: str) -> dict[str, str]:  # noqa: ARG001  (what `reverse` dep
     return {key: reverse(name) for key, name in (names | {"open_key": "open-key"}).items()}
 
 
-def at_address(form: str) -> Callable[[AddressView], Callable[..., Awaitable[HttpResponseBase]]]:
+def at_address(form: str) -> Callable[[AddressView], View]:
     """Decorate the view of one form of an address: one spelling, a known edition, not hidden; refusals are answered."""
 
-    def decorate(view: AddressView) -> Callable[..., Awaitable[HttpResponseBase]]:
+    def decorate(view: AddressView) -> View:
         @functools.wraps(view)
         async def answer(request: HttpRequest, address: Address) -> HttpResponseBase:
             if not is_canonical(request, address, form):
@@ -197,7 +198,7 @@ def require_size(size: int) -> None:
         raise InputRefused(f"A picture file may have {PICTURE_FILE_BYTES:,} bytes; this one has {size:,}.")
 
 
-def require_own_post(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., Awaitable[HttpResponseBase]]:
+def require_own_post(view: View) -> View:
     """Decorate a view that takes a form of this site: POST only, and not sent by another site's page.
 
     The site has no accounts and sets no cookies, so there is no token to compare. Browsers say where a form came from
@@ -222,7 +223,7 @@ def require_own_post(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callab
             return refusal(request, error, status=403)
         return await view(request, *args, **kwargs)
 
-    exempt: Callable[..., Awaitable[HttpResponseBase]] = csrf_exempt(answer)
+    exempt: View = csrf_exempt(answer)
     return exempt
 
 

@@ -4,7 +4,6 @@ The neighbours of other pages follow from their address, so pages link to them d
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -13,12 +12,11 @@ from django.views.decorators.http import require_GET
 from babelia.services import store
 from gallery import ledger
 from gallery.addresses import path_of
-from gallery.answers import at_address, require_own_post, see_other, uncached
+from gallery.answers import View, at_address, require_own_post, see_other, uncached
 from gallery.pages.status import held_key, require_known
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
 
-View = Callable[..., Awaitable[HttpResponseBase]]
 Direction = Literal["next", "previous"]
 _STEP: Final[dict[Direction, int]] = {"next": 1, "previous": -1}
 
