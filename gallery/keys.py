@@ -4,17 +4,16 @@ What is brought is kept for good under its mark; nothing is repaired.
 """
 
 import zlib
-from typing import Final
 
 from babelia.services import store
 from gallery.editions import editions
 from worker.catalogue.address import Address
 from worker.catalogue.key import CHARACTERS, Key
-from worker.catalogue.key_files import PNG_BYTES, TEXT_BYTES, parse_key_file
+from worker.catalogue.key_files import parse_key_file
+from worker.catalogue.limits import KEY_TEXT_BYTES
 from worker.catalogue.png import KEY
 from worker.errors import InputRefused, KeyRefused
 
-FILE_LIMIT: Final = PNG_BYTES
 _AFTER_HEADER = 8 + 25  # signature, and the IHDR chunk: 4 length, 4 kind, 13 content, 4 checksum
 
 
@@ -40,7 +39,7 @@ def address_of_file(data: bytes, edition: str) -> Address:
 
 def address_of_text(text: str, edition: str) -> Address:
     """Return the page of a key's text, kept here from now on. Raises KeyRefused with the place of what is wrong."""
-    if len(text) > TEXT_BYTES:
+    if len(text) > KEY_TEXT_BYTES:
         raise KeyRefused(f"A key has {CHARACTERS:,} characters; this text has {len(text):,}.", length=len(text))
     return Address(edition, "mark", store().keep_key(Key.parse(text)), None)
 

@@ -10,6 +10,8 @@ class BabeliaError(Exception):
 
     code = "error"
     hint = ""
+    retry_after: int | None = None
+    """Seconds after which it is worth asking again, where that is known."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

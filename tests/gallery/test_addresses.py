@@ -22,7 +22,7 @@ FORMS = {
     "/": "page",
     ".png": "picture",
     ".txt": "key-text",
-    ".json": "facts",
+    ".json": "page-json",
     "/with-key.png": "picture-with-key",
     "/thumbnail.webp": "thumbnail",
     "/card.png": "card",

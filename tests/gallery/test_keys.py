@@ -10,7 +10,7 @@ from babelia.services import store
 from gallery.keys import address_of_file, address_of_text, with_key
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
-from worker.catalogue.key_files import TEXT_BYTES
+from worker.catalogue.limits import KEY_TEXT_BYTES
 from worker.catalogue.png import KEY, PIXELS_SHAPE, encode_page, read_chunks
 from worker.errors import AddressRefused, KeyRefused
 
@@ -57,7 +57,10 @@ def test_a_text_that_is_no_mark_is_passed_over(mark: str) -> None:
     ("data", "sentence"),
     [
         (bytes(range(128, 256)), "This file is neither a key's text nor a PNG: its byte 1 is no text."),
-        (b"A" * (TEXT_BYTES + 1), "This file has 262,145 bytes; a key has 189,436 characters, and its file may have"),
+        (
+            b"A" * (KEY_TEXT_BYTES + 1),
+            "This file has 262,145 bytes; a key has 189,436 characters, and its file may have",
+        ),
         (b"A" * 7, "this one has 7, 189,429 too few"),
     ],
 )
@@ -68,7 +71,7 @@ def test_what_is_no_key_is_refused_with_a_sentence(data: bytes, sentence: str) -
 
 def test_a_pasted_text_is_bounded() -> None:
     with pytest.raises(KeyRefused, match="this text has 262,145"):
-        address_of_text("A" * (TEXT_BYTES + 1), "pocket-1")
+        address_of_text("A" * (KEY_TEXT_BYTES + 1), "pocket-1")
 
 
 def test_a_key_put_into_a_png_comes_out_of_it() -> None:

@@ -5,16 +5,11 @@ May import worker.errors, worker.catalogue.key and worker.catalogue.png; neither
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from worker.catalogue.key import CHARACTERS, Key, is_mark
+from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 from worker.catalogue.png import ADDRESS, EDITION, KEY, MARK, is_png, read_chunks
 from worker.errors import InputRefused, KeyRefused, reason
-
-TEXT_BYTES: Final = 256 * 1024
-"""Bytes of a text that may be a key: its characters, and white space between them."""
-PNG_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of a PNG that may hold a key or an address."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +32,10 @@ def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
         texts = read_chunks(data)
         mark = texts.get(MARK, "")
         return KeyFile(True, texts.get(KEY), mark if is_mark(mark) else None, texts.get(ADDRESS), texts.get(EDITION))
-    if len(data) > TEXT_BYTES:
+    if len(data) > KEY_TEXT_BYTES:
         raise KeyRefused(
             f"{name} has {len(data):,} bytes; a key has {CHARACTERS:,} characters, and its file may have "
-            f"{TEXT_BYTES:,} bytes.",
+            f"{KEY_TEXT_BYTES:,} bytes.",
             length=len(data),
         )
     try:
@@ -57,7 +52,7 @@ def read_key_file(path: Path) -> Key:
 
     Raises InputRefused where the file cannot be read or is no file, KeyRefused where what it holds is no key.
     """
-    data = _read_file(path, PNG_BYTES)
+    data = _read_file(path, PICTURE_FILE_BYTES)
     if not data:
         raise KeyRefused(f"{path} is empty; a key has {CHARACTERS:,} characters.", length=0)
     found = parse_key_file(data, str(path))

@@ -44,7 +44,7 @@ class Command(BaseCommand):
                 "address": address.format(),
                 "edition": address.edition,
                 "kind": address.kind,
-                "volume": address.name,
+                "name": address.name,
                 "mark": mark,
                 "steps": 0,
                 "printed_at": timezone.now(),

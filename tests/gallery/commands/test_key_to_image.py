@@ -18,7 +18,7 @@ from PIL import Image
 from tests import ROOT
 from worker.catalogue.expansion import page_latents, stacks_key
 from worker.catalogue.key import Key
-from worker.catalogue.key_files import PNG_BYTES
+from worker.catalogue.limits import PICTURE_FILE_BYTES
 from worker.catalogue.png import ADDRESS, EDITION, MARK, RENDITION, pixel_digest, read_chunks
 from worker.catalogue.png import KEY as KEY_TEXT
 from worker.engine.start_latents import blob, fixed_generator
@@ -92,7 +92,7 @@ TEXT = KEY.format()
         (["--key-file", "/"], "/ is a folder"),
         (["--key-file", "../bytes"], "neither a key's text nor a PNG: its byte 129 is no text"),
         (["--key-file", "../long"], "has 4,000,000 bytes; a key has 189,436 characters"),
-        (["--key-file", "../huge"], f"has more than {PNG_BYTES:,} bytes"),
+        (["--key-file", "../huge"], f"has more than {PICTURE_FILE_BYTES:,} bytes"),
         (["--prompt", "a dog", "--output", "nowhere/test"], "The output folder nowhere does not exist"),
         (["--output", ""], "--output is empty"),
         (["--latents-type", "noise"], "Invalid choice|invalid choice: 'noise'"),
@@ -112,7 +112,7 @@ def test_bad_input_is_one_sentence_and_code_2_and_nothing_is_written(
     import re
 
     Path("../bytes").write_bytes(bytes(range(256)))
-    for name, size in (("../long", 4_000_000), ("../huge", PNG_BYTES + 1)):
+    for name, size in (("../long", 4_000_000), ("../huge", PICTURE_FILE_BYTES + 1)):
         with Path(name).open("wb") as file:
             file.truncate(size)
     code, printed, said = run(*arguments)

@@ -28,14 +28,14 @@ _LINES = 3
 
 @lru_cache(maxsize=64)
 def card(address: Address) -> bytes:
-    """Return the PNG, 1200 × 630, of an address's card."""
+    """Return the PNG, WIDTH × HEIGHT, of an address's card."""
     where = address.edition if address.page is None else f"{address.edition} · page {address.page} of {PAGES}"
     return _drawn(_words(address), f"Babelia · {where}", "open the page", int(address.digest, 16))
 
 
 @lru_cache(maxsize=1)
 def entrance_card() -> bytes:
-    """Return the PNG, 1200 × 630, of the library's own card."""
+    """Return the PNG, WIDTH × HEIGHT, of the library's own card."""
     bits = int.from_bytes(hashlib.sha256(b"Babelia").digest(), "big")
     return _drawn("Every picture already has a place here", "Babelia", "come in", bits)
 

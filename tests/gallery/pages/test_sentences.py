@@ -1,8 +1,8 @@
-"""gallery.pages: what a page says and links to, without HTTP."""
+"""gallery.pages.sentences: what is said of a page in words."""
 
 import pytest
 
-from gallery.pages import Standing, day_of, described, links_of, sentence_of, words_of
+from gallery.pages.sentences import alt_text, day_of, sentence_of
 from worker.catalogue.address import Address
 from worker.jobs.progress import Progress
 
@@ -31,7 +31,7 @@ def test_where_a_page_stands_is_said_in_a_sentence(progress: Progress, sentence:
 
 def test_a_picture_has_words_that_name_its_page() -> None:
     words = [
-        words_of(Address.parse(text))
+        alt_text(Address.parse(text))
         for text in ("prompt/a dog/1", "key/borges/7", "stacks/borges/410", f"mark/{MARK}")
     ]
     assert words == [
@@ -40,33 +40,6 @@ def test_a_picture_has_words_that_name_its_page() -> None:
         "Page 410 of 410 of the volume borges in the stacks, where any bits are a key",
         f"The page with the mark {MARK}",
     ]
-
-
-def test_a_page_links_to_its_neighbours() -> None:
-    links = links_of(Address.parse("key/borges/1"))
-    assert links.previous_page is None
-    assert links.next_page == "/pocket-1/key/borges/2/"
-    assert links.next_volume == "/pocket-1/key/borget/1/"
-    assert links.previous_volume == "/pocket-1/key/borger/1/"
-    assert links.next_key is None
-
-
-def test_a_prompt_looks_its_neighbours_up_and_a_mark_steps_by_key() -> None:
-    prompt = links_of(Address.parse("prompt/a/b/410"))
-    assert prompt.next_page is None
-    assert prompt.next_volume == "/pocket-1/prompt/a%2Fb/410/next-volume"
-    mark = links_of(Address.parse(f"mark/{MARK}"))
-    assert (mark.next_page, mark.next_volume) == (None, None)
-    assert mark.next_key == f"/pocket-1/mark/{MARK}/next-key"
-
-
-def test_what_is_known_of_a_page_holds_no_facts_before_it_is_printed() -> None:
-    address = Address.parse("prompt/a dog/1")
-    known = described(Standing(address, Progress("queued", place=2), "Number 2 in the queue."))
-    assert known["state"] == "queued"
-    assert known["sentence"] == "Number 2 in the queue."
-    assert {known[name] for name in ("mark", "rendition", "pixel_digest", "file_digest", "steps", "flagged")} == {None}
-    assert known["links"]["picture"] == "/pocket-1/prompt/a%20dog/1.png"
 
 
 def test_a_day_is_written_as_people_write_it() -> None:

@@ -1,4 +1,4 @@
-"""gallery.cards: the picture beside a link to a page that is not printed yet."""
+"""gallery.pages.cards: the picture beside a link to a page that is not printed yet."""
 
 import io
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 from PIL import Image
 
-from gallery.cards import HEIGHT, WIDTH, card
+from gallery.pages.cards import HEIGHT, WIDTH, card
 from worker.catalogue.address import Address
 
 ADDRESSES = [
