@@ -30,13 +30,13 @@ MARK_STEPS = 40
 def run(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine on a loop of its own and close the client that it opened."""
 
-    async def whole() -> Any:
+    async def then_close() -> Any:
         try:
             return await asyncio.wait_for(work, 90)
         finally:
             await job_client().aclose()
 
-    return asyncio.run(whole())
+    return asyncio.run(then_close())
 
 
 async def follow(address: Address, visitor: str = "test", **_: Any) -> list[Progress]:
@@ -193,7 +193,7 @@ class TestKilled:
 
         killed, printed = run(self.killed_in_step_one(own, long_page(2), [kill_child]))
         assert printed - killed < 30
-        # The whole worker, and started again by hand: only the claim that lapses, or the new one, can tell.
+        # Parent and child, restarted by hand: only the claim that lapses, or the new worker, can tell.
         killed, printed = run(self.killed_in_step_one(own, long_page(3), [power_cut]))
         assert printed - killed < 30
 
@@ -235,9 +235,9 @@ def test_asking_ends_within_bounds_when_the_broker_takes_no_message(
         assert (await follow(Address.parse("tiny/key/unheard/1")))[-1].state == "kept"
         return progress.state, elapsed
 
-    async def whole() -> tuple[str, float]:
+    async def ask() -> tuple[str, float]:
         return await work(job_client())
 
-    state, elapsed = run(whole())
+    state, elapsed = run(ask())
     assert state == "queued"
     assert elapsed < 4
