@@ -18,7 +18,7 @@ from celery.signals import celeryd_init, worker_process_init
 from django.conf import settings
 from kombu import Exchange, Queue
 
-from babelia.parent import end_with_parent
+from babelia.processes.parent import end_with_parent
 from babelia.services import store
 from worker.jobs.consumer import JobConsumer
 

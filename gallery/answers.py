@@ -242,8 +242,7 @@ def send_kept(request: HttpRequest, body: bytes, kind: str, tag: str, filename: 
     response["ETag"] = f'"{tag}"'
     response["Cache-Control"] = A_DAY
     response["Content-Disposition"] = f'inline; filename="{filename}"'
-    conditional: HttpResponseBase = get_conditional_response(request, etag=response["ETag"], response=response)
-    return conditional
+    return get_conditional_response(request, etag=response["ETag"], response=response) or response
 
 
 def uncached(response: HttpResponse) -> HttpResponse:

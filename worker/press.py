@@ -6,7 +6,6 @@ that the parent of the worker's processes never touches it. Knows neither Django
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 import threading
@@ -18,15 +17,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
 from worker.editions.edition import load_edition
 from worker.errors import BabeliaError, EditionRefused, InputRefused, PrintFailed, StoreUnavailable
+from worker.jobs import preview
 from worker.jobs.consumer import Claim, JobConsumer, press_name
 from worker.jobs.progress import Press
 from worker.keys import find_key
@@ -289,7 +285,7 @@ class PrintingPress:
         self._heard = now = time.monotonic()
         if step.index in (1, step.of) or now - self._shown_at >= PREVIEW_PAUSE:
             self._shown_at = now
-            previews = [_preview(pixels) for pixels in engine.preview(step.predicted)]
+            previews = [preview.encode(pixels) for pixels in engine.preview(step.predicted)]
         still_ours = [
             self.jobs.step(claim, step.index, step.of, mark=key.mark, preview=previews[row])
             for row, (claim, key) in enumerate(entries)
@@ -351,13 +347,6 @@ def name_in_log(address: Address) -> str:
     if address.kind != "prompt":
         return address.format()
     return f"{address.edition}/prompt/({address.digest[:16]})/{address.page}"
-
-
-def _preview(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """(52, 80, 3) → WebP of 80 × 52."""
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "WEBP", quality=70, method=0)
-    return out.getvalue()
 
 
 def editions_here(data: Path, wanted: Sequence[str]) -> list[str]:

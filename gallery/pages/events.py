@@ -20,6 +20,7 @@ from gallery.pages.status import note_printed, require_printable, sentence_for
 from gallery.visits import visitor_of
 from worker.catalogue.address import Address
 from worker.errors import StoreUnavailable
+from worker.jobs.preview import CONTENT_TYPE
 from worker.jobs.progress import Progress
 
 RETRY_MS: Final = 2000
@@ -73,6 +74,6 @@ def event_text(progress: Progress, sentence: str, preview: bytes | None) -> str:
     """Return one event: its id, its kind (`progress`, or `done` for the last) and its data as one line of JSON."""
     data: dict[str, Any] = {**progress_fields(progress, sentence), "preview": None}
     if preview is not None:
-        data["preview"] = "data:image/webp;base64," + base64.b64encode(preview).decode("ascii")
+        data["preview"] = f"data:{CONTENT_TYPE};base64," + base64.b64encode(preview).decode("ascii")
     kind = "done" if progress.final else "progress"
     return f"id: {progress.version}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

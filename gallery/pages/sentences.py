@@ -40,7 +40,7 @@ def sentence_of(progress: Progress) -> str:
         case "failed":
             return progress.sentence or "The press tried three times to print this page and could not."
         case "busy":
-            return progress.sentence or "So many pages wait at the press that no more are taken just now."
+            return "So many pages wait already that no more are taken right now."
         case _:
             return "Nobody waits for this page."
 

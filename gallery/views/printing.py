@@ -12,6 +12,7 @@ from gallery.pages.status import page_status
 from gallery.visits import visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused
+from worker.jobs.preview import CONTENT_TYPE
 
 
 @require_GET
@@ -28,7 +29,7 @@ async def preview(request: HttpRequest, address: Address) -> HttpResponseBase:
     found = await job_client().preview(address)
     if found is None:
         raise AddressRefused("There is no preview of this page at the moment.", hint="Open the page itself.")
-    return uncached(HttpResponse(found[1], content_type="image/webp"))
+    return uncached(HttpResponse(found[1], content_type=CONTENT_TYPE))
 
 
 @require_own_post

@@ -554,14 +554,12 @@ def measure(pages: int, folder: Path, artist: Artist) -> str:
 
 
 def main() -> int:
-    """The command. It prints with the settings of a press, of which `--data` and `--threads` may say otherwise."""
-    from babelia import settings
-
+    """The command."""
     parser = argparse.ArgumentParser(prog="python -m training.judging.evaluate", description="Measures pocket-1.")
     parser.add_argument("--pages", type=int, default=400, help="generated pages for subject and setting")
     parser.add_argument("--folder", type=Path, default=RUNS / "evaluation")
-    parser.add_argument("--data", type=Path, default=settings.DATA_DIR)
-    parser.add_argument("--threads", type=int, help="threads of the press (default: as the settings say)")
+    parser.add_argument("--data", type=Path, default=RUNS.parent.parent / "data", help="the data folder (./data)")
+    parser.add_argument("--threads", type=int, help="threads of the press (default: one per core, as torch has them)")
     parser.add_argument(
         "--judges-only", action="store_true", help="train the judges, keep them in the project and stop"
     )
@@ -575,8 +573,7 @@ def main() -> int:
         pack = open_pack()
         keep_judges(*trained_judges(pack, options.folder, log))
         return 0
-    threads = options.threads or settings.THREADS or None
-    artist = Artist("pocket-1", options.data, options.folder, settings.DEVICE, threads, settings.BATCH or None)
+    artist = Artist("pocket-1", options.data, options.folder, "auto", options.threads, None)
     if options.sheet:
         contact_sheet(options.sheet, artist)
     else:

@@ -86,9 +86,7 @@ def read_progress(answer: Sequence[bytes | int]) -> Progress:
         return replace(found, sentence=str(sentence), retry_after=max(1, int(float(left or FAILED_PAUSE))))
     if state == "busy":
         wait = 10.0 if seconds is None else min(600.0, max(5.0, 10 * seconds))
-        return replace(
-            found, retry_after=int(wait), sentence="So many pages wait already that no more are taken right now."
-        )
+        return replace(found, retry_after=int(wait))
     return replace(found, mark=str(mark) or None) if state == "kept" else found
 
 

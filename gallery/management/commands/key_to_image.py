@@ -104,9 +104,14 @@ class Command(PressCommand):
         calm = 0.1 if sys.stderr.isatty() else 2.0  # seconds between two states of the bar: a log wants few
         steps, total = sum(page.steps for page in pages), len(pages)
         with tqdm(total=steps, unit="step", disable=options["json"], leave=False, mininterval=calm) as bar:
-            for page, printed in print_all(
-                engine, pages, lambda n: bar.set_description(f"page {n} of {total}"), bar.update
-            ):
+
+            def on_run(first: int) -> None:
+                bar.set_description(f"page {first} of {total}")
+
+            def on_steps(further: int) -> None:
+                bar.update(further)
+
+            for page, printed in print_all(engine, pages, on_run, on_steps):
                 bar.clear()
                 entry = describe_print(page, printed)
                 if names is not None:

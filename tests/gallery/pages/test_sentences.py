@@ -22,7 +22,7 @@ MARK = "numxaqqioe4lpfc6qxh46pi5yy"
         (Progress("printing", step=7, of=20, seconds=0.0), "Step 7 of 20. About a second to go."),
         (Progress("failed", sentence="The disk is full."), "The disk is full."),
         (Progress("failed"), "The press tried three times to print this page and could not."),
-        (Progress("busy"), "So many pages wait at the press that no more are taken just now."),
+        (Progress("busy"), "So many pages wait already that no more are taken right now."),
     ],
 )
 def test_where_a_page_stands_is_said_in_a_sentence(progress: Progress, sentence: str) -> None:

@@ -1,9 +1,10 @@
-"""Keeps processes running: starts, restarts and stops them. What they are is babelia.library's business.
+"""Keeps processes running: starts, restarts and stops them. What they are is babelia.processes.library's business.
 
 Each process is a child in a session of its own, so that Ctrl-C reaches only the supervisor, which then stops them in
 order. One that ends unasked is restarted after a pause that doubles from one second to half a minute, and the
 supervisor says so. On Linux every child asks the kernel to end it when its parent is gone, so that nothing is left
-running even where the supervisor itself is killed. May import babelia.parent and psutil, neither Django nor `worker`.
+running even where the supervisor itself is killed. May import processes.parent and
+psutil, neither Django nor `worker`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from babelia.parent import end_with_parent
+from babelia.processes.parent import end_with_parent
 
 PAUSE_FIRST, PAUSE_MAX = 1.0, 30.0
 STEADY = 60.0

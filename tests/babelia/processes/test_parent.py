@@ -1,4 +1,4 @@
-"""babelia.parent: no process outlives the one that started it."""
+"""babelia.processes.parent: no process outlives the one that started it."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ def test_a_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = f"""
 import os, time
 from pathlib import Path
-from babelia.parent import end_with_parent
+from babelia.processes.parent import end_with_parent
 parent = os.getpid()
 if os.fork() == 0:
     end_with_parent(parent)
@@ -36,14 +36,16 @@ time.sleep(60)
 
 @pytest.mark.parametrize(("parent", "code"), [("os.getppid()", 0), ("os.getppid() + 1", 1)])
 def test_a_process_whose_parent_is_gone_already_ends_at_once(parent: str, code: int) -> None:
-    script = f"import os; from babelia.parent import end_with_parent; end_with_parent({parent})"
+    script = f"import os; from babelia.processes.parent import end_with_parent; end_with_parent({parent})"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == code
 
 
 def test_process_1_of_a_container_is_a_parent_like_any_other() -> None:
     if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this user may not make a namespace of process ids")
-    script = "import os\nfrom babelia.parent import end_with_parent\nparent = os.getpid()\nassert parent == 1\n"
+    script = (
+        "import os\nfrom babelia.processes.parent import end_with_parent\nparent = os.getpid()\nassert parent == 1\n"
+    )
     script += "child = os.fork()\nif child == 0:\n    end_with_parent(parent)\n    os._exit(7)\n"
     script += "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", script]

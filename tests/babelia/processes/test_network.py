@@ -1,4 +1,4 @@
-"""babelia.network: which port is taken, what is refused, under which URLs the site is reached."""
+"""babelia.processes.network: which port is taken, what is refused, under which URLs the site is reached."""
 
 import http.server
 import socket
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from babelia import network
-from babelia.errors import LibraryRefused
-from babelia.network import addresses, free_port, listen, serves
+from babelia.processes.errors import LibraryRefused
+from babelia.processes.network import addresses, free_port, listen, serves
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Ports and addresses of this machine: where the site listens, and under which URLs it is reached.
 
-May import babelia.errors alone: what the settings say is handed in.
+May import babelia.processes.errors alone: what the settings say is handed in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import psutil
 
 from babelia import ALIVE
-from babelia.errors import LibraryRefused
+from babelia.processes.errors import LibraryRefused
 
 PORTS_TRIED = 100
 _ALL = ("0.0.0.0", "::")

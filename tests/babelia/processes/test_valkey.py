@@ -1,4 +1,4 @@
-"""babelia.valkey: the server as it is configured, asked by a client."""
+"""babelia.processes.valkey: the server as it is configured, asked by a client."""
 
 import stat
 import subprocess
@@ -8,7 +8,7 @@ import psutil
 import pytest
 import redis
 
-from babelia.valkey import Server
+from babelia.processes.valkey import Server
 from tests.conftest import run_valkey
 
 

@@ -1,4 +1,4 @@
-"""babelia.supervisor: small processes that are started, restarted with growing pauses and stopped in order."""
+"""The supervisor over small processes that are started, restarted with growing pauses and stopped in order."""
 
 import os
 import signal
@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from babelia import supervisor
-from babelia.supervisor import Child, Supervisor
+from babelia.processes.supervisor import Child, Supervisor
+from tests import ROOT
 from tests.conftest import wait_until
 
 SLEEP = "import time; time.sleep(60)"
@@ -115,7 +116,7 @@ def test_what_others_need_stops_last_and_what_does_not_stop_is_killed_with_its_o
 
 
 def test_it_knows_neither_django_nor_the_press() -> None:
-    script = "import sys, babelia.supervisor; print([n for n in ('django', 'worker', 'celery') if n in sys.modules])"
-    root = Path(supervisor.__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
+    script = "import sys, babelia.processes.supervisor\n"
+    script += "print([n for n in ('django', 'worker', 'celery') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stderr

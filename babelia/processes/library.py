@@ -18,10 +18,10 @@ from pathlib import Path
 import redis
 from django.conf import settings
 
-from babelia.errors import LibraryRefused
-from babelia.network import addresses, free_port, listen, serves
-from babelia.supervisor import Child, Supervisor
-from babelia.valkey import Server
+from babelia.processes.errors import LibraryRefused
+from babelia.processes.network import addresses, free_port, listen, serves
+from babelia.processes.supervisor import Child, Supervisor
+from babelia.processes.valkey import Server
 from worker.errors import StoreUnavailable
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Press
