@@ -40,7 +40,7 @@ ARROWS = {
     "training": (
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.engine", "training.scenes"),
     ),
-    "training.scenes": ("training.errors",),
+    "training.scenes": ("training.errors", "training.plans"),
     "babelia": (
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs"),
         *("worker.press", "worker.tasks"),
