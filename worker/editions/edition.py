@@ -2,9 +2,9 @@
 
 May import worker.errors, catalogue.address and editions.weights; never torch or Django: the site lists editions.
 
-An edition is a folder named by its slug, in `editions/` or, anybody's own, in `data/editions/`, with `edition.toml` and
-`lexicon.toml`. docs/editions.md says what stands in them, key by key, and a test holds it to what is read here. An own
-edition cannot take the slug of a shipped one.
+An edition is a folder named by its slug, in `editions/` or, anybody's own, in `data/editions/`: `edition.toml` and
+`lexicon.toml`. docs/editions.md describes both, key by key, and a test holds it to what is read here. An own edition
+cannot take the slug of a shipped one.
 """
 
 import functools
