@@ -10,6 +10,8 @@ from django.test import AsyncClient, override_settings
 from django.urls import path
 from django.views.decorators.http import require_GET
 
+from babelia.urls import urlpatterns as site_urls
+
 
 async def nothing(request: Any) -> HttpResponse:
     return HttpResponse("ok")
@@ -20,7 +22,12 @@ async def strict(request: Any) -> HttpResponse:
     return HttpResponse("ok")
 
 
-urlpatterns = [path("ok/", nothing), path("strict/", strict), path("api/strict/", strict)]
+urlpatterns = [
+    path("ok/", nothing),
+    path("strict/", strict),
+    path("api/strict/", strict),
+    *site_urls,
+]  # a refusal links to pages of the site
 
 
 @override_settings(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["testserver"], DEBUG=False)

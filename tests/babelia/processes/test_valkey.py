@@ -1,37 +1,63 @@
+<<<<<<< HEAD:tests/babelia/processes/test_valkey.py
 """babelia.processes.valkey: the server as it is configured, asked by a client."""
+=======
+"""babelia.valkey: the server's configuration, as a real one runs with it."""
+>>>>>>> project:tests/babelia/test_valkey.py
 
+import os
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import redis
 
+<<<<<<< HEAD:tests/babelia/processes/test_valkey.py
 from babelia.processes.valkey import Server
 from tests.conftest import run_valkey
+=======
+from babelia.valkey import Server
+from tests.conftest import free_port, is_listening, run_valkey, wait_until
+>>>>>>> project:tests/babelia/test_valkey.py
 
 
-def test_the_password_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    server = Server(tmp_path / "valkey", 16379)
-    password = server.password
-    assert len(password) >= 32
-    assert Server(tmp_path / "valkey", 16380).password == password
-    assert server.url == f"redis://:{password}@127.0.0.1:16379/0"
-    command = server.command()
-    assert password not in " ".join(command)
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "valkey", free_port())
+    process = subprocess.Popen(server.command())
+    wait_until(lambda: is_listening(server.port), 10, "the server to listen")
+    yield server
+    process.terminate()
+    process.wait(10)
+
+
+def test_it_keeps_the_queue_and_evicts_only_what_expires(server: Server) -> None:
+    with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        found = client.config_get("*")
+    assert found["maxmemory-policy"] == "volatile-lru"
+    assert (found["appendonly"], found["appendfsync"]) == ("yes", "everysec")
+    assert found["bind"] == "127.0.0.1"
+    assert Path(found["dir"]).samefile(server.folder)
+
+
+def test_nobody_comes_in_without_its_password(server: Server) -> None:
+    with redis.Redis(port=server.port) as client, pytest.raises(redis.exceptions.AuthenticationError):
+        client.ping()
+    assert server.password not in " ".join(server.command())
+
+
+def test_its_password_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    first = Server(tmp_path, 1)
+    assert len(first.password) >= 32
+    assert Server(tmp_path, 2).password == first.password
+    before = os.umask(0)
+    try:
+        first.command()
+    finally:
+        os.umask(before)
     for name in ("password", "valkey.conf"):
-        assert stat.S_IMODE((tmp_path / "valkey" / name).stat().st_mode) == 0o600
-
-
-def test_the_server_wants_its_password_listens_on_loopback_and_never_evicts_the_queue(tmp_path: Path) -> None:
-    with run_valkey(tmp_path) as (url, process), redis.Redis.from_url(url) as client:
-        assert client.ping()
-        assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "volatile-lru"
-        listening = [one for one in psutil.Process(process.pid).net_connections() if one.status == psutil.CONN_LISTEN]
-        assert {one.laddr.ip for one in listening} == {"127.0.0.1"}
-        with redis.Redis(port=listening[0].laddr.port) as stranger, pytest.raises(redis.exceptions.RedisError):
-            stranger.ping()
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
 def test_what_was_queued_is_there_after_the_server_was_killed(tmp_path: Path) -> None:
@@ -42,9 +68,3 @@ def test_what_was_queued_is_there_after_the_server_was_killed(tmp_path: Path) ->
         process.wait()
     with run_valkey(tmp_path) as (url, _), redis.Redis.from_url(url) as client:
         assert client.get("page") == b"waits"
-
-
-def test_its_program_comes_with_the_package(tmp_path: Path) -> None:
-    program, _ = Server(tmp_path, 16379).command()
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    assert "v=" in said

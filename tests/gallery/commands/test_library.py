@@ -1,4 +1,4 @@
-"""`manage.py library`: what it refuses before it starts anything. Starting and stopping are tested with the processes."""
+"""`manage.py library`: what it refuses before it starts anything. Starting and stopping: see the processes."""
 
 import os
 import subprocess
