@@ -1,8 +1,4 @@
-<<<<<<< HEAD:tests/babelia/processes/test_valkey.py
-"""babelia.processes.valkey: the server as it is configured, asked by a client."""
-=======
-"""babelia.valkey: the server's configuration, as a real one runs with it."""
->>>>>>> project:tests/babelia/test_valkey.py
+"""babelia.processes.valkey: the server's configuration, as a real one runs with it."""
 
 import os
 import stat
@@ -13,13 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-<<<<<<< HEAD:tests/babelia/processes/test_valkey.py
 from babelia.processes.valkey import Server
-from tests.conftest import run_valkey
-=======
-from babelia.valkey import Server
 from tests.conftest import free_port, is_listening, run_valkey, wait_until
->>>>>>> project:tests/babelia/test_valkey.py
 
 
 @pytest.fixture
