@@ -4,14 +4,14 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench train evaluate clean
+.PHONY: help install run test coverage lint bench train evaluate clean
 .DELETE_ON_ERROR:
 
 help:  ## list these tasks
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 # A stamp stands for what is installed; it is older than the requirements when they have changed. An environment that was
-# cut off half made, or whose Python is gone, is made anew.
+# cut off half made, or whose Python is gone, is made again.
 .venv/.runs: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Babelia needs Python 3.11 or newer, and $(PYTHON) is %s. Say which one to use: make PYTHON=python3.12" % sys.version.split()[0])'
 	@$(VENV)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv \
@@ -33,12 +33,21 @@ run: .venv/.runs  ## open the library in a browser's reach; Ctrl-C closes it
 test: .venv/.tests  ## run all tests
 	@$(VENV)/python -m pytest
 
+coverage: .venv/.tests  ## run all tests and name the lines of babelia, gallery and worker that none of them runs
+	@$(VENV)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
 lint: .venv/.tests  ## check format, style and types
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
 
-bench: .venv/.tests  ## measure the figures that the README states
+# OpenVINO is a peer and nothing of ours needs it: where it cannot be had, the bench says so and goes on without it.
+.venv/.bench: requirements-bench.txt .venv/.runs
+	@echo "Installing what the bench compares with into .venv ..."
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.txt \
+		&& touch $@ || echo "OpenVINO could not be installed; the bench goes on without it." >&2
+
+bench: .venv/.bench  ## measure the figures that the README states
 	@$(VENV)/python -m bench
 
 train: .venv/.tests  ## run the next stage of the training of pocket-1 that is due
@@ -48,5 +57,5 @@ evaluate: .venv/.tests  ## measure how well pocket-1 draws what it is told
 	@$(VENV)/python -m training.judging.evaluate
 
 clean:  ## remove .venv and caches; data and weights stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,7 @@
-"""The Django project: settings, URLs, the ASGI site, the Celery application, the supervisor of both."""
+"""The Django project: settings, URLs, the ASGI site, the Celery application, the supervisor of both.
+
+May import worker.store, worker.jobs and worker.press; of gallery only `urls` does, and nothing imports worker.engine.
+"""
 
 import os
 

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from django.core.asgi import get_asgi_application
 
 from babelia import ALIVE
+from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
+
+if TYPE_CHECKING:
+    from asgiref.typing import (
+        ASGI3Application,
+        ASGIReceiveCallable,
+        ASGIReceiveEvent,
+        ASGISendCallable,
+        ASGISendEvent,
+        HTTPScope,
+        Scope,
+    )
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "babelia.settings")
 
-TEXT_LIMIT = 256 * 1024
+TEXT_LIMIT = KEY_TEXT_BYTES
 """Bytes of a body that is no file: a pasted key (189,436 characters) and a little more."""
-FILE_LIMIT = 16 * 1024 * 1024 + 64 * 1024
+FILE_LIMIT = PICTURE_FILE_BYTES + 64 * 1024
 """Bytes of a body that carries a file: a PNG of 16 MB, and what a form wraps around it."""
 _FILE_TYPES = ("multipart/form-data", "image/", "application/octet-stream")
 
 
-def limit_bodies(application: Any) -> Any:
+def limit_bodies(application: ASGI3Application) -> ASGI3Application:
     """Return an ASGI application that answers 413 as soon as a body exceeds its limit, whatever its headers claimed."""
 
-    async def limited(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def limited(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] != "http":
             await application(scope, receive, send)
             return
@@ -36,15 +48,15 @@ def limit_bodies(application: Any) -> Any:
         arrived = 0
         answered = False
 
-        async def count() -> dict[str, Any]:
+        async def count() -> ASGIReceiveEvent:
             nonlocal arrived
-            message: dict[str, Any] = await receive()
+            message = await receive()
             if message["type"] == "http.request":
                 arrived += len(message.get("body", b""))
             # To the application it is as if the visitor had gone: it lets go of what it has read, and says nothing.
             return message if arrived <= limit else {"type": "http.disconnect"}
 
-        async def note(message: dict[str, Any]) -> None:
+        async def note(message: ASGISendEvent) -> None:
             nonlocal answered
             answered = True
             await send(message)
@@ -56,7 +68,7 @@ def limit_bodies(application: Any) -> Any:
     return limited
 
 
-async def _refuse(send: Any, limit: int, scope: dict[str, Any]) -> None:
+async def _refuse(send: ASGISendCallable, limit: int, scope: HTTPScope) -> None:
     message = f"What was sent is larger than {limit:,} bytes."
     hint = "A key has 189,436 characters; a picture file may have 16 MB, sent as image/png or by the form."
     if scope["path"].startswith("/api/"):  # its errors have one shape (gallery.answers)
@@ -73,26 +85,27 @@ async def _refuse(send: Any, limit: int, scope: dict[str, Any]) -> None:
                 (b"x-content-type-options", b"nosniff"),
                 (b"connection", b"close"),
             ],
+            "trailers": False,
         }
     )
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def answer_alive(application: Any) -> Any:
-    """Return an ASGI application that answers `ALIVE` by itself, whatever the host, and hands the rest on."""
+def answer_alive(application: ASGI3Application) -> ASGI3Application:
+    """Return an ASGI application that answers `ALIVE`, whatever the host, and hands the rest on."""
 
-    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] != "http" or scope["path"] != ALIVE:
             await application(scope, receive, send)
             return
         headers = [(b"content-type", b"text/plain"), (b"content-length", b"6"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"alive\n"})
+        await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": False})
+        await send({"type": "http.response.body", "body": b"alive\n", "more_body": False})
 
     return answer
 
 
-_django = get_asgi_application()
+_django = cast("ASGI3Application", get_asgi_application())
 
 from babelia.static import serve_static  # noqa: E402  (Django has to be set up first)
 

@@ -1,7 +1,7 @@
 """Readers of environment variables that refuse nonsense at start-up. Imports only Django's ImproperlyConfigured.
 
 Every setting of the library is read by one of these, and each reading is written down in `SETTINGS`, from which the
-README's table is checked.
+table in docs/operating.md is checked.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def flag(name: str, default: bool, meaning: str) -> bool:
     raise _refused(name, "true or false", value)
 
 
-def whole(name: str, default: int, low: int, high: int, meaning: str, *, shown: str | None = None) -> int:
+def integer(name: str, default: int, low: int, high: int, meaning: str, *, shown: str | None = None) -> int:
     """A whole number from `low` to `high`."""
     value = _read(name, str(default) if shown is None else shown, meaning)
     if value is None:

@@ -7,7 +7,8 @@ directly; measured, that is the greater part of what a kept page costs. They add
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, cast
 
 from csp.middleware import CSPMiddleware
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
@@ -18,18 +19,17 @@ from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 
-class _OnTheLoop:
+class _OnTheLoop(MiddlewareMixin):
     """Calls `process_request` and `process_response` without a thread; placed before a class of Django's."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        hooks: Any = self
         response: HttpResponseBase | None = None
-        if hasattr(hooks, "process_request"):
-            response = hooks.process_request(request)
+        if hasattr(self, "process_request"):
+            response = self.process_request(request)
         if response is None:
-            response = await hooks.get_response(request)
-        if hasattr(hooks, "process_response"):
-            response = hooks.process_response(request, response)
+            response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
+        if hasattr(self, "process_response"):
+            response = self.process_response(request, response)
         assert response is not None, "every view answers"
         return response
 
@@ -53,15 +53,14 @@ class Frames(_OnTheLoop, XFrameOptionsMiddleware):
 class Csrf(_OnTheLoop, CsrfViewMiddleware):
     """Refuses forms that were sent from other sites."""
 
-    async def process_view(
+    async def process_view(  # type: ignore[override]  # Django asks only whether it is a coroutine
         self, request: HttpRequest, callback: Any, callback_args: Any, callback_kwargs: Any
     ) -> HttpResponseBase | None:
         """As Django's, but a coroutine, which Django awaits instead of handing it to a thread."""
-        response: HttpResponseBase | None = super().process_view(request, callback, callback_args, callback_kwargs)
-        return response
+        return super().process_view(request, callback, callback_args, callback_kwargs)
 
 
-class Methods(_OnTheLoop, MiddlewareMixin):
+class Methods(_OnTheLoop):
     """Gives the API's error shape to its 405, which ninja answers in plain text before any handler of ours."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -16,7 +16,7 @@ GRACE = 3
 
 
 class _Site(uvicorn.Server):
-    """Ends the streams of those who follow a print before it waits for connections: they do not end by themselves."""
+    """Ends the streams of those who follow a print before it waits for connections: nothing else ends them."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         from babelia.services import close_job_clients

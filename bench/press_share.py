@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from babelia.valkey import Server
+from babelia.processes.valkey import Server
 from worker.catalogue.address import DEFAULT_EDITION, Address
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer

@@ -1,14 +1,13 @@
-"""The two sides of the bench on the same weights: our press, and the pipeline of diffusers as its makers ship it.
+"""The press and the pipeline of diffusers, as its makers ship it, on the same weights; what runs them for the bench.
 
 May import worker.*, torch and diffusers.
 """
 
 import dataclasses
 import itertools
-import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,14 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusio
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
+from babelia import settings
 from worker.catalogue.key import Key
 from worker.editions.edition import Edition, load_edition
 from worker.engine.engine import Engine
 from worker.engine.networks.autoencoder import PocketAutoencoder
 
+Say = Callable[[str], None]
+"""Tells somebody who waits what is going on."""
 ROOT = Path(__file__).resolve().parent.parent
 SOLVERS = {"ddim": DDIMScheduler, "dpm-solver++": DPMSolverMultistepScheduler}
 KNOWN = (PocketAutoencoder,)
@@ -32,7 +34,7 @@ KNOWN = (PocketAutoencoder,)
 
 def data_folder() -> Path:
     """The data directory: BABELIA_DATA, or `data` in the project."""
-    return Path(os.environ.get("BABELIA_DATA", ROOT / "data"))
+    return settings.DATA_DIR
 
 
 def edition_over(slug: str, weights: Path | None, precision: str | None = None) -> Edition:
@@ -45,11 +47,15 @@ def edition_over(slug: str, weights: Path | None, precision: str | None = None) 
     return edition
 
 
-def load_pipeline(edition: Edition, dtype: torch.dtype, channels_last: bool) -> Any:
-    """`StableDiffusionPipeline` on the edition's weights with the edition's solver, on the CPU."""
+def quiet() -> None:
+    """Keep what diffusers and transformers say about themselves, and their progress bars, out of the output."""
     for logging in (diffusers_logging, transformers_logging):
         logging.disable_progress_bar()
         logging.set_verbosity_error()
+
+
+def load_pipeline(edition: Edition, dtype: torch.dtype, channels_last: bool) -> Any:
+    """`StableDiffusionPipeline` on the edition's weights with the edition's solver, on the CPU."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries about themselves
         pipeline: Any = StableDiffusionPipeline.from_pretrained(

@@ -1,8 +1,8 @@
-"""How the bench measures: two sides in turn, medians, and the ratio of the two. Imports nothing of the project."""
+"""How the bench measures: sides in turn, medians, ratios and their bars, the table. Imports nothing of the project."""
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -36,10 +36,11 @@ class Line:
     kept: bool
 
     @classmethod
-    def of(cls, what: str, ours: Times, other: Times, most: float) -> "Line":
-        """A line whose ratio, ours / other, must be at most `most`."""
-        ratio = ours.median / other.median
-        return cls(what, ours.format(), other.format(), f"{ratio:.2f}", f"≤ {most:.2f}", ratio <= most)
+    def of(cls, what: str, ours: Times, name: str, other: Times, most: float) -> "Line":
+        """A line whose ratio, ours / the other's (which `name` says), must be at most `most`."""
+        ratio, digits = ours.median / other.median, 2 if most >= 0.1 else 4
+        text = f"{name}, {other.format()}"
+        return cls(what, ours.format(), text, f"{ratio:.{digits}f}", f"≤ {most:.{digits}f}", ratio <= most)
 
 
 def clock(call: Callable[[], object]) -> float:
@@ -49,18 +50,24 @@ def clock(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def in_turn(first: Callable[[], object], second: Callable[[], object], repetitions: int) -> tuple[Times, Times]:
-    """Time two calls in turn, after one untimed call of each, so that what disturbs the machine disturbs both."""
-    first()
-    second()
-    pairs = [(clock(first), clock(second)) for _ in range(repetitions)]
-    return Times(tuple(pair[0] for pair in pairs)), Times(tuple(pair[1] for pair in pairs))
+def in_turn(calls: Sequence[Callable[[], object]], rounds: int, repeated: Sequence[int] | None = None) -> list[Times]:
+    """Time calls in turn, so that what disturbs the machine disturbs all of them; first one untimed call of each.
+
+    In each of the `rounds` every call has a turn: so many calls as `repeated` says for it, else one; all are timed.
+    """
+    for call in calls:
+        call()
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, found, count in zip(calls, times, repeated or [1] * len(calls), strict=True):
+            found += [clock(call) for _ in range(count)]
+    return [Times(tuple(found)) for found in times]
 
 
 def table(lines: list[Line]) -> str:
     """The lines as a Markdown table, which can go into the README as it is."""
     rows = [("", "ours", "compared with", "ratio", "bar", "")]
-    rows += [(x.what, x.ours, x.other, x.ratio, x.bar, "kept" if x.kept else "MISSED") for x in lines]
+    rows += [(x.what, x.ours, x.other, x.ratio, x.bar, "ok" if x.kept else "missed") for x in lines]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     text = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows

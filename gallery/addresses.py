@@ -1,25 +1,24 @@
-"""Addresses as the site sees them: URL converters, canonical paths, neighbours, random pages.
+"""Addresses as the site sees them: URL converters, canonical paths, neighbours.
 
 The grammar itself is `worker.catalogue.address`; this module only joins it to Django's URLs. Imports that and Django.
 """
 
-import secrets
 from typing import Final
 
 from django.http import HttpRequest
+from django.urls import get_script_prefix
 
 from worker.catalogue.address import NAME_LIMIT, PAGES, Address, is_slug
 from worker.errors import AddressRefused
 
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-RANDOM_LENGTH: Final = 16
 
 
 class AddressConverter:
     """Everything up to a form's suffix, as an Address. What `worker.catalogue.address` refuses is no URL of this site.
 
     A prompt may hold slashes (uvicorn hands `%2F` over as `/`), so the converter takes all it can get and the page is
-    what follows the last slash. The suffix (`/`, `.png`, `/events` …) stands in the route.
+    what follows the last slash. The suffix (`/`, `.png`, `/events` …) is part of the route.
     """
 
     regex = r"(?s:[^/]+/.+)"
@@ -32,7 +31,7 @@ class AddressConverter:
             raise ValueError(str(error)) from error
 
     def to_url(self, value: Address) -> str:
-        """Return the address unquoted, as Django asks; links to pages are made by `path_of`, which is canonical."""
+        """Return the address unquoted, as Django asks. Links to pages are made by `path_of`, not by `reverse`."""
         return value.format()
 
 
@@ -53,26 +52,33 @@ class EditionConverter:
 
 
 def path_of(address: Address, form: str = "/") -> str:
-    """Return the canonical URL path of an address in one of its forms: "/", ".png", ".txt", ".json", "/events" …"""
-    return address.path()[:-1] + form
+    """Return the canonical URL path of an address in one of its forms: "/", ".png", ".txt", ".json", "/events" …
+
+    Every link to a page is made here. Django's `reverse` leaves `/ \' ( ) : @` and others as they are, while one page
+    has one spelling, in which all of them are percent-encoded. The path starts with the site's script prefix.
+    """
+    prefix: str = get_script_prefix()
+    return prefix + address.path()[1:-1] + form
+
+
+def raw_path(request: HttpRequest) -> str | None:
+    """Return the percent-encoded path of a request, without the site's script prefix; None where it is not known.
+
+    It stands in the ASGI scope; Django's test client leaves it out. A proxy in front must pass the path on unchanged.
+    """
+    raw: bytes | None = getattr(request, "scope", {}).get("raw_path")
+    if raw is None:
+        return None
+    prefix: str = get_script_prefix()
+    return raw.split(b"?")[0].decode("ascii", errors="replace").removeprefix(prefix[:-1])
 
 
 def is_canonical(request: HttpRequest, address: Address, form: str) -> bool:
-    """Say whether a request spells an address the one canonical way, byte for byte.
-
-    The percent-encoded path stands in the ASGI scope; a server that leaves it out (Django's test client) is compared
-    by the decoded path. A proxy in front must hand the path on as it came.
-    """
-    raw = getattr(request, "scope", {}).get("raw_path")
+    """Say whether a request spells an address the one canonical way: byte for byte where its raw path is known."""
+    raw = raw_path(request)
     if raw is None:
-        return bool(request.path == f"/{address.format()}{form}")
-    return bool(raw.split(b"?")[0] == path_of(address, form).encode("ascii"))
-
-
-def random_address(edition: str) -> Address:
-    """Return a fresh page of a `key` volume: 16 random characters, any of the 410 pages."""
-    name = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
-    return Address(edition, "key", name, 1 + secrets.randbelow(PAGES))
+        return bool(request.path_info == f"/{address.format()}{form}")
+    return raw == address.path()[:-1] + form
 
 
 def neighbour_page(address: Address, by: int) -> Address | None:
@@ -86,7 +92,7 @@ def neighbour_volume(address: Address, by: int) -> Address | None:
     """Return the same page of the next (`by` = 1) or previous (−1) volume of `key` or `stacks`.
 
     Names stand on the shelf by length, then in the order A–Z a–z 0–9 - _ (bijective numeration in base 64):
-    A, B, … _, AA, AB, … so each name but the first and the last has two neighbours, for ever. Prompts have no such
+    A, B, … _, AA, AB, … so each name but the first and the last has two neighbours. Prompts have no such
     order (their neighbours are those that were opened here, `gallery.ledger`), marks neither: None.
     """
     if address.kind not in ("key", "stacks"):

@@ -1,23 +1,38 @@
 """From what the library refuses to what HTTP says: the one place where an exception becomes an answer. Imports Django.
 
-Also the decorators that every view of an address wears, so that a view itself reads "find, refuse, answer".
+Also the decorators that the views wear, so that a view itself reads "find, refuse, answer", and the answers that site
+and API have in common.
 """
 
 import functools
-import json
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from http import HTTPStatus
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponsePermanentRedirect, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponsePermanentRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import render
+from django.urls import get_script_prefix, reverse
+from django.utils.cache import get_conditional_response
 from django.views.decorators.csrf import csrf_exempt
 
 from gallery import ledger
 from gallery.addresses import is_canonical, path_of
 from gallery.editions import default_edition, edition_of, offered_editions
-from worker.catalogue.address import Address
+from gallery.pages import cards
+from gallery.pages.status import ASK_AGAIN_SECONDS
+from worker.catalogue import png
+from worker.catalogue.address import NAME_LIMIT, PAGES, PROMPT_LIMIT, Address
+from worker.catalogue.key import BITS, CHARACTERS
+from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 from worker.errors import (
     AddressRefused,
     BabeliaError,
@@ -30,7 +45,29 @@ from worker.errors import (
     WeightsRefused,
 )
 
-AddressView = Callable[[HttpRequest, Address], Awaitable[HttpResponseBase]]
+A_DAY: Final = "public, max-age=86400"
+"""For how long others may keep a picture: no more, so that a page that is hidden is gone within a day."""
+KEY_TYPE: Final = "text/plain; charset=us-ascii"
+
+KEY_TEXT_LIMIT: Final = f"{KEY_TEXT_BYTES // 1024} kB"
+PICTURE_FILE_LIMIT: Final = f"{PICTURE_FILE_BYTES // 1024**2} MB"
+NUMBERS: Final = {
+    "pages": str(PAGES),
+    "width": str(png.WIDTH),
+    "height": str(png.HEIGHT),
+    "card_width": str(cards.WIDTH),
+    "card_height": str(cards.HEIGHT),
+    "prompt_characters": str(PROMPT_LIMIT),
+    "name_characters": str(NAME_LIMIT),
+    "key_characters": f"{CHARACTERS:,}",
+    "key_bits": f"{BITS:,}",
+    "picture_file_bytes": str(PICTURE_FILE_BYTES),
+    "picture_file_limit": PICTURE_FILE_LIMIT,
+}
+"""The numbers that templates state, as `numbers`: as texts, for Django takes 20 µs to localise a number."""
+
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+AddressView = Callable[[HttpRequest, Address], Coroutine[Any, Any, HttpResponseBase]]
 _log = logging.getLogger(__name__)
 
 
@@ -45,26 +82,40 @@ class TooLarge(BabeliaError):
     """A text or file above what a key or a picture can have."""
 
     code = "too_large"
-    hint = "A key has 189,436 characters and may come with 256 kB of text; a picture file may have 16 MB."
+    hint = (
+        f"A key has {CHARACTERS:,} characters and may come with {KEY_TEXT_LIMIT} of text; "
+        f"a picture file may have {PICTURE_FILE_LIMIT}."
+    )
 
 
 _STATUS: dict[type[BabeliaError], int] = {
-    KeyRefused: 400,
-    InputRefused: 400,
-    AddressRefused: 404,
-    EditionRefused: 404,
-    PageHidden: 410,
-    TooLarge: 413,
-    WeightsRefused: 503,
-    StoreUnavailable: 503,
-    LibraryBusy: 503,
-    PrintFailed: 503,
+    KeyRefused: HTTPStatus.BAD_REQUEST,
+    InputRefused: HTTPStatus.BAD_REQUEST,
+    AddressRefused: HTTPStatus.NOT_FOUND,
+    EditionRefused: HTTPStatus.NOT_FOUND,
+    PageHidden: HTTPStatus.GONE,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    WeightsRefused: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    LibraryBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    PrintFailed: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+_HEADINGS = {
+    HTTPStatus.NOT_FOUND: ("Not found", "No page stands at this address"),
+    HTTPStatus.GONE: ("Hidden", "This page is hidden"),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Not now", "The library is not at work just now"),
+}
+_REFUSED = ("Refused", "This cannot be opened")
 
 
 def status_of(error: BabeliaError) -> int:
     """Return the HTTP status of a refusal."""
-    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+    return next((int(status) for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+
+
+def retry_after_of(error: BabeliaError, status: int) -> int | None:
+    """Return the seconds of the header Retry-After: of every 503, and of no other refusal."""
+    return (error.retry_after or ASK_AGAIN_SECONDS) if status == HTTPStatus.SERVICE_UNAVAILABLE else None
 
 
 def error_shape(error: BabeliaError) -> dict[str, str]:
@@ -72,41 +123,49 @@ def error_shape(error: BabeliaError) -> dict[str, str]:
     return {"code": error.code, "message": str(error), "hint": error.hint}
 
 
-def refusal(
-    request: HttpRequest,
-    error: BabeliaError,
-    form: str = "/",
-    retry_after: int | None = None,
-    status: int | None = None,
-) -> HttpResponse:
+def refusal(request: HttpRequest, error: BabeliaError, form: str = "/", *, status: int | None = None) -> HttpResponse:
     """Return the answer to something refused, in the form that was asked for: HTML, JSON or one line of text."""
     status = status or status_of(error)
-    if status == 503 and retry_after is None:
-        retry_after = 5
+    retry_after = retry_after_of(error, status)
     if form == ".json":
         response: HttpResponse = JsonResponse(error_shape(error), status=status)
     elif form in ("/", ""):
-        context = {"error": error, "status": status, "retry_after": retry_after}
-        response = page(request, "refused.html", context, status=status)
+        title, heading = _HEADINGS.get(HTTPStatus(status), _REFUSED)
+        context = {"error": error, "status": status, "title": title, "heading": heading, "retry_after": retry_after}
+        response = render_page(request, "refused.html", context, status=status)
     else:
         text = f"{error} {error.hint}".strip() + "\n"
         response = HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)
-    response["Cache-Control"] = "no-store"
-    return response
+    return uncached(response)
 
 
-def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """Render a template with what the head of every page needs: the editions that can be searched."""
-    common = {"editions": offered_editions(), "edition": default_edition()}
+def render_page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """Render a template with what every page needs: the editions that can be searched, the frame's links, numbers."""
+    common = {
+        "editions": offered_editions(),
+        "edition": default_edition(),
+        "routes": _routes(get_script_prefix()),
+        "numbers": NUMBERS,
+    }
     return render(request, template, common | context, status=status)
 
 
-def at_address(form: str) -> Callable[[AddressView], Callable[..., Awaitable[HttpResponseBase]]]:
-    """Decorate the view of an address's form: one spelling, a known edition, not hidden; refusals become answers."""
+@functools.lru_cache(maxsize=8)
+def _routes(prefix: str) -> dict[str, str]:  # noqa: ARG001  (what `reverse` depends on)
+    """Return the paths in the frame of every page (base.html, search_form.html), below a script prefix.
 
-    def decorate(view: AddressView) -> Callable[..., Awaitable[HttpResponseBase]]:
+    Other templates use the tag `url`. Here its seven look-ups would take a tenth of the time of a kept page.
+    """
+    names = {"about": "about", "docs": "api:openapi-view", "entrance": "entrance", "key": "key", "search": "search"}
+    return {key: reverse(name) for key, name in (names | {"open_key": "open-key"}).items()}
+
+
+def at_address(form: str) -> Callable[[AddressView], View]:
+    """Decorate the view of one form of an address: one spelling, a known edition, not hidden; refusals are answered."""
+
+    def decorate(view: AddressView) -> View:
         @functools.wraps(view)
         async def answer(request: HttpRequest, address: Address) -> HttpResponseBase:
             if not is_canonical(request, address, form):
@@ -133,11 +192,17 @@ async def require_shown(address: Address, mark: str | None = None) -> None:
         raise PageHidden("The keepers of this library have hidden this page.")
 
 
-def own_form(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., Awaitable[HttpResponseBase]]:
+def require_size(size: int) -> None:
+    """Raise InputRefused where a file is larger than a picture with its key can be."""
+    if size > PICTURE_FILE_BYTES:
+        raise InputRefused(f"A picture file may have {PICTURE_FILE_BYTES:,} bytes; this one has {size:,}.")
+
+
+def require_own_post(view: View) -> View:
     """Decorate a view that takes a form of this site: POST only, and not sent by another site's page.
 
-    The site has no accounts and sets no cookies, so there is no token to compare; browsers say where a form came from
-    (Sec-Fetch-Site, or Origin in old ones), and programs that say neither are nobody's victim.
+    The site has no accounts and sets no cookies, so there is no token to compare. Browsers say where a form came from
+    (Sec-Fetch-Site, or Origin in old ones); a program that says neither acts for nobody but itself.
     """
 
     @functools.wraps(view)
@@ -158,7 +223,7 @@ def own_form(view: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., 
             return refusal(request, error, status=403)
         return await view(request, *args, **kwargs)
 
-    exempt: Callable[..., Awaitable[HttpResponseBase]] = csrf_exempt(answer)
+    exempt: View = csrf_exempt(answer)
     return exempt
 
 
@@ -171,6 +236,32 @@ def wants_json(request: HttpRequest) -> bool:
     return "application/json" in request.headers.get("Accept", "")
 
 
-def as_json_line(value: dict[str, Any]) -> str:
-    """Return a dictionary as one line of JSON, letters of all scripts as they are."""
-    return json.dumps(value, ensure_ascii=False)
+def send_kept(request: HttpRequest, body: bytes, kind: str, tag: str, filename: str) -> HttpResponseBase:
+    """Return bytes that never change, named by an ETag: 304 to whoever has them, and fresh for a day."""
+    response = HttpResponse(body, content_type=kind)
+    response["ETag"] = f'"{tag}"'
+    response["Cache-Control"] = A_DAY
+    response["Content-Disposition"] = f'inline; filename="{filename}"'
+    return get_conditional_response(request, etag=response["ETag"], response=response) or response
+
+
+def uncached(response: HttpResponse) -> HttpResponse:
+    """Return an answer that nobody keeps."""
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def see_other(path: str) -> HttpResponse:
+    """Return 303: what a form did can be seen there."""
+    return HttpResponse(status=HTTPStatus.SEE_OTHER, headers={"Location": path})
+
+
+def of_unknown_length(kind: str) -> HttpResponseBase:
+    """Answer HEAD for what a GET would have printed first: its kind, and no length, since nobody knows it yet."""
+    empty: tuple[bytes, ...] = ()
+
+    async def nothing() -> AsyncIterator[bytes]:
+        for part in empty:
+            yield part
+
+    return StreamingHttpResponse(nothing(), content_type=kind, headers={"Cache-Control": "no-store"})

@@ -1,9 +1,11 @@
-"""The editions of this library, remembered for a few seconds: no request reads their folders. Imports settings."""
+"""The editions of this library: read from their folders every few seconds, not at each request. Imports settings."""
 
-import time
+import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from cachetools import TTLCache, cached
 from django.conf import settings
 
 from worker.editions.edition import DEFAULT_EDITION, Edition, all_editions
@@ -14,44 +16,41 @@ _FRESH_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class _Shelf:
-    read_at: float
     known: dict[str, Edition]
     installed: tuple[Edition, ...]
 
 
-_shelf = _Shelf(float("-inf"), {}, ())
+@cached(TTLCache(maxsize=8, ttl=_FRESH_SECONDS), lock=threading.Lock())
+def _read_shelf(data: Path) -> _Shelf:
+    known = {edition.slug: edition for edition in all_editions(data)}
+    return _Shelf(known, tuple(edition for edition in known.values() if edition.installed))
 
 
-def _fresh() -> _Shelf:
-    global _shelf
-    if time.monotonic() - _shelf.read_at > _FRESH_SECONDS:
-        known = {edition.slug: edition for edition in all_editions(settings.DATA_DIR)}
-        installed = tuple(edition for edition in known.values() if edition.installed)
-        _shelf = _Shelf(time.monotonic(), known, installed)
-    return _shelf
+def _shelf() -> _Shelf:
+    return _read_shelf(settings.DATA_DIR)
 
 
 def editions() -> dict[str, Edition]:
-    """Return the editions by slug, the default first. What is broken is left out (and said in the log)."""
-    return _fresh().known
+    """Return the editions by slug, the default first. A broken one is left out, and the log says why."""
+    return _shelf().known
 
 
 def offered_editions() -> tuple[Edition, ...]:
     """Return the editions that a visitor is offered: those installed here, or the default where none is."""
-    shelf = _fresh()
+    shelf = _shelf()
     return shelf.installed or tuple(shelf.known.values())[:1]
 
 
 def default_edition() -> str:
     """Return the edition that is opened where none is named: `pocket-1`, else one that is installed, else any."""
-    shelf = _fresh()
+    shelf = _shelf()
     if DEFAULT_EDITION in shelf.known:
         return DEFAULT_EDITION
     return next((edition.slug for edition in (*shelf.installed, *shelf.known.values())), DEFAULT_EDITION)
 
 
 def edition_of(slug: str) -> Edition:
-    """Return one edition. Raises EditionRefused, with the ones there are, where there is none of this name."""
+    """Return one edition. Raises EditionRefused, which lists the known ones, where there is none of this name."""
     known = editions()
     if slug not in known:
         raise EditionRefused(

@@ -2,118 +2,119 @@
 
 A kept page is sent without touching the database. That it was opened is noted in memory and written every few seconds
 in one go; what is hidden is read every few seconds into a set. Both lag by so much, and a process that dies loses the
-openings of its last seconds, never a page: a row is made again when its page is next opened.
+openings of its last seconds, never a page: its row is written when the page is next opened.
 """
 
 import asyncio
 import logging
-import time
-from collections import Counter
 from datetime import datetime
+from typing import Any, Final
 
 from django.db import DatabaseError
 from django.db.models import F
 
+from gallery.description import address_fields, record_fields
 from gallery.models import Page
+from gallery.snapshot import Snapshot
 from worker.catalogue.address import Address
 from worker.errors import StoreUnavailable
-from worker.store.store import Facts
+from worker.store.records import PageRecord
 
-_WRITE_SECONDS = 2.0
-_HIDDEN_SECONDS = 3.0
-_RECENT_SECONDS = 3.0
+WRITE_SECONDS: Final = 2.0
+HIDDEN_SECONDS: Final = 3.0
+RECENT_SECONDS: Final = 3.0
+_RECENT_ROWS = 200
 _log = logging.getLogger(__name__)
 
-_openings: Counter[str] = Counter()
-_unwritten: dict[str, tuple[Address, Facts]] = {}
-_writer: asyncio.Task[None] | None = None
-_hidden: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
-_hidden_reader: asyncio.Task[None] | None = None
-_recent: tuple[float, list[Page]] = (float("-inf"), [])
+
+class _Openings:
+    """The openings that the database has not been told of; one task writes them while there are any."""
+
+    def __init__(self) -> None:
+        self._unwritten: dict[Address, tuple[PageRecord, int]] = {}
+        self._writer: asyncio.Task[None] | None = None
+
+    def add(self, address: Address, record: PageRecord, openings: int) -> None:
+        _, before = self._unwritten.get(address, (record, 0))
+        self._unwritten[address] = (record, before + openings)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._unwritten:
+            await asyncio.sleep(WRITE_SECONDS)
+            batch, self._unwritten = self._unwritten, {}
+            try:
+                for address, (record, openings) in batch.items():
+                    await write(address, record, openings)
+            except DatabaseError:
+                _log.exception("The openings of %d pages were not written; the pages themselves are kept.", len(batch))
 
 
-def note_opening(address: Address, facts: Facts, openings: int = 1) -> None:
-    """Remember that a kept page was opened, or with no openings that it was printed; on the event loop, at once."""
-    global _writer
+_openings = _Openings()
+
+
+def note_opening(address: Address, record: PageRecord, openings: int = 1) -> None:
+    """Note that a kept page was opened, or with no openings that it was printed; on the event loop, returns at once."""
     if address.kind == "mark":  # an address says more than a mark, and a page is listed once
-        address = Address.parse(facts.address)
-    _openings[address.digest] += openings
-    _unwritten[address.digest] = (address, facts)
-    if _writer is None or _writer.done():
-        _writer = asyncio.get_running_loop().create_task(_write_soon())
+        address = Address.parse(record.address)
+    _openings.add(address, record, openings)
 
 
-async def _write_soon() -> None:
-    await asyncio.sleep(_WRITE_SECONDS)
-    openings, pages = dict(_openings), dict(_unwritten)
-    _openings.clear()
-    _unwritten.clear()
-    try:
-        for digest, (address, facts) in pages.items():
-            await write(address, facts, openings[digest])
-    except DatabaseError:
-        _log.exception("The openings of %d pages could not be written; the pages themselves are kept.", len(pages))
-
-
-async def write(address: Address, facts: Facts, openings: int) -> None:
-    """Make or renew the row of a page, and add to the count of its openings."""
-    known = {
-        "mark": facts.mark,
-        "rendition": facts.rendition,
-        "pixel_digest": facts.pixel_digest,
-        "steps": facts.steps,
-        "flagged": bool(facts.flagged),
-        "printed_at": datetime.fromisoformat(facts.when),
-    }
-    made = {
-        "address": address.format(),
-        "edition": address.edition,
-        "kind": address.kind,
-        "volume": address.name,
-    }
-    page, _ = await Page.objects.aget_or_create(digest=address.digest, defaults=known | made)
-    await Page.objects.filter(pk=page.pk).aupdate(**known, opened=F("opened") + openings)
+async def write(address: Address, record: PageRecord, openings: int) -> None:
+    """Write or update the row of a page, and add to the count of its openings. Raises DatabaseError."""
+    named: dict[str, Any] = {**address_fields(address)}
+    printed: dict[str, Any] = {**record_fields(record)}
+    printed["printed_at"] = datetime.fromisoformat(record_fields(record)["printed_at"])
+    printed["flagged"] = bool(record.flagged)
+    columns = {field.name for field in Page._meta.fields}
+    named = {name: value for name, value in named.items() if name in columns}
+    printed = {name: value for name, value in printed.items() if name in columns}
+    page, _ = await Page.objects.aget_or_create(digest=address.digest, defaults=named | printed)
+    await Page.objects.filter(pk=page.pk).aupdate(**printed, opened=F("opened") + openings)
 
 
 async def is_hidden(address: Address, mark: str | None = None) -> bool:
     """Say whether a page is hidden, by its address or by its mark, as of a few seconds ago."""
-    global _hidden_reader
-    read_at, names = _hidden
-    if read_at == float("-inf"):
-        await _read_hidden()
-    elif time.monotonic() - read_at > _HIDDEN_SECONDS and (_hidden_reader is None or _hidden_reader.done()):
-        _hidden_reader = asyncio.get_running_loop().create_task(_read_hidden())
-    names = _hidden[1]
+    names = await _hidden.get()
     if address.kind == "mark":
         mark = address.name
     return address.digest in names or (mark is not None and f"{address.edition}/{mark}" in names)
 
 
-async def _read_hidden() -> None:
-    global _hidden
+async def _read_hidden(before: frozenset[str]) -> frozenset[str]:
+    """Return the digest of each hidden address and `edition/mark` of each hidden mark."""
     names: set[str] = set()
     try:
         async for digest, edition, mark in Page.objects.filter(hidden=True).values_list("digest", "edition", "mark"):
             names |= {digest, f"{edition}/{mark}"} if mark else {digest}
     except DatabaseError:
-        _log.exception("The list of hidden pages could not be read; the one of before is used.")
-        names = set(_hidden[1])
-    _hidden = (time.monotonic(), frozenset(names))
+        _log.exception("The list of hidden pages could not be read; the previous one is used.")
+        return before
+    return frozenset(names)
+
+
+_hidden: Snapshot[frozenset[str]] = Snapshot(_read_hidden, frozenset(), fresh=HIDDEN_SECONDS, stale=10 * HIDDEN_SECONDS)
+"""Read in the background, so that no visitor of a busy library waits for it; after half a minute without visitors the
+first one does, or a page hidden meanwhile would be shown once more."""
 
 
 async def recent(limit: int = 24) -> list[Page]:
     """Return the pages printed last that are neither hidden nor flagged, newest first, each mark once."""
-    global _recent
-    read_at, pages = _recent
-    if time.monotonic() - read_at > _RECENT_SECONDS:
-        newest = Page.objects.filter(hidden=False, flagged=False).order_by("-printed_at", "-pk")[:200]
-        try:
-            pages = [page async for page in newest]
-        except DatabaseError:
-            _log.exception("The pages printed last could not be read; the wall shows those of before.")
-        _recent = (time.monotonic(), pages)
-    once = {(page.edition, page.mark): page for page in reversed(pages)}
+    once = {(page.edition, page.mark): page for page in reversed(await _recent.get())}
     return list(reversed(once.values()))[:limit]
+
+
+async def _read_recent(before: list[Page]) -> list[Page]:
+    newest = Page.objects.filter(hidden=False, flagged=False).order_by("-printed_at", "-pk")[:_RECENT_ROWS]
+    try:
+        return [page async for page in newest]
+    except DatabaseError:
+        _log.exception("The pages printed last could not be read; the previous ones are shown.")
+        return before
+
+
+_recent: Snapshot[list[Page]] = Snapshot(_read_recent, [], fresh=RECENT_SECONDS, stale=RECENT_SECONDS)
 
 
 async def neighbour_prompt(address: Address, by: int) -> Address | None:
@@ -123,11 +124,11 @@ async def neighbour_prompt(address: Address, by: int) -> Address | None:
     Raises StoreUnavailable where the database does not answer.
     """
     shelf = Page.objects.filter(edition=address.edition, kind="prompt", hidden=False)
-    order, side = ("volume", "volume__gt") if by > 0 else ("-volume", "volume__lt")
+    order, side = ("name", "name__gt") if by > 0 else ("-name", "name__lt")
     try:
         found = (
-            await shelf.filter(**{side: address.name}).order_by(order).values_list("volume", flat=True).afirst()
-            or await shelf.exclude(volume=address.name).order_by(order).values_list("volume", flat=True).afirst()
+            await shelf.filter(**{side: address.name}).order_by(order).values_list("name", flat=True).afirst()
+            or await shelf.exclude(name=address.name).order_by(order).values_list("name", flat=True).afirst()
         )
     except DatabaseError as error:
         raise StoreUnavailable("The database does not answer, so the shelf of prompts is not known.") from error

@@ -1,4 +1,4 @@
-"""What the database remembers of pages. Pictures and keys are files (`worker.store.store`); a row can be made again."""
+"""What the database remembers of pages. Pictures and keys are files (`worker.store.store`); rows can be rewritten."""
 
 from django.db import models
 
@@ -11,8 +11,8 @@ class Page(models.Model):
     address = models.TextField()
     edition = models.CharField(max_length=40)
     kind = models.CharField(max_length=6)
-    volume = models.TextField()
-    """The name or prompt of the volume, or the mark."""
+    name = models.TextField()
+    """The prompt or the name of the volume, or the mark."""
     mark = models.CharField(max_length=26)
     rendition = models.TextField()
     pixel_digest = models.CharField(max_length=64)
@@ -29,7 +29,7 @@ class Page(models.Model):
         indexes = [
             models.Index(fields=["hidden", "-printed_at"], name="page_recent"),
             models.Index(fields=["edition", "mark"], name="page_mark"),
-            models.Index(fields=["edition", "kind", "volume"], name="page_volume"),
+            models.Index(fields=["edition", "kind", "name"], name="page_name"),
         ]
 
     def __str__(self) -> str:

@@ -2,41 +2,41 @@
 
 from django.urls import path, register_converter
 
-from gallery import views
 from gallery.addresses import AddressConverter, EditionConverter
+from gallery.views import keys, library, neighbours, page, printing
 
 register_converter(AddressConverter, "address")
 register_converter(EditionConverter, "edition")
 
 urlpatterns = [
-    path("", views.entrance, name="entrance"),
-    path("card.png", views.entrance_picture, name="entrance-card"),
-    path("search/", views.search, name="search"),
-    path("random/", views.random, name="random"),
-    path("<edition:edition>/random/", views.random, name="random-of-edition"),
+    path("", library.entrance, name="entrance"),
+    path("card.png", library.entrance_picture, name="entrance-card"),
+    path("search/", library.search, name="search"),
+    path("random/", library.random, name="random"),
+    path("<edition:edition>/random/", library.random, name="random-of-edition"),
     # a page, in its forms
-    path("<address:address>/", views.show, name="page"),
-    path("<address:address>.png", views.picture, name="picture"),
-    path("<address:address>.txt", views.key_text, name="key-text"),
-    path("<address:address>.json", views.facts_json, name="facts"),
-    path("<address:address>/with-key.png", views.picture_with_key, name="picture-with-key"),
-    path("<address:address>/thumbnail.webp", views.thumbnail, name="thumbnail"),
-    path("<address:address>/card.png", views.card_picture, name="card"),
+    path("<address:address>/", page.show, name="page"),
+    path("<address:address>.png", page.picture, name="picture"),
+    path("<address:address>.txt", page.key_text, name="key-text"),
+    path("<address:address>.json", page.page_json, name="page-json"),
+    path("<address:address>/with-key.png", page.picture_with_key, name="picture-with-key"),
+    path("<address:address>/thumbnail.webp", page.thumbnail, name="thumbnail"),
+    path("<address:address>/card.png", page.card_picture, name="card"),
     # while it is printed
-    path("<address:address>/events", views.follow, name="events"),
-    path("<address:address>/preview.webp", views.preview, name="preview"),
-    path("<address:address>/leave", views.leave, name="leave"),
-    path("<address:address>/again", views.again, name="again"),
+    path("<address:address>/events", printing.follow, name="events"),
+    path("<address:address>/preview.webp", printing.preview, name="preview"),
+    path("<address:address>/leave", printing.leave, name="leave"),
+    path("<address:address>/again", printing.again, name="again"),
     # its neighbours
-    path("<address:address>/next-volume", views.next_volume, name="next-volume"),
-    path("<address:address>/previous-volume", views.previous_volume, name="previous-volume"),
-    path("<address:address>/next-key", views.next_key, name="next-key"),
-    path("<address:address>/previous-key", views.previous_key, name="previous-key"),
-    path("<address:address>", views.show, name="page-without-slash"),
+    path("<address:address>/next-volume", neighbours.next_volume, name="next-volume"),
+    path("<address:address>/previous-volume", neighbours.previous_volume, name="previous-volume"),
+    path("<address:address>/next-key", neighbours.next_key, name="next-key"),
+    path("<address:address>/previous-key", neighbours.previous_key, name="previous-key"),
+    path("<address:address>", page.show, name="page-without-slash"),
     # full keys
-    path("key/", views.key_form, name="key"),
-    path("key/open", views.open_key, name="open-key"),
+    path("key/", keys.key_form, name="key"),
+    path("key/open", keys.open_key, name="open-key"),
     # around the library
-    path("about/", views.about, name="about"),
-    path("robots.txt", views.robots, name="robots"),
+    path("about/", library.about, name="about"),
+    path("robots.txt", library.robots, name="robots"),
 ]

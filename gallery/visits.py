@@ -1,14 +1,14 @@
-"""Who asks: whether a request may start a print, and the name under which its visitor waits. Imports Django only.
+"""Visitors: whether a request may start a print, and the name under which its visitor waits. Imports Django only.
 
 How link previews are kept from starting prints by the hundred. A link pasted into a chat is fetched by the program of
-everybody who sees it, and a crawler follows "next page" for ever. So a print is started only by a GET that a person
+everybody who sees it, and a crawler follows "next page" without end. So a print is started only by a GET that a person
 may be waiting for:
 
 1. HEAD never starts one: it is answered from what is known.
 2. A request that names itself a bot, crawler, link preview or prefetch (User-Agent, Sec-Purpose) gets the page around
    an empty frame and, for its picture, the card of an unprinted page, which is drawn at once.
-3. What is missed here still costs little: a visitor who is not heard of again within PATIENCE seconds no longer
-   counts, and a page that nobody watches is dropped before its print starts; the queue itself is bounded.
+3. What is missed here costs little: a visitor who does not ask again within PATIENCE seconds no longer counts, and a
+   page that nobody watches is dropped before its print starts; the queue itself is bounded.
 4. robots.txt keeps crawlers off all addresses, and links to neighbours say nofollow.
 """
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import redis
 
-from babelia.valkey import Server
+from babelia.processes.valkey import Server
 from tests import ROOT
 from worker.editions.edition import Edition, load_edition
 from worker.jobs.consumer import JobConsumer

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from worker.catalogue.address import Address
+from worker.catalogue.expansion import stacks_key
+from worker.catalogue.key import Key
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/149.0.0.0 Safari/537.36"
 FORM = "application/x-www-form-urlencoded"
@@ -66,3 +68,12 @@ def printed(site: str, address: Address) -> Answer:
     answer = ask(site, address.path()[:-1] + ".png")
     assert answer.status == 200, answer.text
     return answer
+
+
+def long_page(site: str, steps: int = 60) -> Address:
+    """The mark of a key of many steps, held by the library, not printed: there is something to see."""
+    data = bytearray(stacks_key(secrets.token_hex(8), 1).data)
+    data[0] = (data[0] & 3) | ((steps // 2 - 1) << 2)
+    answer = post(site, "/key/open", {"key": Key(bytes(data)).format(), "edition": "tiny"})
+    assert answer.status == 303, answer.text
+    return Address.parse_path(answer.headers["location"])

@@ -1,4 +1,4 @@
-"""The project's exceptions: one root, few children. Imports nothing.
+"""The project's exceptions, one root and few children, and how to put other errors into words. Imports nothing.
 
 Every message is a sentence for the person who will read it; the facts stand as attributes, `code` is for machines
 and `hint` says what to do about it.
@@ -10,6 +10,8 @@ class BabeliaError(Exception):
 
     code = "error"
     hint = ""
+    retry_after: int | None = None
+    """Seconds after which it is worth asking again, where that is known."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -78,3 +80,8 @@ class PrintFailed(BabeliaError):
     """The press tried to print a page and could not."""
 
     code = "print_failed"
+
+
+def reason(error: Exception) -> str:
+    """Why an operation failed, in words: "No space left on device"."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

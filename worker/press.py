@@ -6,7 +6,6 @@ that the parent of the worker's processes never touches it. Knows neither Django
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 import threading
@@ -18,18 +17,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
 from worker.editions.edition import load_edition
 from worker.errors import BabeliaError, EditionRefused, InputRefused, PrintFailed, StoreUnavailable
+from worker.jobs import preview
 from worker.jobs.consumer import Claim, JobConsumer, press_name
 from worker.jobs.progress import Press
+from worker.keys import find_key
 from worker.store.store import Store
+from worker.store.upkeep import make_room
 
 if TYPE_CHECKING:
     from worker.engine.engine import Engine, Lane, Print
@@ -37,8 +35,8 @@ if TYPE_CHECKING:
 
 PULSE = 5.0
 """Seconds between two signs of life."""
-DEAF_PULSES = 4
-"""So many signs of life in a row without hearing of pages that wait, and the worker's connection counts as lost."""
+UNHEARD_PULSES = 4
+"""So many signs of life in a row with messages that nobody takes, and the worker's connection counts as lost."""
 SILENCE = 600.0
 """Seconds that one step may take: until then the signs of life renew the claim too, after it the page is another's."""
 PREVIEW_PAUSE = 0.1
@@ -49,7 +47,7 @@ DISK_PAUSE = 60
 log = logging.getLogger(__name__)
 
 
-class _Taken(Exception):
+class ClaimsLost(Exception):
     """Every page of a run is another press's by now."""
 
 
@@ -97,13 +95,13 @@ class PrintingPress:
         device: str = "auto",
         threads: int | None = None,
         batch: int | None = None,
-        start_anew: Callable[[], None] = lambda: None,
+        restart: Callable[[], None] = lambda: None,
     ) -> None:
         """`editions`: the slugs it prints pages of, the most wanted first. Nothing is loaded yet.
 
-        `start_anew` ends the worker that this press is the child of, for its supervisor to start another.
+        `restart` ends the worker that this press is the child of, for its supervisor to start another.
         """
-        self._start_anew = start_anew
+        self._restart = restart
         self.store = store
         self.jobs = jobs
         self.editions = tuple(editions)
@@ -170,28 +168,28 @@ class PrintingPress:
         self._closed.set()
 
     def _beat(self) -> None:
-        deaf = 0
+        unheard = 0
         while not self._closed.wait(PULSE):
             self._say()
-            deaf = deaf + 1 if self._is_deaf() else 0
-            if deaf == DEAF_PULSES:
-                log.error("This press has not heard of waiting pages for %.0f s; it starts anew.", PULSE * DEAF_PULSES)
-                self._start_anew()
+            unheard = unheard + 1 if self._lost_its_connection() else 0
+            if unheard == UNHEARD_PULSES:
+                log.error("This press has not heard of waiting pages for %.0f s; it restarts.", PULSE * UNHEARD_PULSES)
+                self._restart()
             if time.monotonic() - self._heard < SILENCE:
                 for claim in list(self._printing):
                     self.jobs.renew(claim)
 
-    def _is_deaf(self) -> bool:
-        """Whether this press is idle while messages for it lie about: Celery's worker lost its connection unnoticed."""
+    def _lost_its_connection(self) -> bool:
+        """Whether this press is idle while messages for it lie in the queue: Celery's worker noticed nothing."""
         try:
-            return not self._printing and any(self.jobs.is_deaf(edition) for edition in self.editions)
+            return not self._printing and any(self.jobs.has_unheard_messages(edition) for edition in self.editions)
         except StoreUnavailable:
             return False
 
     # -- printing
 
     def print_waiting(self, edition: str) -> bool:
-        """Take what waits of an edition, as much as one run holds, and print it. Whether more waits.
+        """Take what waits of an edition, as much as one run has room for, and print it. Whether more waits.
 
         Whatever goes wrong with a page is told to those who wait for it; only a Redis that is away is raised, as
         StoreUnavailable, before anything was taken.
@@ -210,7 +208,7 @@ class PrintingPress:
                 self._say(state="broken")  # as it was: its sentence says why
             else:
                 self._say(state="ready", rendition=engine.rendition.format())
-            self.store.make_room()
+            make_room(self.store)
         return self.jobs.waiting(edition) > 0
 
     def _print(self, claims: list[Claim]) -> None:
@@ -237,22 +235,12 @@ class PrintingPress:
             self._run(engine, [(claim, key) for _, claim, key in entries])
 
     def key_of(self, address: Address) -> Key:
-        """The key of any address: of a mark, the one that is held or can be derived again."""
-        if address.kind != "mark":
-            return self.engine(address.edition).resolve(address)
-        key = self.store.key(address.name)
-        if key is not None:
-            return key
-        origin = self.store.origin(address.name)
-        if origin is None:
+        """The key of any address: of a mark, the one that is stored or can be derived again."""
+        key = find_key(self.store, address, lambda derived: self.engine(derived.edition).resolve(derived))
+        if key is None:
             raise InputRefused(
                 f"The library does not hold the key of the mark {address.name}.",
                 hint="Paste the key, or open the page by an address; a mark alone does not say which bits it names.",
-            )
-        key = self.engine(origin.edition).resolve(origin)
-        if key.mark != address.name:
-            raise PrintFailed(
-                f"{origin.format()} does not lead to the mark {address.name} any more, but to {key.mark}."
             )
         return key
 
@@ -276,7 +264,7 @@ class PrintingPress:
         try:
             with self.times.of_model():
                 prints = engine.print_pages([key for _, key in entries], on_step)
-        except _Taken:
+        except ClaimsLost:
             log.warning(
                 "Stopped: other presses have taken over %s.", [name_in_log(claim.address) for claim, _ in entries]
             )
@@ -297,13 +285,13 @@ class PrintingPress:
         self._heard = now = time.monotonic()
         if step.index in (1, step.of) or now - self._shown_at >= PREVIEW_PAUSE:
             self._shown_at = now
-            previews = [_preview(pixels) for pixels in engine.preview(step.predicted)]
-        held = [
+            previews = [preview.encode(pixels) for pixels in engine.preview(step.predicted)]
+        still_ours = [
             self.jobs.step(claim, step.index, step.of, mark=key.mark, preview=previews[row])
             for row, (claim, key) in enumerate(entries)
         ]
-        if not any(held):
-            raise _Taken
+        if not any(still_ours):
+            raise ClaimsLost
 
     def _keep(self, claim: Claim, key: Key, printed: Print) -> None:
         rendition = printed.rendition.format()
@@ -359,13 +347,6 @@ def name_in_log(address: Address) -> str:
     if address.kind != "prompt":
         return address.format()
     return f"{address.edition}/prompt/({address.digest[:16]})/{address.page}"
-
-
-def _preview(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """(52, 80, 3) → WebP of 80 × 52."""
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "WEBP", quality=70, method=0)
-    return out.getvalue()
 
 
 def editions_here(data: Path, wanted: Sequence[str]) -> list[str]:

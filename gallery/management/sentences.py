@@ -12,8 +12,7 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from worker.catalogue.key_files import reason
-from worker.errors import BabeliaError
+from worker.errors import BabeliaError, reason
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -27,7 +26,7 @@ class PressCommand(abc.ABC, BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django's parser, whose errors are one sentence instead of a usage text."""
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.error = self._refuse_argument
+        parser.error = self._refuse_argument  # type: ignore[method-assign]  # the parser is Django's, its words ours
         return parser
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -74,8 +73,8 @@ class PressCommand(abc.ABC, BaseCommand):
         sys.exit(REFUSED)
 
 
-def whole(low: int, high: int, what: str) -> Callable[[str], int]:
-    """A reader of whole numbers for argparse: `what` begins the sentence that refuses another."""
+def integer(low: int, high: int, what: str) -> Callable[[str], int]:
+    """A reader of integers for argparse: `what` begins the sentence that refuses another."""
 
     def read(text: str) -> int:
         digits = text.removeprefix("-")

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: list[tuple[str, str]] = [
+    dependencies = [
         ("gallery", "0001_initial"),
     ]
 

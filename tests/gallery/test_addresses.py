@@ -14,7 +14,6 @@ from gallery.addresses import (
     neighbour_page,
     neighbour_volume,
     path_of,
-    random_address,
 )
 from worker.catalogue.address import Address, canonical_prompt
 from worker.errors import AddressRefused
@@ -23,7 +22,7 @@ FORMS = {
     "/": "page",
     ".png": "picture",
     ".txt": "key-text",
-    ".json": "facts",
+    ".json": "page-json",
     "/with-key.png": "picture-with-key",
     "/thumbnail.webp": "thumbnail",
     "/card.png": "card",
@@ -208,10 +207,3 @@ def test_the_neighbours_of_a_volume_are_each_others_neighbours(name: str) -> Non
 def test_prompts_and_marks_have_no_volume_beside_them() -> None:
     assert neighbour_volume(Address("pocket-1", "prompt", "a dog", 1), 1) is None
     assert neighbour_volume(Address("pocket-1", "mark", MARK, None), 1) is None
-
-
-def test_random_pages_are_canonical_and_differ() -> None:
-    found = {random_address("pocket-1") for _ in range(200)}
-    assert len(found) == 200
-    assert all(Address.parse(address.format()) == address and len(address.name) == 16 for address in found)
-    assert {1 <= (address.page or 0) <= 410 for address in found} == {True}

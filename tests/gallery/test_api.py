@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
-from gallery.keys import FILE_LIMIT
 from tests.conftest import RunningPress, run_site, wait_until
 from tests.visitor import Answer, ask, fresh, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
+from worker.catalogue.limits import PICTURE_FILE_BYTES
 
 
 def send(site: str, path: str, value: Any) -> Answer:
@@ -56,6 +56,19 @@ def test_a_picture_is_printed_when_it_is_asked_for(site: str) -> None:
     assert answer.body == printed(site, address).body
 
 
+@pytest.mark.parametrize("part", ["picture", "key"])
+def test_a_program_that_has_a_picture_or_key_is_told_so(site: str, part: str) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    path = f"/api/page/{part}{of(address)}"
+    etag = ask(site, path).headers["etag"]
+    assert etag == ask(site, address.path()[:-1] + {"picture": ".png", "key": ".txt"}[part]).headers["etag"]
+    for given in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        unchanged = ask(site, path, If_None_Match=given)
+        assert (unchanged.status, unchanged.body, unchanged.headers["etag"]) == (304, b"", etag)
+    assert ask(site, path, If_None_Match='"other"').status == 200
+
+
 def test_a_program_leaves_the_queue(site: str) -> None:
     for _ in range(3):  # so that the one in question waits
         send(site, "/api/page", {"address": fresh().format(), "visitor": "other"})
@@ -90,7 +103,7 @@ def test_a_picture_may_have_sixteen_megabytes(site: str) -> None:
     address = fresh("prompt")
     picture = printed(site, address).body
     mark = ask(site, f"/api/page{of(address)}").json["mark"]
-    large = picture + bytes(FILE_LIMIT - len(picture))
+    large = picture + bytes(PICTURE_FILE_BYTES - len(picture))
     answer = ask(site, "/api/key", "POST", large, Content_Type="image/png")
     assert (answer.status, answer.json["mark"]) == (201, mark)
     refused = ask(site, "/api/key", "POST", large + b"\0", Content_Type="image/png")

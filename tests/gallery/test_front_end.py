@@ -66,3 +66,43 @@ def test_every_text_has_the_contrast_of_level_aa(scheme: str) -> None:
     assert contrast(of["on-binding"], of["binding"]) >= 4.5
     for edge in ("faded", "gilt"):  # borders of fields, the focus ring
         assert contrast(of[edge], of["paper"]) >= 3, (scheme, edge)
+
+
+# -- paths and numbers have one home
+
+LINKING = re.compile(r"""(?:href|src|action|content|data-[a-z]+)=["']([^"']*)["']""")
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_types_no_path(template: Path) -> None:
+    text = template.read_text(encoding="utf-8")
+    text = re.sub(r"\{%\s*url [^%]*%\}|\{%\s*static [^%]*%\}", "ROUTE", text)
+    typed = [value for value in LINKING.findall(text) if value.startswith("/") or re.match(r"[^ ]*\}/[a-z]", value)]
+    assert not typed, "a link is made by {% url %} or comes from the description of a page"
+    assert not re.search(r">\s*/[a-z{]", text), "a path that is shown is made as well"
+
+
+def test_a_typed_path_would_be_found() -> None:
+    for wrong in ('<a href="/about/">', '<a href="/{{ edition }}/random/">', '<p data-drop="/key/open">'):
+        assert [value for value in LINKING.findall(wrong) if value.startswith("/")], wrong
+
+
+TYPED = re.compile(
+    r"(?<![\d,.])(?:410|189,?436|1,?136,?616|142,?077|16 MB|256 kB|262,?144|16,?777,?216"
+    r"|16 \* (?:1024|2\*\*20)|256 \* 1024|(?:up to|1 to|≤) (?:64|128|410|500))(?![\d,]\d)"
+)
+"""Limits and sizes that worker.catalogue names: PAGES, CHARACTERS, BITS, KEY_TEXT_BYTES, PICTURE_FILE_BYTES …"""
+STATING = [*TEMPLATES, *SCRIPTS, *(f for f in sorted((ROOT / "gallery").rglob("*.py")) if "management" not in f.parts)]
+
+
+@pytest.mark.parametrize("file", STATING, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_of_the_site_types_a_number_that_has_a_name(file: Path) -> None:
+    found = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if TYPED.search(line)]
+    assert not found
+
+
+def test_a_typed_number_would_be_found() -> None:
+    for wrong in ("Page 1 of 410", "189,436 letters", "may have 16 MB", "a name of up to 64 letters", "256 * 1024"):
+        assert TYPED.search(wrong), wrong
+    for right in ("410,000", "1410", "{{ numbers.pages }}", "1.410"):
+        assert not TYPED.search(right), right

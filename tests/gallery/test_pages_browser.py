@@ -8,7 +8,6 @@ import hashlib
 import io
 import os
 import re
-import secrets
 import shutil
 import signal
 import time
@@ -21,10 +20,9 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.conftest import RunningPress
-from tests.visitor import ask, fresh, post, printed
+from tests.visitor import ask, fresh, long_page, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
-from worker.catalogue.key import Key
 
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -69,14 +67,6 @@ class visiting:  # noqa: N801  (reads as a sentence where it is used)
         assert not self._complaints
 
 
-def long_page(site: str, steps: int = 64) -> Address:
-    """A page of many steps that is not printed, so that there is something to see."""
-    data = bytearray(stacks_key(secrets.token_hex(8), 1).data)
-    data[0] = (data[0] & 3) | ((steps // 2 - 1) << 2)
-    answer = post(site, "/key/open", {"key": Key(bytes(data)).format(), "edition": "tiny"})
-    return Address.parse_path(answer.headers["location"])
-
-
 def shown(page: Page) -> dict[str, Any]:
     """What the page shows at one instant: the step it names (0 before the first), its bar, its preview, its picture."""
     found: dict[str, Any] = page.evaluate(
@@ -113,7 +103,7 @@ def pixels_kept(site: str, address: Address) -> str:
 
 
 def test_a_page_fills_while_the_press_works(context: BrowserContext, site: str) -> None:
-    address = long_page(site)
+    address = long_page(site, 64)
     page = context.new_page()
     page.goto(site + address.path())
     assert page.locator("#picture").count() == 0
@@ -187,7 +177,7 @@ def test_a_shared_link_opens_the_same_pixels_in_a_fresh_profile(browser: Browser
 
 
 def test_a_tab_that_nobody_sees_asks_now_and_then_and_holds_no_connection(browser: Browser, site: str) -> None:
-    address = long_page(site)
+    address = long_page(site, 64)
     with visiting(browser) as context:
         context.add_init_script("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
         page = context.new_page()
@@ -318,7 +308,7 @@ def test_every_control_has_a_name_and_every_picture_words(context: BrowserContex
     address = fresh("prompt")
     printed(site, address)
     page = context.new_page()
-    for path in ("/", "/about/", "/key/", "/nothing/", address.path(), long_page(site).path()):
+    for path in ("/", "/about/", "/key/", "/nothing/", address.path(), long_page(site, 64).path()):
         page.goto(site + path)
         nameless = page.evaluate(
             """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), textarea, img, progress")]

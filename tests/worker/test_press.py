@@ -56,14 +56,14 @@ def visitor(redis_url: str, store: Store) -> Any:
     """Calls a method of a job client: `visitor("ask", address, "v")`."""
 
     def call(method: str, *arguments: Any, **options: Any) -> Any:
-        async def whole() -> Any:
+        async def all_of_it() -> Any:
             front = JobClient(redis_url, store, lambda _: None)
             try:
                 return await getattr(front, method)(*arguments, **options)
             finally:
                 await front.aclose()
 
-        return asyncio.run(whole())
+        return asyncio.run(all_of_it())
 
     return call
 
@@ -72,10 +72,10 @@ def page(number: int) -> Address:
     return Address("tiny", "key", "press", number)
 
 
-def held(store: Store, steps: int) -> Address:
+def page_of_steps(store: Store, steps: int) -> Address:
     """A page, by its mark, whose key asks for so many steps."""
     base = Key(bytes(142_077))
-    return Address("tiny", "mark", store.hold(Key.pack(steps, base.embedding, base.latents)), None)
+    return Address("tiny", "mark", store.keep_key(Key.pack(steps, base.embedding, base.latents)), None)
 
 
 def test_one_page_after_the_other_is_taken_until_none_waits(press: PrintingPress, visitor: Any, store: Store) -> None:
@@ -93,12 +93,12 @@ def test_a_batch_of_several_lanes_is_printed_at_once(
 ) -> None:
     press = PrintingPress(store, jobs, ["tiny"], device="cpu", threads=2, batch=3)
     press.engine("tiny")
-    pages = [page(1), held(store, 6), page(2)]
+    pages = [page(1), page_of_steps(store, 6), page(2)]
     for address in pages:
         visitor("ask", address, "v")
     assert press.print_waiting("tiny") is False
     assert all(store.find(address) is not None for address in pages)
-    facts = [store.facts("tiny", str(store.find(address))) for address in pages]
+    facts = [store.record("tiny", str(store.find(address))) for address in pages]
     assert [fact.steps for fact in facts if fact] == [4, 6, 4]
 
 
@@ -106,10 +106,10 @@ def test_the_seconds_of_a_page_are_the_models_or_the_presss(press: PrintingPress
     visitor("ask", page(1), "v")
     began = time.perf_counter()
     press.print_waiting("tiny")
-    whole = time.perf_counter() - began
+    total = time.perf_counter() - began
     assert press.times.model > 0
     assert press.times.own > 0
-    assert press.times.model + press.times.own == pytest.approx(whole, rel=0.2)  # the rest is between the two
+    assert press.times.model + press.times.own == pytest.approx(total, rel=0.2)  # the rest is between the two
 
 
 def test_a_disk_without_room_stops_the_print_with_a_sentence(
@@ -128,7 +128,7 @@ def test_a_disk_without_room_stops_the_print_with_a_sentence(
 def test_a_press_that_lost_its_claim_stops_and_keeps_nothing(
     press: PrintingPress, visitor: Any, store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = held(store, 40)
+    address = page_of_steps(store, 40)
     visitor("ask", address, "v")
     steps: list[int] = []
     step = press.jobs.step
@@ -183,7 +183,7 @@ def test_a_key_that_made_room_is_derived_again_from_its_address(
     time.sleep(5.1)  # "kept" is believed for five seconds without a file
     visitor("ask", by_mark, "v")
     press.print_waiting("tiny")
-    after, facts = store.picture(page(1)), store.facts("tiny", mark)
+    after, facts = store.picture(page(1)), store.record("tiny", mark)
     assert before is not None
     assert after is not None
     assert facts is not None
@@ -248,13 +248,13 @@ def test_a_step_that_takes_longer_than_the_lease_loses_no_page(
         time.sleep(0.3)  # its last sign of life
 
 
-def test_an_idle_press_that_does_not_hear_of_waiting_pages_starts_anew(
+def test_an_idle_press_that_does_not_hear_of_waiting_pages_restarts(
     redis_url: str, store: Store, jobs: JobConsumer, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Celery's worker may lose its connection without a word; then messages lie in the queue and nobody takes them."""
     monkeypatch.setattr("worker.press.PULSE", 0.05)
     called = threading.Event()
-    press = PrintingPress(store, jobs, ["tiny"], start_anew=called.set)
+    press = PrintingPress(store, jobs, ["tiny"], restart=called.set)
     press._engines["tiny"] = tiny_engine
     press.open()
     try:

@@ -30,13 +30,13 @@ MARK_STEPS = 40
 def run(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine on a loop of its own and close the client that it opened."""
 
-    async def whole() -> Any:
+    async def then_close() -> Any:
         try:
             return await asyncio.wait_for(work, 90)
         finally:
             await job_client().aclose()
 
-    return asyncio.run(whole())
+    return asyncio.run(then_close())
 
 
 async def follow(address: Address, visitor: str = "test", **_: Any) -> list[Progress]:
@@ -48,7 +48,7 @@ def long_page(seed: int) -> Address:
     noise = np.random.Generator(np.random.PCG64(seed))
     base = Key(noise.bytes(142_077))
     key = Key.pack(MARK_STEPS, base.embedding, base.latents)
-    return Address("tiny", "mark", store().hold(key), None)
+    return Address("tiny", "mark", store().keep_key(key), None)
 
 
 def prints_of(press: RunningPress, address: Address) -> int:
@@ -68,7 +68,7 @@ def test_a_page_is_printed_while_somebody_follows_it(press_settings: RunningPres
     assert picture is not None
     assert picture.mark == seen[-1].mark
     assert read_chunks(picture.png)["Babelia-Address"] == address.format()
-    facts = store().facts("tiny", picture.mark)
+    facts = store().record("tiny", picture.mark)
     assert facts is not None
     assert facts.rendition.startswith("tiny ")
     # The same page by its mark is the same file, and printed no second time.
@@ -87,7 +87,7 @@ def test_two_hundred_asks_print_a_page_once(press_settings: RunningPress) -> Non
     seen = run(crowd())
     assert Counter(each[-1].state for each in seen) == {"kept": 200}
     assert prints_of(press_settings, address) == 1
-    facts = store().facts("tiny", str(seen[0][-1].mark))
+    facts = store().record("tiny", str(seen[0][-1].mark))
     assert facts is not None
 
 
@@ -129,7 +129,7 @@ def test_a_page_that_nobody_watches_any_more_is_dropped(press_settings: RunningP
 
 def test_a_page_that_cannot_be_printed_says_why(press_settings: RunningPress) -> None:
     base = Key(bytes(142_077))
-    too_long = store().hold(Key.pack(128, base.embedding, base.latents))
+    too_long = store().keep_key(Key.pack(128, base.embedding, base.latents))
     failed = run(follow(Address("tiny", "mark", too_long, None)))[-1]
     assert failed.state == "failed"
     assert failed.sentence == "This key asks for 128 steps, and edition tiny prints at most 64."
@@ -193,7 +193,7 @@ class TestKilled:
 
         killed, printed = run(self.killed_in_step_one(own, long_page(2), [kill_child]))
         assert printed - killed < 30
-        # The whole worker, and started again by hand: only the claim that lapses, or the new one, can tell.
+        # Parent and child, restarted by hand: only the claim that lapses, or the new worker, can tell.
         killed, printed = run(self.killed_in_step_one(own, long_page(3), [power_cut]))
         assert printed - killed < 30
 
@@ -235,9 +235,9 @@ def test_asking_ends_within_bounds_when_the_broker_takes_no_message(
         assert (await follow(Address.parse("tiny/key/unheard/1")))[-1].state == "kept"
         return progress.state, elapsed
 
-    async def whole() -> tuple[str, float]:
+    async def ask() -> tuple[str, float]:
         return await work(job_client())
 
-    state, elapsed = run(whole())
+    state, elapsed = run(ask())
     assert state == "queued"
     assert elapsed < 4

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import itertools
 import json
-import os
 import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -111,9 +110,18 @@ def percent(right: Iterable[bool]) -> str:
 class Artist:
     """Prints pages of the edition through the press's engine; remembers them on disk, since they are slow to make."""
 
-    def __init__(self, slug: str, data: Path, folder: Path, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        slug: str,
+        data: Path,
+        folder: Path,
+        device: str = "auto",
+        threads: int | None = None,
+        batch: int | None = None,
+    ) -> None:
+        """`device`, `threads` and `batch` are the engine's (`worker.engine.device`)."""
         self.edition = load_edition(slug, data)
-        self.engine = Engine(self.edition, threads=threads)
+        self.engine = Engine(self.edition, device, threads, batch)
         decides = f"{self.engine.rendition.format()}, {self.edition.solver}"
         self.folder = folder / "pages" / hashlib.sha256(decides.encode()).hexdigest()[:12]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -551,8 +559,8 @@ def main() -> int:
     parser.add_argument("--edition", default="pocket-1", help="the edition, by name (default: pocket-1)")
     parser.add_argument("--pages", type=int, default=400, help="generated pages for subject and setting")
     parser.add_argument("--folder", type=Path, default=RUNS / "evaluation")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("BABELIA_DATA", RUNS.parent.parent / "data")))
-    parser.add_argument("--threads", type=int, help="threads of the press (default: one per core, as it has)")
+    parser.add_argument("--data", type=Path, default=RUNS.parent.parent / "data", help="the data folder (./data)")
+    parser.add_argument("--threads", type=int, help="threads of the press (default: one per core, as torch has them)")
     parser.add_argument(
         "--judges-only", action="store_true", help="train the judges, keep them in the project and stop"
     )
@@ -566,7 +574,7 @@ def main() -> int:
         pack = open_pack()
         keep_judges(*trained_judges(pack, options.folder, log))
         return 0
-    artist = Artist(options.edition, options.data, options.folder, options.threads)
+    artist = Artist(options.edition, options.data, options.folder, "auto", options.threads, None)
     if options.sheet:
         contact_sheet(options.sheet, artist)
     else:

@@ -77,11 +77,12 @@ class Weights:
         self.names = [name for name, _ in model.named_parameters()]
         self.parameters = list(model.parameters())
         self.count = sum(p.numel() for p in self.parameters)
-        make = (
-            (lambda: shared((self.count,), torch.float32))
-            if device == "cpu"
-            else (lambda: torch.zeros(self.count, device=device))
-        )
+
+        def make() -> torch.Tensor:
+            if device == "cpu":
+                return shared((self.count,), torch.float32)
+            return torch.zeros(self.count, device=device)
+
         self.now, self.average, self.first, self.second = make(), make(), make(), make()
         self.gradients = [make() for _ in range(workers)]
         for vector, network in ((self.now, model), (self.average, average)):

@@ -6,8 +6,10 @@ takes a second spelling (a prompt with other white space or Unicode form, a mark
 one and refuses everything else with a sentence. A prompt may hold slashes: the page is what follows the last one.
 """
 
+import base64
 import hashlib
 import re
+import secrets
 import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -128,6 +130,16 @@ class Address:
             raise AddressRefused("This path is not UTF-8, so it names nothing.") from error
         return cls.parse(text, default_edition)
 
+    @classmethod
+    def parse_typed(cls, text: str, default_edition: str = DEFAULT_EDITION) -> "Address":
+        """Read an address as somebody types it, or copies it out of a browser (with a slash or a scheme in front).
+
+        Only what was copied may be percent-encoded. Raises AddressRefused.
+        """
+        if text.startswith("/") or "://" in text:
+            return cls.parse_path(text, default_edition)
+        return cls.parse(text, default_edition)
+
     def format(self) -> str:
         """Return the address's text, `edition/kind/name/page`: what PNGs, the database and Redis keep."""
         tail = "" if self.page is None else f"/{self.page}"
@@ -146,6 +158,20 @@ class Address:
     def digest(self) -> str:
         """SHA-256 of the address's text in hexadecimal: its name in Redis and on disk."""
         return hashlib.sha256(self.format().encode()).hexdigest()
+
+
+def random_address(edition: str, seed: str | None = None, index: int = 0) -> Address:
+    """Return a page of a `key` volume: any 16 characters, any page; with a seed, the same for the same seed and index.
+
+    With a seed the 14 bytes (12 for the name, 2 for the page) are SHAKE-256 of "babelia/1/seed", seed and index, joined
+    by NUL.
+    """
+    if seed is None:
+        drawn = secrets.token_bytes(12) + secrets.randbelow(PAGES).to_bytes(2, "big")
+    else:
+        drawn = hashlib.shake_256(f"babelia/1/seed\0{seed}\0{index}".encode()).digest(14)
+    name = base64.urlsafe_b64encode(drawn[:12]).decode("ascii")
+    return Address(edition, "key", name, 1 + int.from_bytes(drawn[12:], "big") % PAGES)
 
 
 def _hostile(character: str) -> str:

@@ -5,9 +5,9 @@ Links depend on every byte here: the same address gives the same key for ever, o
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,19 @@ from worker.catalogue.address import Address
 from worker.catalogue.float15 import LATENTS
 from worker.catalogue.key import BYTES, LATENTS_CODES, LATENTS_SHAPE, Floats, Key, snap_embedding
 
-if TYPE_CHECKING:
-    from worker.editions.edition import Edition, Lexicon
-
 Embed = Callable[[str], npt.NDArray[np.float64]]
-Hold = Callable[[str], Key]
+"""The embedding (77, 768) of a prompt, by an edition's text encoder."""
+KeyOfMark = Callable[[str], Key]
+"""The key of a mark, from wherever keys are stored."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The phrases of which short keys are made; each tuple without repetition and never empty."""
+
+    subjects: tuple[str, ...]
+    settings: tuple[str, ...] = ("",)
+    styles: tuple[str, ...] = ("",)
 
 
 @cache
@@ -47,7 +55,7 @@ def stacks_key(name: str, page: int) -> Key:
     return Key(_shake(BYTES, "stacks", name, str(page)))
 
 
-def volume_phrases(name: str, lexicon: "Lexicon") -> tuple[str, str, float]:
+def volume_phrases(name: str, lexicon: Lexicon) -> tuple[str, str, float]:
     """Return the two phrases that a short key draws from a lexicon, and the weight of the first, in [¼, ¾).
 
     SHAKE-256 of "babelia/1/volume" and the name (joined by NUL) gives seven big-endian 64-bit numbers u: subject,
@@ -70,23 +78,23 @@ def mix(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64], weight:
     return snap_embedding(weight * first.astype(np.float64) + (1.0 - weight) * second.astype(np.float64))
 
 
-def resolve(address: Address, edition: "Edition", embed: Embed, held: Hold) -> Key:
-    """Return the key that an address names.
+def resolve(address: Address, lexicon: Lexicon, default_steps: int, embed: Embed, key_of_mark: KeyOfMark) -> Key:
+    """Return the key that an address names in the edition that `lexicon`, `default_steps` and `embed` belong to.
 
-    `embed` gives the embedding (77, 768) of a prompt in this edition, `held` the key of a mark that the library holds.
+    What `key_of_mark` raises for a mark without a key passes through.
     """
     if address.kind == "mark":
-        return held(address.name)
+        return key_of_mark(address.name)
     assert address.page is not None, "only a mark has no page"
     if address.kind == "stacks":
         return stacks_key(address.name, address.page)
     if address.kind == "prompt":
         embedding = snap_embedding(embed(address.name))
     else:
-        first, second, weight = volume_phrases(address.name, edition.lexicon)
+        first, second, weight = volume_phrases(address.name, lexicon)
         embedding = mix(embed(first), embed(second), weight)
     latents = page_latents(address.kind, address.name, address.page)
-    return Key.pack(edition.default_steps, embedding, latents)
+    return Key.pack(default_steps, embedding, latents)
 
 
 def _phrase(entries: list[str]) -> str:

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.catalogue.key import CONSTANTS, EMBEDDING_SHAPE, LATENTS_SHAPE, Key
-from worker.errors import InputRefused, KeyRefused
+from worker.errors import InputRefused, KeyRefused, reason
 
 ARRAYS: Final = ("steps", "embedding", "latents")
 NPZ_LIMIT: Final = 4_000_000
 """Bytes of an .npz: the arrays in float64, uncompressed, have 606 kB."""
 
 
-def facts(key: Key) -> dict[str, Any]:
+def measure(key: Key) -> dict[str, Any]:
     """What a key holds: mark, steps, and range and moments of embedding and latents; fit for JSON.
 
     The moments of the embedding leave out the two constant places, which are the same in every key.
@@ -35,8 +35,8 @@ def facts(key: Key) -> dict[str, Any]:
 
 
 def report(key: Key) -> str:
-    """The facts of a key as lines for people."""
-    found = facts(key)
+    """The measurements of a key as lines for people."""
+    found = measure(key)
     lines = [f"mark       {found['mark']}", f"steps      {found['steps']}"]
     for name in ("embedding", "latents"):
         shape = " × ".join(map(str, found[name].pop("shape")))
@@ -118,7 +118,7 @@ def from_npz(path: Path) -> Key:
                 raise InputRefused(f"{path} should hold the arrays {', '.join(ARRAYS)} and lacks {missing[0]}.")
             steps, embedding, latents = (arrays[name] for name in ARRAYS)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputRefused(f"{path} cannot be read as an .npz file: {_reason(error)}.") from error
+        raise InputRefused(f"{path} cannot be read as an .npz file: {reason(error)}.") from error
     if steps.shape != () or not np.issubdtype(steps.dtype, np.integer):
         raise KeyRefused(f"steps in {path} should be one whole number and is {steps.dtype} of the shape {steps.shape}.")
     for name, array in (("embedding", embedding), ("latents", latents)):
@@ -143,7 +143,3 @@ def _moments(values: npt.NDArray[np.floating]) -> dict[str, float]:
 
 def _line(moments: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in moments.items())
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

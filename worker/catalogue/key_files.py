@@ -1,20 +1,50 @@
-"""Files that people give to the commands and get from them: keys read strictly, pages written whole or not at all.
+"""Files in which people bring keys, read strictly: a key's text, or a PNG with a key or an address inside.
 
 May import worker.errors, worker.catalogue.key and worker.catalogue.png; neither torch nor Django.
 """
 
-import os
-import tempfile
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from worker.catalogue.key import CHARACTERS, Key
-from worker.catalogue.png import ADDRESS, KEY, is_png, read_chunks
-from worker.errors import InputRefused, KeyRefused
+from worker.catalogue.key import CHARACTERS, Key, is_mark
+from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
+from worker.catalogue.png import ADDRESS, EDITION, KEY, MARK, is_png, read_chunks
+from worker.errors import InputRefused, KeyRefused, reason
 
-TEXT_BYTES: Final = 256 * 1024
-PNG_BYTES: Final = 16 * 1024 * 1024
+
+@dataclass(frozen=True)
+class KeyFile:
+    """What a file says of a page; None where it says nothing. Only the mark has been looked at more closely."""
+
+    is_png: bool
+    key: str | None = None  # a key's text, to be parsed
+    mark: str | None = None
+    address: str | None = None  # a page's address, to be parsed
+    edition: str | None = None
+
+
+def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
+    """Return what the bytes of a file say of a page; `name` begins the sentences.
+
+    Raises KeyRefused for what is neither text nor a PNG or is too long for a text, InputRefused for a damaged PNG.
+    """
+    if is_png(data):
+        texts = read_chunks(data)
+        mark = texts.get(MARK, "")
+        return KeyFile(True, texts.get(KEY), mark if is_mark(mark) else None, texts.get(ADDRESS), texts.get(EDITION))
+    if len(data) > KEY_TEXT_BYTES:
+        raise KeyRefused(
+            f"{name} has {len(data):,} bytes; a key has {CHARACTERS:,} characters, and its file may have "
+            f"{KEY_TEXT_BYTES:,} bytes.",
+            length=len(data),
+        )
+    try:
+        return KeyFile(False, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        position = error.start + 1
+        raise KeyRefused(
+            f"{name} is neither a key's text nor a PNG: its byte {position:,} is no text.", position=position
+        ) from error
 
 
 def read_key_file(path: Path) -> Key:
@@ -22,31 +52,22 @@ def read_key_file(path: Path) -> Key:
 
     Raises InputRefused where the file cannot be read or is no file, KeyRefused where what it holds is no key.
     """
-    data = read_file(path, PNG_BYTES)
-    if is_png(data):
-        texts = read_chunks(data)
-        if KEY in texts:
-            return Key.parse(texts[KEY])
-        hint = f"It names its address: {texts[ADDRESS]}" if texts.get(ADDRESS) else None
-        raise KeyRefused(f"{path} is a PNG without a key inside.", hint=hint)
+    data = _read_file(path, PICTURE_FILE_BYTES)
     if not data:
         raise KeyRefused(f"{path} is empty; a key has {CHARACTERS:,} characters.", length=0)
-    if len(data) > TEXT_BYTES:
-        raise KeyRefused(f"{path} has {len(data):,} bytes; a key has {CHARACTERS:,} characters.", length=len(data))
+    found = parse_key_file(data, str(path))
+    if found.key is None:
+        hint = f"It names its address: {found.address}" if found.address else None
+        raise KeyRefused(f"{path} is a PNG without a key inside.", hint=hint)
+    if found.is_png:
+        return Key.parse(found.key)
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        position = error.start + 1
-        raise KeyRefused(
-            f"{path} is neither a key's text nor a PNG: its byte {position:,} is no text.", position=position
-        ) from error
-    try:
-        return Key.parse(text)
+        return Key.parse(found.key)
     except KeyRefused as error:
         raise KeyRefused(f"{path} holds no key. {error}", position=error.position, length=error.length) from error
 
 
-def read_file(path: Path, limit: int) -> bytes:
+def _read_file(path: Path, limit: int) -> bytes:
     """Return the bytes of a file. Raises InputRefused: a folder, missing, unreadable, or of more than `limit` bytes."""
     try:
         if path.is_dir():
@@ -60,47 +81,3 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise InputRefused(f"{path} has more than {limit:,} bytes.")
     return data
-
-
-def require_folder(folder: Path) -> None:
-    """Raise InputRefused where files cannot be written into `folder`."""
-    if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
-        raise InputRefused(f"The output folder {folder} {what}.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputRefused(f"The output folder {folder} cannot be written to.")
-
-
-def write_whole(files: Mapping[Path, bytes]) -> None:
-    """Write several files, each beside its place and then renamed; where one cannot be written, none appears.
-
-    Files that stand there already are replaced. Raises InputRefused, a full disk among its reasons.
-    """
-    beside: dict[Path, Path] = {}
-    try:
-        for path, data in files.items():
-            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-            beside[path] = Path(name)
-            with open(descriptor, "wb") as file:  # noqa: PTH123  (a descriptor, not a path)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside[path].chmod(0o666 & ~_umask())
-        for path, partial in beside.items():
-            partial.replace(path)
-    except OSError as error:
-        raise InputRefused(f"{path} cannot be written: {reason(error)}.") from error
-    finally:
-        for partial in beside.values():
-            partial.unlink(missing_ok=True)
-
-
-def reason(error: Exception) -> str:
-    """Why an operation failed, in words: "No space left on device"."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

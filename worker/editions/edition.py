@@ -2,56 +2,9 @@
 
 May import worker.errors, catalogue.address and editions.weights; never torch or Django: the site lists editions.
 
-An edition is a folder named by its slug, shipped in `<project>/editions/` or anybody's own in
-`<data>/editions/`, with two files. `edition.toml`::
-
-    title = "Pocket One"                    # shown to people
-    summary = "One sentence: what it draws and how well."
-    licence = "mit"                         # SPDX name, or the model hub's for licences that SPDX lacks
-    licence_url = "https://…"               # optional
-    solver = "dpm-solver++"                 # "ddim" (η = 0) or "dpm-solver++" (2M)
-    guidance = 7.5                          # ε(∅) + guidance · (ε(prompt) − ε(∅)); 1 is no guidance
-    default_steps = 20                      # of a volume's pages: even, 2 … step_limit
-    step_limit = 128                        # 2 … 128; a key that asks for more is refused
-    safety_checker = true                   # optional, true if left out: judge pages where the weights can
-
-    [early]                                 # optional: another guidance near pure noise
-    guidance = 1.5
-    above = 860                             # at timesteps beyond this one, of 0 … 999
-
-    [precision]                             # torch dtype of U-Net and VAE on each device; only these devices may print
-    cpu = "float32"                         # "float32", "bfloat16" or "float16"
-    cpu_bf16 = "bfloat16"                   # optional: on a CPU with bfloat16 instructions; as cpu if left out
-    cuda = "bfloat16"
-    mps = "float32"
-
-    [batch]                                 # optional: the one fixed number of rows per run on a device, 1 if left out
-    cuda = 4
-
-    [weights]                               # either a folder …
-    model = "."                             # beside this file, or an absolute path
-    digest = "9f86…"                        # optional: what `manage.py editions` prints for them, 64 hex digits
-    # … or a repository of the model hub, brought to <data>/weights/<slug>/ by `manage.py fetch_edition`
-    hub = "owner/name"
-    revision = "451f…"                      # a full commit, 40 hex digits: never a branch or a tag
-
-    [weights.files]                         # with hub: the files that are fetched, each of them checked
-    "unet/config.json" = { bytes = 743, git = "1a02…" }             # git blob name: SHA-1 of "blob 743\\0" + content
-    "unet/diffusion_pytorch_model.safetensors" = { bytes = 3438167540, sha256 = "19da…" }
-
-    [preview]                               # optional: RGB in −1 … 1 = bias + latents · matrix, for previews only
-    matrix = [[r, g, b], [r, g, b], [r, g, b], [r, g, b]]           # one row for each latent channel
-    bias = [r, g, b]                        # optional, zeros if left out
-
-The prediction (epsilon or v), the timestep spacing and zero terminal SNR are facts of the model and stand in its own
-`scheduler/scheduler_config.json`. `lexicon.toml` holds the phrases of which short keys are made (catalogue.expansion)::
-
-    subjects = ["a red fox", …]             # required, no entry twice in a list
-    settings = ["in a snowy forest", …]     # optional; a phrase is its three entries joined by spaces,
-    styles = ["painted in oil", ""]         # optional;  and an empty entry is left out
-
-From release 1.0 on an edition is immutable: a change that moves a pixel is a new edition with a new slug.
-An own edition cannot take the slug of a shipped one.
+An edition is a folder named by its slug, in `editions/` or, anybody's own, in `data/editions/`: `edition.toml` and
+`lexicon.toml`. docs/editions.md describes both, key by key, and a test holds it to what is read here. An own edition
+cannot take the slug of a shipped one.
 """
 
 import functools
@@ -65,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.catalogue.address import DEFAULT_EDITION, is_slug
+from worker.catalogue.expansion import Lexicon
 from worker.editions.weights import FilePin, WeightsFacts, check_weights, missing_files
 from worker.errors import EditionRefused
 
@@ -72,7 +26,6 @@ __all__ = [
     "DEFAULT_EDITION",
     "Edition",
     "Hub",
-    "Lexicon",
     "PreviewMatrix",
     "all_editions",
     "edition_slugs",
@@ -84,6 +37,8 @@ log = logging.getLogger(__name__)
 SHIPPED: Final = Path(__file__).resolve().parent.parent.parent / "editions"
 SOLVERS: Final = ("ddim", "dpm-solver++")
 DEVICES: Final = ("cpu", "cuda", "mps")
+BATCH_MAX: Final = 64
+"""The most rows that one run has, on any device."""
 PRECISION_DEVICES: Final = ("cpu", "cpu_bf16", "cuda", "mps")
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 STEPS_MAX: Final = 128
@@ -97,15 +52,6 @@ _KEYS = {
     "weights": {"model", "digest", "hub", "revision", "files"},
     "preview": {"matrix", "bias"},
 }
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """The phrases of which short keys are made; each tuple without repetition and never empty."""
-
-    subjects: tuple[str, ...]
-    settings: tuple[str, ...] = ("",)
-    styles: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True)
@@ -162,7 +108,7 @@ class Edition:
     @property
     def missing(self) -> list[str]:
         """The files of the weights that are not there, relative to `weights`."""
-        return missing_files(self.weights, self.hub.files if self.hub else None)
+        return missing_files(self.weights, self.hub.files if self.hub else None, checker=self.safety_checker)
 
     @property
     def scheduler_config(self) -> dict[str, Any]:
@@ -206,6 +152,7 @@ class Edition:
             digest=self.digest,
             pins=self.hub.files if self.hub else None,
             cache=self.digest_cache,
+            checker=self.safety_checker,
         )
 
 
@@ -397,7 +344,7 @@ def _batch(reader: _Reader) -> dict[str, int]:
     for device in table:
         if device not in DEVICES:
             raise reader.refused("batch", "a table with keys out of " + ", ".join(DEVICES), device)
-    return {device: reader.whole(f"batch.{device}", 1, 64) if device in table else 1 for device in DEVICES}
+    return {device: reader.whole(f"batch.{device}", 1, BATCH_MAX) if device in table else 1 for device in DEVICES}
 
 
 def _preview(reader: _Reader) -> PreviewMatrix | None:

@@ -14,13 +14,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from worker.editions.edition import Edition
 from worker.editions.weights import FilePin, check_file
 from worker.errors import EditionRefused, InputRefused, WeightsRefused
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 """Called with the number of bytes that have come since the last call; negative where bytes had to be given up."""
 
 COPY_BYTES: Final = 1 << 20
@@ -97,7 +97,7 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     assert edition.hub is not None, "only an edition with a hub is fetched"
     disable_progress_bars()
@@ -112,7 +112,7 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
             )
         if found.size is not None and found.size != pin.bytes:
             raise WeightsRefused(f"{name} should have {pin.bytes:,} bytes and has {found.size:,} on the hub.")
-        http_get(found.location, file, resume_size=here, expected_size=pin.bytes)
+        http_get(found.location, cast(BinaryIO, file), resume_size=here, expected_size=pin.bytes)
     except OfflineModeIsEnabled as error:
         raise EditionRefused(
             "The model hub is not asked while HF_HUB_OFFLINE is set.", hint="Unset it for this one command."

@@ -1,6 +1,7 @@
 """What must hold of weights before anything loads them. Reads JSON and safetensors headers only.
 
-May import worker.errors; never torch, diffusers or transformers, so that looking at weights runs none of their code.
+May import worker.errors and worker.files; never torch, diffusers or transformers, so that looking at weights runs none
+of their code.
 
 The ordinary diffusers layout, as far as the press reads it::
 
@@ -16,13 +17,13 @@ import hashlib
 import json
 import math
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from worker.errors import WeightsRefused
+from worker.files import write_atomically
 
 CLASSES: Final[Mapping[str, frozenset[str]]] = {
     "unet": frozenset({"UNet2DConditionModel"}),
@@ -37,6 +38,8 @@ TOKENIZER_FILES: Final = (
     *("vocab.json", "merges.txt", "tokenizer.json"),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
 )
+PREPROCESSOR: Final = "feature_extractor/preprocessor_config.json"
+"""What turns a page into the safety checker's input."""
 PICKLES: Final = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
 HEADER_LIMIT: Final = 100_000_000
 JSON_LIMIT: Final = 64_000_000
@@ -75,8 +78,11 @@ class Tensor:
     shape: tuple[int, ...]
 
 
-def missing_files(folder: Path, pins: Mapping[str, FilePin] | None = None) -> list[str]:
-    """The files that `folder` lacks, relative to it: those that are pinned, or else those of the layout."""
+def missing_files(folder: Path, pins: Mapping[str, FilePin] | None = None, *, checker: bool = True) -> list[str]:
+    """The files that `folder` lacks, relative to it: those that are pinned, or else those of the layout.
+
+    Where there is a safety checker, and `checker` says that it is wanted, what loading it needs belongs to the layout.
+    """
     if pins is not None:
         return [name for name in pins if not (folder / name).is_file()]
     wanted = [f"{component}/config.json" for component in COMPONENTS] + ["scheduler/scheduler_config.json"]
@@ -85,7 +91,12 @@ def missing_files(folder: Path, pins: Mapping[str, FilePin] | None = None) -> li
     if not (tokenizer / "tokenizer.json").is_file():
         names = ("vocab.json", "merges.txt")
         missing += [f"tokenizer/{name}" for name in names if not (tokenizer / name).is_file()]
-    for component in COMPONENTS:
+    components = list(COMPONENTS)
+    if checker and has_safety_checker(folder):
+        components.append("safety_checker")
+        if not (folder / PREPROCESSOR).is_file():
+            missing.append(PREPROCESSOR)
+    for component in components:
         single = folder / component / _weights_name(component)
         if not single.is_file() and not _index(single).is_file():
             missing.append(f"{component}/{single.name}")
@@ -136,21 +147,24 @@ def check_weights(
     digest: str | None = None,
     pins: Mapping[str, FilePin] | None = None,
     cache: Path | None = None,
+    checker: bool = True,
 ) -> WeightsFacts:
     """Look at everything that can be wrong with weights without loading them, and say what they are.
 
-    `digest` and `pins` are what they must be, `cache` a JSON file that spares hashing unchanged files again. Raises
-    WeightsRefused: a pickle, code, a class that is not ours, a missing, truncated or different file, other shapes.
+    `digest` and `pins` are what they must be, `cache` a JSON file that spares hashing unchanged files again,
+    `checker` says whether a safety checker that is there is wanted. Raises WeightsRefused: a pickle, code, a class
+    that is not ours, a missing, truncated or different file, other shapes.
     """
     _refuse_code(folder)
     _refuse_pickles(folder)
-    missing = missing_files(folder, pins) or missing_files(folder)
+    missing = missing_files(folder, pins, checker=checker) or missing_files(folder, checker=checker)
     if missing:
         raise WeightsRefused(f"{folder} should hold {missing[0]} and does not.")
     configs = {name: _config(folder, name) for name in COMPONENTS}
     check_shapes(folder, configs)
     parameters: dict[str, int] = {}
-    components = [*COMPONENTS, "safety_checker"] if has_safety_checker(folder) else list(COMPONENTS)
+    checked = checker and has_safety_checker(folder)
+    components = [*COMPONENTS, "safety_checker"] if checked else list(COMPONENTS)
     for component in components:
         if component == "safety_checker":
             _config(folder, component)
@@ -165,7 +179,7 @@ def check_weights(
         raise WeightsRefused(f"The weights in {folder} should have the digest {digest} and have {found}.")
     files = {*deciding_files(folder), *(pins or {})}
     size = sum((folder / name).stat().st_size for name in files)
-    return WeightsFacts(found, size, parameters, has_safety_checker(folder))
+    return WeightsFacts(found, size, parameters, checked)
 
 
 def check_shapes(folder: Path, configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -394,15 +408,10 @@ class _Digests:
         return digest
 
     def _keep(self) -> None:
-        """Write the cache beside and rename; where that cannot be done, the next start hashes again."""
+        """Write the cache; where that cannot be done, the next start hashes again."""
         if self.cache is None:
             return
         try:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self.cache.parent, prefix=self.cache.name, suffix=".partial", delete=False
-            ) as file:
-                json.dump(self.known, file)
-            Path(file.name).replace(self.cache)
+            write_atomically({self.cache: json.dumps(self.known).encode()})
         except OSError:
             return

@@ -1,8 +1,8 @@
 """The device that a press computes on, and the switches that make it repeat its bits. May import torch.
 
-`BABELIA_DEVICE` is auto, cpu, cuda or mps; `auto` takes CUDA where there is one, else the CPU. What is asked for and
-not there is refused: a press never falls back. `BABELIA_THREADS` and `BABELIA_BATCH` fix the threads of the CPU and the
-rows of every run; both belong to the rendition.
+A device is auto, cpu, cuda or mps; `auto` takes CUDA where there is one, else the CPU. What is asked for and not there
+is refused: a press never falls back. The threads of the CPU and the rows of every run are fixed and belong to the
+rendition. All three are handed in: the settings, which check them, are read in babelia.settings alone.
 """
 
 import os
@@ -15,14 +15,11 @@ from typing import Final
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from worker.editions.edition import Edition
+from worker.editions.edition import BATCH_MAX, DEVICES, Edition
 from worker.errors import EditionRefused, InputRefused
 
-CHOICES: Final = ("auto", "cpu", "cuda", "mps")
 WORKSPACES: Final = (":4096:8", ":16:8")
 """The values of CUBLAS_WORKSPACE_CONFIG under which cuBLAS gives the same bits from run to run."""
-BATCH_MAX: Final = 64
-THREADS_MAX: Final = 1024
 _EXTENSIONS: Final = {
     "VNNI": "_is_vnni_supported",
     "BF16": "_is_avx512_bf16_supported",
@@ -32,16 +29,12 @@ _LIMITS: Final = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMA
 """Environment variables by which the CPU libraries choose other kernels than the processor would get."""
 
 
-def choose_device(asked: str | None = None) -> torch.device:
-    """The device that was asked for, here or by BABELIA_DEVICE. Raises InputRefused: unknown, or not in this machine.
+def choose_device(name: str) -> torch.device:
+    """The device that was asked for: "auto" or one of `DEVICES`. Raises InputRefused where this machine has none.
 
-    Besides `CHOICES` a program may ask for "meta", torch's device without data, to see that a run needs no data.
+    A program may also ask for "meta", torch's device without data, to see that a run needs no data.
     """
-    name = asked or os.environ.get("BABELIA_DEVICE") or "auto"
-    if name == "meta":
-        return torch.device("meta")
-    if name not in CHOICES:
-        raise InputRefused(f"BABELIA_DEVICE should be one of {', '.join(CHOICES)}, and is {name!r}.")
+    assert name in ("auto", "meta", *DEVICES), f"{name!r} is no device; the settings refuse it"
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if (name == "cuda" and not torch.cuda.is_available()) or (name == "mps" and not torch.backends.mps.is_available()):
@@ -73,31 +66,25 @@ def choose_precision(edition: Edition, device: torch.device) -> torch.dtype:
 
 
 def has_bfloat16() -> bool:
-    """Whether this CPU multiplies in bfloat16 by itself (AVX512-BF16 or AMX); others only imitate it, slowly."""
+    """Whether this CPU has instructions for bfloat16 (AVX512-BF16 or AMX); others only emulate it, slowly."""
     return any(
         getattr(torch.cpu, name, lambda: False)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     )
 
 
 def choose_batch(edition: Edition, device: torch.device, asked: int | None = None) -> int:
-    """The one number of rows that every run on this device has: asked for here, by BABELIA_BATCH, or the edition's."""
-    if asked is None and (text := os.environ.get("BABELIA_BATCH")):
-        asked = _whole(text, "BABELIA_BATCH", BATCH_MAX)
+    """The one number of rows that every run on this device has: what was asked for, else the edition's."""
     if asked is None:
         asked = edition.batch.get("cpu" if device.type == "meta" else device.type, 1)
-    if not 1 <= asked <= BATCH_MAX:
-        raise InputRefused(f"A batch should have 1 to {BATCH_MAX} rows, not {asked}.")
+    assert 1 <= asked <= BATCH_MAX, f"{asked} rows; the settings refuse that"
     return asked
 
 
 def choose_threads(asked: int | None = None) -> int:
-    """The threads of the CPU: asked for here, by BABELIA_THREADS, or as many as torch takes by itself."""
-    if asked is None and (text := os.environ.get("BABELIA_THREADS")):
-        asked = _whole(text, "BABELIA_THREADS", THREADS_MAX)
+    """The threads of the CPU: what was asked for, else torch's default, which is one for each core."""
     if asked is None:
         asked = torch.get_num_threads()
-    if not 1 <= asked <= THREADS_MAX:
-        raise InputRefused(f"The threads should be 1 to {THREADS_MAX}, not {asked}.")
+    assert asked >= 1, f"{asked} threads; the settings refuse that"
     return asked
 
 
@@ -176,12 +163,6 @@ def instruction_set(device: torch.device) -> str:
     if device.type == "mps":
         return f"macOS {platform.mac_ver()[0]}"
     return "none"
-
-
-def _whole(text: str, name: str, largest: int) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= largest:
-        raise InputRefused(f"{name} should be a whole number from 1 to {largest}, and is {text!r}.")
-    return int(text)
 
 
 def facts_of(device: torch.device) -> Mapping[str, str]:

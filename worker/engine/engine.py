@@ -1,7 +1,7 @@
 """The engine: everything from an address to pixels. Loads an edition once and prints many pages.
 
 May import torch, diffusers, transformers and the modules of the way key → tensors → loop → pixels; neither Django
-nor Celery, so that it runs and is measured by itself. One engine is used by one thread at a time.
+nor Celery, so that it runs and is measured alone. One engine is used by one thread at a time.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import diffusers
 import numpy as np
@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from worker.catalogue.address import Address
-from worker.catalogue.expansion import Hold, resolve
+from worker.catalogue.expansion import KeyOfMark, resolve
 from worker.catalogue.key import LATENTS_SHAPE, Key
 from worker.editions.edition import STEPS_MAX, Edition
 from worker.editions.weights import has_safety_checker
 from worker.engine import device as devices
+from worker.engine import memory
 from worker.engine.loop import Step, denoise
 from worker.engine.networks.decoder import Decoder
 from worker.engine.networks.denoiser import Denoiser, Guidance
@@ -30,8 +31,8 @@ from worker.engine.networks.loading import load_model
 from worker.engine.networks.text_encoder import TextEncoder
 from worker.engine.preview import Previewer, fit_preview, probe_latents
 from worker.engine.rendition import Rendition
-from worker.engine.solvers import make_plan
-from worker.errors import InputRefused, PrintFailed
+from worker.engine.solvers import Plan, make_plan
+from worker.errors import EditionRefused, InputRefused, PrintFailed
 
 if TYPE_CHECKING:
     from worker.engine.networks.safety import SafetyChecker
@@ -69,29 +70,31 @@ class Engine:
     def __init__(
         self,
         edition: Edition,
-        device: str | None = None,
+        device: str = "auto",
         threads: int | None = None,
         batch: int | None = None,
     ) -> None:
-        """Load everything but the preview. What is not asked for here is taken from BABELIA_DEVICE, BABELIA_THREADS
-        and BABELIA_BATCH, then from the edition."""
+        """Load everything but the preview. `device`, `threads` and `batch` are as in worker.engine.device."""
         began = time.perf_counter()
         self.edition = edition
         self.device = devices.choose_device(device)
         dtype = devices.choose_precision(edition, self.device)
         self.batch = devices.choose_batch(edition, self.device, batch)
         devices.prepare(self.device, devices.choose_threads(threads))
-        self._weights_digest = edition.check().digest
+        weights = edition.check()
+        self._weights_digest = weights.digest
+        self._bytes = memory.bytes_of_weights(weights.parameters, dtype)
         self._scheduler_config = edition.scheduler_config
         make_plan(edition.solver, self._scheduler_config, edition.default_steps)  # refuses what it does not know
-        self._text = TextEncoder(edition.weights)
         self._remembered: OrderedDict[str, npt.NDArray[np.float16]] = OrderedDict()
-        empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
-        unet = load_model(edition.weights, "unet", dtype)
-        guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above)
-        self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype)
-        self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
-        self._safety = _load_safety(edition, self.device)
+        with memory.explained(EditionRefused, edition.slug, self._bytes, self.device):
+            self._text = TextEncoder(edition.weights)
+            empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
+            unet = load_model(edition.weights, "unet", dtype)
+            guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above)
+            self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype)
+            self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
+            self._safety = _load_safety(edition, self.device)
         self._previewer: Previewer | None = None
         self._run = 0
         self.rendition = self._read_rendition()
@@ -111,14 +114,15 @@ class Engine:
         """The end of a prompt that the text encoder has no room for, so that it decides nothing; mostly empty."""
         return self._text.unread(prompt)
 
-    def resolve(self, address: Address, held: Hold | None = None) -> Key:
-        """The key of an address of this edition; `held` finds the key of a mark. Raises InputRefused."""
+    def resolve(self, address: Address, key_of_mark: KeyOfMark | None = None) -> Key:
+        """The key of an address of this edition; `key_of_mark` finds that of a mark. Raises InputRefused."""
         if address.edition != self.edition.slug:
             raise InputRefused(
                 f"The address {address.format()} is one of edition {address.edition}, and this press prints"
                 f" {self.edition.slug}."
             )
-        return resolve(address, self.edition, self.embed, held or _none_held)
+        edition = self.edition
+        return resolve(address, edition.lexicon, edition.default_steps, self.embed, key_of_mark or _no_library)
 
     def lane(self, key: Key, steps: int | None = None) -> Lane:
         """The lane that a page runs in. Raises InputRefused where it has more steps than the edition prints.
@@ -174,9 +178,12 @@ class Engine:
         return self._previewer(predicted).cpu().numpy()
 
     def decode(self, latents: Tensor) -> npt.NDArray[np.uint8]:
-        """Pixels, uint8 (B, 416, 640, 3), of a Step's latents (B, 4, 52, 80)."""
+        """Pixels, uint8 (B, 416, 640, 3), of a Step's latents (B, 4, 52, 80). Raises PrintFailed for an overflow."""
         with devices.pinned_attention(self.device):
-            return self.decoder.decode(latents).cpu().numpy()
+            pixels, finite = self.decoder.decode(latents)
+        if not bool(finite.all()):  # waits for the device
+            raise self._overflow("decoder")
+        return pixels.cpu().numpy()
 
     def encode(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Latents, float32 (n, 4, 52, 80), of 1 … `batch` pictures, uint8 (n, 416, 640, 3)."""
@@ -185,6 +192,8 @@ class Engine:
         rows = [*range(count), *[0] * (self.batch - count)]
         with devices.pinned_attention(self.device):
             latents = self.decoder.encode(torch.from_numpy(pixels[rows]).to(self.device))
+        if not bool(torch.isfinite(latents).all()):
+            raise self._overflow("encoder")
         return latents[:count].cpu().numpy()
 
     def print_page(
@@ -209,12 +218,22 @@ class Engine:
         `on_step` is called after every step; what it raises ends the run. Raises PrintFailed where the model's numbers
         overflow, or where this process no longer computes what the rendition says.
         """
+        with memory.explained(PrintFailed, self.edition.slug, self._bytes, self.device):
+            return self._print_pages(keys, on_step, steps, latents)
+
+    def _print_pages(
+        self,
+        keys: Sequence[Key],
+        on_step: Callable[[Step], None] | None,
+        steps: int | None,
+        latents: npt.NDArray[np.floating] | None,
+    ) -> list[Print]:
         began = time.perf_counter()
         for step in self.run(keys, steps, latents):
             if on_step is not None:
                 on_step(step)
         if not bool(torch.isfinite(step.latents).all()):  # waits for the device
-            raise PrintFailed(f"The model of edition {self.edition.slug} overflowed in {self.rendition.precision}.")
+            raise self._overflow("model")
         looped = time.perf_counter()
         pixels = self.decode(step.latents)  # (B, 416, 640, 3)
         seconds = {"loop": looped - began, "decode": time.perf_counter() - looped}
@@ -232,8 +251,14 @@ class Engine:
             for key, page, flagged in zip(keys, pixels, verdicts, strict=False)
         ]
 
+    def _overflow(self, part: str) -> PrintFailed:
+        return PrintFailed(
+            f"The {part} of edition {self.edition.slug} overflowed in {self.rendition.precision}.",
+            hint="Its edition.toml may state a wider precision for this device: bfloat16 or float32.",
+        )
+
     def _steps(
-        self, run: int, plan: Any, embeddings: npt.NDArray[np.float16], start: npt.NDArray[np.float32]
+        self, run: int, plan: Plan, embeddings: npt.NDArray[np.float16], start: npt.NDArray[np.float32]
     ) -> Iterator[Step]:
         def predict(latents: Tensor, timestep: Tensor) -> Tensor:
             assert run == self._run, "an engine was asked for another run while this one was under way"
@@ -282,5 +307,5 @@ def _load_safety(edition: Edition, device: torch.device) -> "SafetyChecker | Non
     return SafetyChecker(edition.weights, device)
 
 
-def _none_held(mark: str) -> Key:
+def _no_library(mark: str) -> Key:
     raise InputRefused(f"The mark {mark} names a key that the library holds, and no library was asked.")

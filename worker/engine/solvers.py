@@ -25,6 +25,8 @@ Doubles = npt.NDArray[np.float64]
 ALMOST_ZERO: Final = 2.0**-24
 """ᾱ of the last timestep under zero terminal SNR, where log(α/σ) is needed: the smallest float16, as in diffusers."""
 
+PREDICTIONS: Final = ("epsilon", "v_prediction")
+
 _SPACING_DEFAULT: Final = {"ddim": "leading", "dpm-solver++": "linspace"}
 """The spacing of each solver where the config names none: that of the diffusers scheduler of the same name."""
 
@@ -56,14 +58,30 @@ def make_plan(solver: str, config: Mapping[str, Any], steps: int) -> Plan:
     Raises EditionRefused where the config asks for what no solver here does, InputRefused where the model's training
     had too few timesteps for so many steps.
     """
-    for switch in _UNKNOWN:
-        if config.get(switch):
-            raise EditionRefused(f"The scheduler config has {switch} switched on, which no solver here does.")
+    _refuse_models_no_solver_can_run(config)
     if solver == "ddim":
         return ddim(config, steps)
     if solver == "dpm-solver++":
         return dpm_solver(config, steps)
     raise EditionRefused(f"A solver should be ddim or dpm-solver++, and is {solver!r}.")
+
+
+def _refuse_models_no_solver_can_run(config: Mapping[str, Any]) -> None:
+    """Raise EditionRefused for what the model's own config says that holds for every solver alike."""
+    for switch in _UNKNOWN:
+        if config.get(switch):
+            raise EditionRefused(f"The scheduler config has {switch} switched on, which no solver here does.")
+    prediction = config.get("prediction_type", "epsilon")
+    if prediction not in PREDICTIONS:
+        raise EditionRefused(
+            f"prediction_type in the scheduler config should be {' or '.join(PREDICTIONS)}, and is {prediction!r}."
+        )
+    if prediction == "epsilon" and config.get("rescale_betas_zero_snr"):
+        raise EditionRefused(
+            "The scheduler config has zero terminal SNR and a model that predicts epsilon: where there is no picture"
+            " left in the latents, the noise in them says nothing of one.",
+            hint="Such models predict v (prediction_type v_prediction).",
+        )
 
 
 def alphas_cumprod(config: Mapping[str, Any]) -> Doubles:
@@ -112,12 +130,6 @@ def ddim(config: Mapping[str, Any], steps: int) -> Plan:
     last = 1.0 if config.get("set_alpha_to_one", True) else float(alphas[0])
     bars = [*(float(alphas[t]) for t in timesteps), last]
     prediction = config.get("prediction_type", "epsilon")
-    if bars[0] == 0.0 and prediction == "epsilon":
-        raise EditionRefused(
-            "The scheduler config has zero terminal SNR and a model that predicts epsilon: at the first DDIM step"
-            " there is no picture in the latents to be told apart from noise.",
-            hint="Such models predict v (prediction_type v_prediction).",
-        )
     plan = []
     for t, bar, after in zip(timesteps, bars, bars[1:], strict=False):
         alpha, sigma = math.sqrt(bar), math.sqrt(1.0 - bar)
@@ -180,11 +192,7 @@ def _predicted(prediction: object, alpha: float, sigma: float) -> tuple[float, f
     (Salimans & Ho 2022, appendix D)."""
     if prediction == "epsilon":
         return 1.0 / alpha, -sigma / alpha
-    if prediction == "v_prediction":
-        return alpha, -sigma
-    raise EditionRefused(
-        f"prediction_type in the scheduler config should be epsilon or v_prediction, and is {prediction!r}."
-    )
+    return alpha, -sigma
 
 
 def _timesteps_ddim(config: Mapping[str, Any], total: int, steps: int) -> list[int]:

@@ -1,6 +1,7 @@
 """The site's side of print jobs (asyncio): asking for pages, following them, leaving, and the pictures that are hot.
 
-Imports neither Django, Celery nor torch.
+Owns who watches a page and for how long that counts, and the copies of pictures in Redis. Imports neither Django,
+Celery nor torch.
 """
 
 from __future__ import annotations
@@ -21,15 +22,9 @@ from redis.exceptions import RedisError
 
 from worker.catalogue.address import Address
 from worker.errors import BabeliaError, StoreUnavailable
-from worker.jobs.progress import (
-    SCRIPT,
-    Press,
-    Progress,
-    read_press,
-    read_progress,
-    redis_away,
-)
-from worker.store.store import Picture, Store
+from worker.jobs.progress import SCRIPT, Press, Progress, read_press, read_progress, redis_away
+from worker.store.records import Picture
+from worker.store.store import Store
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -121,10 +116,6 @@ class JobClient:
             self._chore(self._hot(self._call("warm", address.digest, packed, _HOT_EXPIRY, self._hot_pictures)))
         return picture
 
-    async def forget(self, address: Address) -> None:
-        """Take a page's picture out of the hot ones, so that the next visitor gets what the disk says."""
-        await self._within(self._redis.delete(f"babelia:hot:{address.digest}"))
-
     async def _hot(self, command: Awaitable[Any]) -> Any:
         """A Redis command that may be skipped: None if Redis is away, and for five seconds after."""
         if time.monotonic() < self._hot_again_at:
@@ -144,7 +135,7 @@ class JobClient:
         return await self._kept(address) or await self._see(address)
 
     async def ask(self, address: Address, visitor: str, *, patience: float = PATIENCE, again: bool = False) -> Progress:
-        """Asks for a page: kept at once, or queued (only the first of many asks prints it), and registers who watches.
+        """Ask for a page, to be watched by a visitor: kept already, or queued (the first of many asks prints it).
 
         `patience`: seconds for which this visitor counts as watching without being heard of again (1–600); a page that
         nobody watches any more is dropped before its print starts. `again`: forget that the page failed.
@@ -204,7 +195,7 @@ class JobClient:
     # -- following
 
     async def follow(self, address: Address, visitor: str) -> AsyncIterator[Progress]:
-        """Asks for a page and yields where it stands: at once, then at every change, last a `final` one.
+        """Ask for a page and yield where it stands: at once, then at every change, last a `final` one.
 
         For server-sent events. Keeps the visitor watching as long as it is consumed; after it is closed (`aclose`, or
         the task being cancelled) the visitor counts for ten more seconds, so that a reload keeps the page's place.
@@ -286,7 +277,7 @@ class JobClient:
                 feed.show(seen)
 
     async def _listen(self) -> None:
-        """One subscription for the whole process; what it hears only wakes those who look."""
+        """One subscription for all of the process; what it hears only wakes those who look."""
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as news:
@@ -307,7 +298,7 @@ class JobClient:
 
     async def presses(self) -> list[Press]:
         """The presses heard of in the last 15 seconds."""
-        return [read_press(facts) for facts in await self._within(self._call("presses"))]
+        return [read_press(said) for said in await self._within(self._call("presses"))]
 
     async def waiting(self, edition: str) -> int:
         """How many pages of an edition wait in the queue."""

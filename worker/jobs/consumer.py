@@ -1,6 +1,7 @@
 """The press's side of print jobs (blocking): taking pages, saying how far they are, finishing or giving up.
 
-Imports neither Django, Celery nor torch.
+Owns the claim that a press has on a page, how often a page is tried, and how a press makes itself known. Imports
+neither Django, Celery nor torch.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any, cast
 
 import psutil
 import redis
-import redis.asyncio
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -28,15 +28,21 @@ from worker.catalogue.address import Address
 from worker.catalogue.key import is_mark
 from worker.errors import StoreUnavailable
 from worker.jobs.progress import (
-    ATTEMPTS,
     FAILED_PAUSE,
-    POISONED,
-    PRESS_EXPIRY,
     SCRIPT,
     Press,
     read_press,
     redis_away,
 )
+
+ATTEMPTS = 3
+"""How often a page is tried before it counts as failed."""
+STOPPED_THE_PRESS = (
+    f"Printing this page stopped the press {ATTEMPTS} times without a word, so it is left alone for ten minutes. "
+    "Try again then, or look at the press's log: too little memory is the usual reason."
+)
+PRESS_EXPIRY = 15
+"""Seconds for which a press counts as alive without being heard of."""
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +75,7 @@ class JobConsumer:
         """
         self.release_dead()
         token = f"{_here()}|{os.getpid()}|{_born(os.getpid())}|{secrets.token_hex(8)}"
-        found = self._call("take", edition, count, token, self._lease, ATTEMPTS, POISONED, FAILED_PAUSE)
+        found = self._call("take", edition, count, token, self._lease, ATTEMPTS, STOPPED_THE_PRESS, FAILED_PAUSE)
         addresses = [Address.parse(text.decode()) for text in found[1::2]]
         return [Claim(address, token, time.monotonic()) for address in addresses]
 
@@ -118,7 +124,7 @@ class JobConsumer:
         """How many pages of an edition wait."""
         return int(self._guarded(lambda: self._redis.zcard(f"babelia:waiting:{edition}")))
 
-    def is_deaf(self, edition: str) -> bool:
+    def has_unheard_messages(self, edition: str) -> bool:
         """Whether messages lie in the queue of an edition whose pages wait: an idle press should have taken them."""
         return self.waiting(edition) > 0 and bool(self._guarded(lambda: self._redis.llen(f"press.{edition}")))
 
@@ -128,7 +134,7 @@ class JobConsumer:
 
     def presses(self) -> list[Press]:
         """The presses heard of in the last 15 seconds."""
-        return [read_press(facts) for facts in self._call("presses")]
+        return [read_press(said) for said in self._call("presses")]
 
     def close(self) -> None:
         """Give the connections back."""

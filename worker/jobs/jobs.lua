@@ -1,5 +1,5 @@
--- Every change of the queue that touches more than one Redis key; run whole or not at all. Called by worker.jobs.jobs as
--- (operation, arguments…). Times are the server's own, in seconds.
+-- Every change of the queue that touches more than one Redis key; run atomically. Called by worker.jobs.client and
+-- worker.jobs.consumer as (operation, arguments…). Times are the server's own, in seconds.
 --
 --   babelia:waiting:<edition>   sorted set, page → turn: who waits, in which order          (no expiry: never evicted)
 --   babelia:printing            sorted set, page → turn: pages that some press has taken
@@ -10,6 +10,8 @@
 --   babelia:preview:<page>      step, colon, WebP bytes
 --   babelia:presses             sorted set, press → until when it counts as alive
 --   babelia:pace:<edition>      seconds a page takes, smoothed
+--   babelia:hot:<page>          mark, digest and PNG of a picture that was opened lately
+--   babelia:hot                 sorted set, page → when its picture was put there
 --   babelia:nudged:<edition>    somebody reminded the presses less than five seconds ago
 --   babelia:turn, babelia:version   counters
 --   babelia:news                channel: pages that changed
@@ -193,7 +195,7 @@ function operations.renew(page, token, lease)
   if redis.call('GET', 'babelia:claim:' .. page) == token then redis.call('PEXPIRE', 'babelia:claim:' .. page, lease) end
 end
 
--- The page is kept on disk; that is so whoever holds the claim.
+-- The page is kept on disk; that is so whoever has the claim.
 function operations.finish(page, token, edition, mark, seconds)
   if redis.call('GET', 'babelia:claim:' .. page) == token then redis.call('DEL', 'babelia:claim:' .. page) end
   redis.call('ZREM', 'babelia:printing', page)
@@ -222,7 +224,7 @@ function operations.give_up(page, token, final, attempts, sentence, pause)
   return 'queued'
 end
 
--- The press that held this claim is known to be dead; the page keeps its turn. 1 if it waits again.
+-- The press that had this claim is known to be dead; the page keeps its turn. 1 if it waits again.
 function operations.release(page, token)
   if redis.call('GET', 'babelia:claim:' .. page) ~= token then return 0 end
   redis.call('DEL', 'babelia:claim:' .. page)
@@ -247,7 +249,7 @@ function operations.presses()
   return found
 end
 
--- Holds a picture ready; the ones that were put there longest ago make room.
+-- Puts a picture ready; the ones that were put there longest ago make room.
 function operations.warm(page, picture, expiry, limit)
   redis.call('SET', 'babelia:hot:' .. page, picture, 'EX', expiry)
   redis.call('ZADD', 'babelia:hot', now, page)

@@ -1,6 +1,7 @@
-"""What both sides of a print job say to each other: where a page stands, what a press says of itself, the script.
+"""What passes between the two sides of a print job: where a page stands, and what a press says of itself.
 
-Imports neither Django, Celery nor torch.
+Owns how both are read out of Redis, the script that both sides run there (jobs.lua), and the error of a Redis that does
+not answer. Imports neither Django, Celery nor torch.
 """
 
 from __future__ import annotations
@@ -15,16 +16,8 @@ from typing import Literal, cast
 from worker.errors import StoreUnavailable
 
 State = Literal["kept", "queued", "printing", "failed", "busy", "absent"]
-ATTEMPTS = 3
-"""How often a page is tried before it counts as failed."""
 FAILED_PAUSE = 600
 """Seconds until a failed page is tried again without being asked to."""
-POISONED = (
-    f"Printing this page stopped the press {ATTEMPTS} times without a word, so it is left alone for ten minutes. "
-    "Try again then, or look at the press's log: too little memory is the usual reason."
-)
-PRESS_EXPIRY = 15
-"""Seconds for which a press counts as alive without being heard of."""
 SCRIPT = (Path(__file__).parent / "jobs.lua").read_text(encoding="utf-8")
 
 log = logging.getLogger(__name__)
@@ -32,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a page stands. Whole in itself: a follower that missed ten of them lost nothing."""
+    """Where a page stands. Complete in itself: a follower that missed ten of them lost nothing."""
 
     state: State
     # kept:     the picture is there
@@ -53,7 +46,7 @@ class Progress:
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will happen by itself: kept, failed, busy or absent."""
+        """Whether nothing more will happen unless somebody asks: kept, failed, busy or absent."""
         return self.state not in ("queued", "printing")
 
 
@@ -93,15 +86,13 @@ def read_progress(answer: Sequence[bytes | int]) -> Progress:
         return replace(found, sentence=str(sentence), retry_after=max(1, int(float(left or FAILED_PAUSE))))
     if state == "busy":
         wait = 10.0 if seconds is None else min(600.0, max(5.0, 10 * seconds))
-        return replace(
-            found, retry_after=int(wait), sentence="So many pages wait already that no more are taken right now."
-        )
+        return replace(found, retry_after=int(wait))
     return replace(found, mark=str(mark) or None) if state == "kept" else found
 
 
-def read_press(facts: bytes) -> Press:
+def read_press(said: bytes) -> Press:
     """What a press said of itself, as `announce` wrote it."""
-    found = json.loads(facts)
+    found = json.loads(said)
     return Press(**(found | {"editions": tuple(found["editions"])}))
 
 

@@ -1,4 +1,5 @@
 """What the library keeps on disk: pictures, thumbnails, keys, links; and their upkeep.
 
-Never torch, Django, Celery or Redis. May import worker.catalogue.
+`store` finds and keeps, `records` says what stands in the files, `upkeep` makes room and checks every file. Never
+torch, Django, Celery or Redis. May import worker.catalogue, worker.errors and worker.files.
 """

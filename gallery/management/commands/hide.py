@@ -1,4 +1,4 @@
-"""`manage.py hide`: takes a page out of sight, everywhere and within seconds, or puts it back."""
+"""`manage.py hide`: take a page out of sight, everywhere and within seconds, or put it back."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from worker.errors import BabeliaError
 
 
 class Command(BaseCommand):
-    """Hides a page by its address and by its mark: neither shown, printed nor listed. Its files stay."""
+    """Hide a page by its address and by its mark: neither shown, printed nor listed. Its files stay."""
 
     help = "Hides a page, by its address and its mark, from every visitor within seconds; --show puts it back."
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--show", action="store_true", help="show the page again")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Write the rows by which the site knows; say what was done."""
+        """Write the rows that the site goes by; say what was done."""
         text = options["address"]
         try:
             address = Address.parse_path(text) if "%" in text or "://" in text else Address.parse(text)
@@ -44,7 +44,7 @@ class Command(BaseCommand):
                 "address": address.format(),
                 "edition": address.edition,
                 "kind": address.kind,
-                "volume": address.name,
+                "name": address.name,
                 "mark": mark,
                 "steps": 0,
                 "printed_at": timezone.now(),

@@ -10,15 +10,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from gallery.management.commands.key_to_image import held, parse_address
 from gallery.management.sentences import PressCommand
 from worker.catalogue.address import Address
-from worker.catalogue.expansion import resolve
-from worker.catalogue.inspection import facts, from_npz, plot, report, to_npz
+from worker.catalogue.inspection import from_npz, measure, plot, report, to_npz
 from worker.catalogue.key import Key
-from worker.catalogue.key_files import read_key_file, require_folder, write_whole
+from worker.catalogue.key_files import read_key_file
 from worker.editions.edition import DEFAULT_EDITION, load_edition
 from worker.errors import AddressRefused, InputRefused
+from worker.files import require_folder, write_outputs
+from worker.keys import derive_key, require_key
 from worker.store.store import Store
 
 
@@ -58,8 +58,8 @@ class Command(PressCommand):
             files[options["npz"]] = to_npz(key)
         if options["output"] is not None:
             files[options["output"]] = (key.format() + "\n").encode("ascii")
-        write_whole(files)
-        self.stdout.write(json.dumps(facts(key), indent=2) if options["json"] else report(key))
+        write_outputs(files)
+        self.stdout.write(json.dumps(measure(key), indent=2) if options["json"] else report(key))
         for path in files:
             self.say(f"Written: {path}")
 
@@ -68,7 +68,7 @@ def find_key(text: str, default_edition: str, data_dir: Path) -> Key:
     """The key in a file of that name, or of an address. Raises the BabeliaError that says why there is none."""
     path = Path(text)
     try:
-        address = parse_address(text, default_edition)
+        address = Address.parse_typed(text, default_edition)
     except AddressRefused as error:
         if path.exists():
             return read_key_file(path)
@@ -79,16 +79,6 @@ def find_key(text: str, default_edition: str, data_dir: Path) -> Key:
 
 
 def key_of(address: Address, data_dir: Path) -> Key:
-    """The key of an address; the edition's text encoder is loaded only where a prompt has to be embedded."""
-    edition = load_edition(address.edition, data_dir)
-    store = Store(data_dir)
-    if address.kind in ("stacks", "mark"):
-        return resolve(address, edition, _no_words, lambda mark: held(store, mark))
-    edition.check()
-    from worker.engine.networks.text_encoder import TextEncoder
-
-    return resolve(address, edition, TextEncoder(edition.weights).embed, lambda mark: held(store, mark))
-
-
-def _no_words(prompt: str) -> Any:
-    raise AssertionError(f"no prompt is embedded for this address, and {prompt!r} was")
+    """The key of an address; an edition's text encoder is loaded only where a prompt has to be embedded."""
+    load_edition(address.edition, data_dir)  # refuses one that is unknown
+    return require_key(Store(data_dir), address, lambda derived: derive_key(derived, data_dir))

@@ -10,7 +10,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser, cal
 from django.db import connection
 from django.db.utils import DatabaseError
 
-from babelia.supervisor import PARTS, open_library
+from babelia.processes.library import PARTS, open_library
 from worker.errors import BabeliaError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandParser
 
 from babelia.services import store
-from worker.store.store import Damage
+from worker.store.upkeep import Damage, scrub
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         """Walk, report, and end with exit code 1 where something was damaged."""
         began, files, size = time.monotonic(), 0, 0
         damaged: list[Damage] = []
-        for found in store().scrub():
+        for found in scrub(store()):
             files += 1
             if isinstance(found, Damage):
                 damaged.append(found)
@@ -38,9 +38,9 @@ class Command(BaseCommand):
             if ahead > 0.05:
                 time.sleep(ahead)
         seconds = time.monotonic() - began
-        whole = files - len(damaged)
+        intact = files - len(damaged)
         self.stdout.write(
-            f"{whole:,} files whole, {len(damaged):,} set aside; {size / 1e6:,.1f} MB in {seconds:.1f} s."
+            f"{intact:,} files whole, {len(damaged):,} set aside; {size / 1e6:,.1f} MB in {seconds:.1f} s."
         )
         if damaged:
             raise SystemExit(1)

@@ -71,14 +71,14 @@ def test_an_address_is_expanded_with_the_editions_text_encoder(run: Run, tiny_ed
         code, printed, said = run(text, "--json")
         assert code == 0, said
         address = Address.parse_path(text)
-        key = resolve(address, tiny_edition, encoder.embed, lambda mark: KEY)
+        key = resolve(address, tiny_edition.lexicon, 4, encoder.embed, lambda mark: KEY)
         assert json.loads(printed)["mark"] == key.mark
     assert json.loads(run("prompt/a dog/410", "--edition", "tiny", "--json")[1])["mark"] == key.mark
 
 
 def test_the_stacks_and_a_held_mark_need_no_model(run: Run, tiny_data: Path) -> None:
     assert json.loads(run("tiny/stacks/borges/1", "--json")[1])["mark"] == KEY.mark
-    mark = Store(tiny_data).hold(KEY)
+    mark = Store(tiny_data).keep_key(KEY)
     assert json.loads(run(f"tiny/mark/{mark}", "--json")[1])["steps"] == KEY.steps
 
 

@@ -15,16 +15,13 @@ import pytest
 from django.core.management import call_command
 from PIL import Image
 
-from gallery.management.commands.key_to_image import file_names, page_of, random_address, volume_pages
 from tests import ROOT
-from worker.catalogue.address import Address
 from worker.catalogue.expansion import page_latents, stacks_key
 from worker.catalogue.key import Key
-from worker.catalogue.key_files import PNG_BYTES
-from worker.catalogue.png import ADDRESS, EDITION, MARK, RENDITION, pixel_digest, read_chunks, read_key
-from worker.editions.edition import Edition
+from worker.catalogue.limits import PICTURE_FILE_BYTES
+from worker.catalogue.png import ADDRESS, EDITION, MARK, RENDITION, pixel_digest, read_chunks
+from worker.catalogue.png import KEY as KEY_TEXT
 from worker.engine.start_latents import blob, fixed_generator
-from worker.errors import InputRefused
 
 KEY = stacks_key("borges", 1)
 
@@ -95,7 +92,7 @@ TEXT = KEY.format()
         (["--key-file", "/"], "/ is a folder"),
         (["--key-file", "../bytes"], "neither a key's text nor a PNG: its byte 129 is no text"),
         (["--key-file", "../long"], "has 4,000,000 bytes; a key has 189,436 characters"),
-        (["--key-file", "../huge"], f"has more than {PNG_BYTES:,} bytes"),
+        (["--key-file", "../huge"], f"has more than {PICTURE_FILE_BYTES:,} bytes"),
         (["--prompt", "a dog", "--output", "nowhere/test"], "The output folder nowhere does not exist"),
         (["--output", ""], "--output is empty"),
         (["--latents-type", "noise"], "Invalid choice|invalid choice: 'noise'"),
@@ -115,7 +112,7 @@ def test_bad_input_is_one_sentence_and_code_2_and_nothing_is_written(
     import re
 
     Path("../bytes").write_bytes(bytes(range(256)))
-    for name, size in (("../long", 4_000_000), ("../huge", PNG_BYTES + 1)):
+    for name, size in (("../long", 4_000_000), ("../huge", PICTURE_FILE_BYTES + 1)):
         with Path(name).open("wb") as file:
             file.truncate(size)
     code, printed, said = run(*arguments)
@@ -198,7 +195,8 @@ def test_the_key_beside_a_page_prints_the_same_page_again(run: Run) -> None:
     _, printed, _ = run("key/borges/7", "--num-inference-steps", "2", "--output", "test3", "--json", "--with-key")
     first = json.loads(printed)["pages"][0]
     assert here() == ["test3-000.key.txt", "test3-000.png"]
-    assert read_key(Path("test3-000.png").read_bytes()) == Key.parse(Path("test3-000.key.txt").read_text())
+    text = read_chunks(Path("test3-000.png").read_bytes())[KEY_TEXT]
+    assert text == Path("test3-000.key.txt").read_text().strip()
     for source in ("test3-000.key.txt", "test3-000.png"):
         _, printed, _ = run("--key-file", source, "--digest-only", "--json")
         again = json.loads(printed)["pages"][0]
@@ -227,7 +225,7 @@ def test_steps_that_no_key_holds_are_printed_off_the_catalogue(run: Run, key_fil
     assert not entry["catalogued"]
     assert texts[ADDRESS] == f"off the catalogue: 1 steps from tiny/mark/{KEY.mark}"
     assert texts[MARK] == ""
-    assert read_key(Path(entry["png"]).read_bytes()) is None
+    assert KEY_TEXT not in texts
     assert Key.parse(Path(entry["key_file"]).read_text(encoding="ascii")) == KEY
 
 
@@ -340,7 +338,7 @@ def test_pixels_that_differ_end_with_code_1(run: Run, monkeypatch: pytest.Monkey
     """That the check can fail: the second print is made up here, as ours never differ."""
     from gallery.management.commands import key_to_image
 
-    monkeypatch.setattr(key_to_image, "print_again", lambda engine, page: ("0" * 64, "0" * 64))
+    monkeypatch.setattr(key_to_image, "print_again", lambda engine, page, command: ("0" * 64, "0" * 64))
     code, printed, said = run("stacks/borges/1", "--num-inference-steps", "2", "--check-determinism")
     assert code == 1
     assert "DIFFERENT PIXELS" in printed
@@ -374,40 +372,3 @@ def test_the_command_as_a_person_runs_it_says_one_line(tmp_path: Path, tiny_data
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "--num-inference-steps: the number of steps is 1 to 128, and '0' was given.\n"
-
-
-def test_random_addresses_are_spread_over_names_and_pages() -> None:
-    seeded = [random_address("tiny", "borges", index) for index in range(200)]
-    assert seeded == [random_address("tiny", "borges", index) for index in range(200)]
-    assert len({address.name for address in seeded}) == 200
-    assert len({address.page for address in seeded}) > 100
-    free = [random_address("tiny", None, index) for index in range(200)]
-    assert len({address.name for address in free}) == 200
-    assert all(len(address.name) == 16 for address in seeded + free)
-
-
-def test_a_volume_ends_with_its_last_page() -> None:
-    first = Address("tiny", "key", "borges", 408)
-    assert [address.page for address in volume_pages(first, 3)] == [408, 409, 410]
-    with pytest.raises(InputRefused, match="go to 411"):
-        volume_pages(first, 4)
-
-
-def test_names_go_on_after_the_highest_number(tmp_path: Path) -> None:
-    assert next(file_names(tmp_path / "page", overwrite=False)).name == "page-000"
-    for name in ("page-007.key.txt", "page-012.png", "page-x.png", "other-099.png", "page-13.png"):
-        (tmp_path / name).touch()
-    names = file_names(tmp_path / "page", overwrite=False)
-    assert [next(names).name, next(names).name] == ["page-013", "page-014"]
-    assert next(file_names(tmp_path / "page", overwrite=True)).name == "page-000"
-
-
-@pytest.mark.parametrize(("steps", "catalogued"), [(2, True), (64, True), (63, False), (66, False), (128, False)])
-def test_only_even_steps_within_the_limit_are_in_the_catalogue(
-    steps: int, catalogued: bool, tiny_edition: Edition
-) -> None:
-    key = Key.pack(20, KEY.embedding, KEY.latents)
-    page = page_of(key, None, steps, tiny_edition)
-    assert page.catalogued == catalogued
-    assert page.steps == steps
-    assert page.key.steps == (steps if catalogued else 20)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,15 @@ import pytest
 
 from tests import ROOT
 from worker.catalogue.address import Address
-from worker.catalogue.expansion import gaussian_table, mix, page_latents, resolve, stacks_key, volume_phrases
+from worker.catalogue.expansion import Lexicon, gaussian_table, mix, page_latents, resolve, stacks_key, volume_phrases
 from worker.catalogue.key import CONSTANTS, Key, snap_embedding
 
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "keys.json").read_text())
-LEXICON: Any = SimpleNamespace(
-    subjects=[f"subject {i}" for i in range(120)],
-    settings=["", "in the snow", "on a beach"],
-    styles=["", "at night"],
+LEXICON = Lexicon(
+    subjects=tuple(f"subject {i}" for i in range(120)),
+    settings=("", "in the snow", "on a beach"),
+    styles=("", "at night"),
 )
-EDITION: Any = SimpleNamespace(slug="pocket-1", lexicon=LEXICON, default_steps=16)
 
 
 def embed(prompt: str) -> np.ndarray[Any, Any]:
@@ -29,7 +27,7 @@ def embed(prompt: str) -> np.ndarray[Any, Any]:
     return snap_embedding(draw.normal(size=(77, 768))).astype(np.float64)
 
 
-def held(mark: str) -> Key:
+def key_of_mark(mark: str) -> Key:
     key = stacks_key("borges", 1)
     assert mark == key.mark
     return key
@@ -74,28 +72,28 @@ def test_a_mixture_is_computed_in_float64_and_keeps_the_constants() -> None:
 
 
 def test_the_key_of_a_prompt_holds_its_embedding_its_own_latents_and_the_edition_s_steps() -> None:
-    key = resolve(Address.parse("prompt/a dog/2"), EDITION, embed, held)
+    key = resolve(Address.parse("prompt/a dog/2"), LEXICON, 16, embed, key_of_mark)
     assert key.steps == 16
     assert np.array_equal(key.embedding, embed("a dog").astype(np.float16))
     assert np.array_equal(key.latents, page_latents("prompt", "a dog", 2))
 
 
 def test_the_pages_of_a_volume_share_one_embedding_and_differ_in_their_latents() -> None:
-    first, second = (resolve(Address.parse(f"key/borges/{p}"), EDITION, embed, held) for p in (1, 2))
+    first, second = (resolve(Address.parse(f"key/borges/{p}"), LEXICON, 16, embed, key_of_mark) for p in (1, 2))
     phrase_a, phrase_b, weight = VOLUME_BORGES
     assert np.array_equal(first.embedding, mix(embed(phrase_a), embed(phrase_b), weight))
     assert np.array_equal(first.embedding, second.embedding)
     assert not np.array_equal(first.latents, second.latents)
-    assert first == resolve(Address.parse("key/borges/1"), EDITION, embed, held)
+    assert first == resolve(Address.parse("key/borges/1"), LEXICON, 16, embed, key_of_mark)
 
 
 def test_stacks_and_marks_ask_no_text_encoder() -> None:
     def never(prompt: str) -> np.ndarray[Any, Any]:
         raise AssertionError(prompt)
 
-    key = resolve(Address.parse("stacks/borges/1"), EDITION, never, held)
+    key = resolve(Address.parse("stacks/borges/1"), LEXICON, 16, never, key_of_mark)
     assert key.mark == VECTORS["keys"][0]["mark"]
-    assert resolve(Address.parse(f"mark/{key.mark}"), EDITION, never, held) == key
+    assert resolve(Address.parse(f"mark/{key.mark}"), LEXICON, 16, never, key_of_mark) == key
 
 
 VOLUME_BORGES = ("subject 102 on a beach", "subject 80 in the snow", 0.511387456703754)

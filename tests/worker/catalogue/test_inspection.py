@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from worker.catalogue.expansion import stacks_key
-from worker.catalogue.inspection import facts, from_npz, plot, report, to_npz
+from worker.catalogue.inspection import from_npz, measure, plot, report, to_npz
 from worker.catalogue.key import CONSTANTS, Key
 from worker.errors import InputRefused, KeyRefused
 
@@ -17,7 +17,7 @@ KEY = stacks_key("borges", 1)
 
 
 def test_the_facts_are_those_of_the_arrays() -> None:
-    found = json.loads(json.dumps(facts(KEY)))
+    found = json.loads(json.dumps(measure(KEY)))
     assert (found["mark"], found["steps"]) == (KEY.mark, KEY.steps)
     stored = np.delete(KEY.embedding.ravel(), list(CONSTANTS)).astype(np.float64)
     assert found["embedding"]["smallest"] == stored.min()
@@ -31,13 +31,13 @@ def test_normal_numbers_have_the_moments_of_normal_numbers() -> None:
     from worker.engine.start_latents import fixed_generator
 
     key = Key.pack(20, KEY.embedding, fixed_generator(0))
-    found = facts(key)["latents"]
+    found = measure(key)["latents"]
     assert abs(found["skewness"]) < 0.1
     assert abs(found["kurtosis"] - 3) < 0.2
 
 
 def test_a_key_whose_values_are_all_the_same_has_facts_too() -> None:
-    found = facts(Key(bytes(142_077)))
+    found = measure(Key(bytes(142_077)))
     assert found["latents"]["deviation"] == 0
     assert found["latents"]["kurtosis"] == 0
 

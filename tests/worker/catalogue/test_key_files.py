@@ -1,33 +1,20 @@
-"""Files that people give are read strictly; files that they get are whole or not there."""
+"""Files in which people bring keys are read strictly, and what is no key is refused with the place."""
 
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from worker.catalogue.expansion import stacks_key
-from worker.catalogue.key_files import read_key_file, require_folder, write_whole
+from worker.catalogue.key_files import KeyFile, parse_key_file, read_key_file
 from worker.catalogue.png import PIXELS_SHAPE, encode_page
 from worker.errors import InputRefused, KeyRefused
 
 KEY = stacks_key("borges", 1)
 TEXT = KEY.format()
 FACTS = {"address": "pocket-1/stacks/borges/1", "mark": KEY.mark, "edition": "pocket-1", "rendition": "none"}
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system with room for 300 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a small file system takes root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize(
@@ -84,30 +71,17 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
         read_key_file(Path("/dev/zero"))
 
 
-def test_an_output_folder_must_be_there(tmp_path: Path) -> None:
-    require_folder(tmp_path)
-    with pytest.raises(InputRefused, match="does not exist"):
-        require_folder(tmp_path / "nowhere")
-    (tmp_path / "file").touch()
-    with pytest.raises(InputRefused, match="is no folder"):
-        require_folder(tmp_path / "file")
+def test_a_png_says_all_that_it_was_given() -> None:
+    data = encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **FACTS, key=KEY)
+    assert parse_key_file(data) == KeyFile(True, TEXT, KEY.mark, FACTS["address"], "pocket-1")
+    blank = encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **{**FACTS, "mark": "", "address": ""})
+    assert parse_key_file(blank) == KeyFile(True, None, None, "", "pocket-1")
 
 
-def test_files_are_written_whole_and_replaced(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.write_bytes(b"before")
-    write_whole({one: b"1" * 1000, two: b""})
-    assert (one.read_bytes(), two.read_bytes()) == (b"1" * 1000, b"")
-    assert sorted(tmp_path.iterdir()) == [one, two]
-    umask = os.umask(0)
-    os.umask(umask)
-    assert one.stat().st_mode & 0o777 == 0o666 & ~umask
-
-
-def test_a_full_disk_is_said_and_leaves_nothing_behind(tiny_disk: Path) -> None:
-    kept = tiny_disk / "kept"
-    kept.write_bytes(b"before")
-    with pytest.raises(InputRefused, match=r"page\.png cannot be written: No space left on device"):
-        write_whole({kept: b"after", tiny_disk / "page.png": os.urandom(400_000)})
-    assert kept.read_bytes() == b"before"
-    assert list(tiny_disk.iterdir()) == [kept]
+def test_a_text_inside_a_png_that_is_no_key_is_refused_as_a_key(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("Babelia-Key", "AAA")
+    path = tmp_path / "page.png"
+    Image.new("RGB", (8, 8)).save(path, pnginfo=texts)
+    with pytest.raises(KeyRefused, match="this one has 3"):
+        read_key_file(path)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from worker.catalogue import png
 from worker.catalogue.expansion import stacks_key
-from worker.errors import InputRefused, KeyRefused
+from worker.errors import InputRefused
 
 FACTS = {
     "address": "pocket-1/prompt/a dog/1",
@@ -70,8 +70,8 @@ def test_a_prompt_of_any_script_comes_back(prompt: str) -> None:
 
 def test_the_whole_key_comes_back_on_request_and_only_then() -> None:
     key = stacks_key("borges", 1)
-    assert png.read_key(png.encode_page(pixels(), **FACTS, key=key)) == key
-    assert png.read_key(png.encode_page(pixels(), **FACTS)) is None
+    assert png.read_chunks(png.encode_page(pixels(), **FACTS, key=key))[png.KEY] == key.format()
+    assert png.KEY not in png.read_chunks(png.encode_page(pixels(), **FACTS))
 
 
 def test_reading_never_looks_at_the_pixels() -> None:
@@ -105,6 +105,23 @@ def test_it_refuses_a_text_with_one_bit_changed() -> None:
         png.read_chunks(bytes(data))
 
 
+@pytest.mark.parametrize(
+    ("kind", "content", "sentence"),
+    [
+        (b"zTXt", b"a\0\0" + zlib.compress(b"A" * 1000)[:-6], "is cut short"),
+        (b"zTXt", b"a\0\0nonsense", "cannot be decompressed"),
+        (b"zTXt", b"a\0\1" + zlib.compress(b"A"), "compressed in an unknown way"),
+        (b"iTXt", b"a\0\0\0\0\0\xff", "is not UTF-8"),
+        (b"iTXt", b"a\0\0", "not laid out as an iTXt chunk"),
+        (b"tEXt", b"a\0" + b"A" * 1_100_000, "longer than 1,048,576 bytes"),
+        (b"tEXt", b"a" * 80 + b"\0one", "no name of 1 to 79 characters"),
+    ],
+)
+def test_a_text_is_read_completely_or_refused(kind: bytes, content: bytes, sentence: str) -> None:
+    with pytest.raises(InputRefused, match=sentence):
+        png.read_chunks(png_with(chunk(kind, content)))
+
+
 def test_a_small_text_that_stands_for_gigabytes_is_not_unpacked() -> None:
     bomb = zlib.compress(b"A" * 50_000_000)
     for content in (b"a\0\0" + bomb, b"a\0\1\0\0\0" + bomb):
@@ -134,11 +151,6 @@ def test_whatever_follows_the_signature_gives_texts_or_a_sentence(tail: bytes) -
         except InputRefused:
             continue
         assert all(isinstance(text, str) for text in texts.values())
-
-
-def test_a_key_inside_that_is_none_is_refused_as_a_key() -> None:
-    with pytest.raises(KeyRefused):
-        png.read_key(png_with(chunk(b"tEXt", png.KEY.encode() + b"\0AAA")))
 
 
 def test_the_digest_is_of_the_pixels_row_by_row() -> None:

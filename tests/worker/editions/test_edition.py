@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_edition
-from worker.catalogue.expansion import volume_phrases
-from worker.editions.edition import SHIPPED, Lexicon, all_editions, edition_slugs, load_edition
+from worker.catalogue.expansion import Lexicon, volume_phrases
+from worker.editions.edition import SHIPPED, all_editions, edition_slugs, load_edition
 from worker.errors import EditionRefused, WeightsRefused
 
 SHIPPED_SLUGS = sorted(path.parent.name for path in SHIPPED.glob("*/edition.toml"))

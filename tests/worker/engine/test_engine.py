@@ -1,6 +1,7 @@
 """worker.engine.engine: from addresses and keys to prints, on a tiny model of Stable Diffusion's kind."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -244,6 +245,30 @@ def test_numbers_that_overflow_are_no_page(tiny_engine: Engine, dog: Key) -> Non
         tiny_engine.print_page(dog, steps=1, latents=np.full((4, 52, 80), np.inf, np.float32))
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_picture_that_the_decoder_overflows_in_is_no_page(
+    tiny_engine: Engine, dog: Key, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint = tiny_engine.decoder._paint
+
+    def overflow(latents: Tensor) -> Tensor:
+        picture = paint(latents)
+        picture[0, 1, 200, 300] = value
+        return picture
+
+    monkeypatch.setattr(tiny_engine.decoder, "_paint", overflow)
+    with pytest.raises(PrintFailed, match="decoder of edition tiny overflowed in float32"):
+        tiny_engine.print_page(dog, steps=1)
+
+
+def test_a_picture_that_the_encoder_overflows_in_gives_no_latents(
+    tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_engine.decoder, "_scale", math.inf)
+    with pytest.raises(PrintFailed, match="encoder of edition tiny overflowed"):
+        tiny_engine.encode(np.zeros((1, 416, 640, 3), np.uint8))
+
+
 def test_it_refuses_weights_with_a_tensor_missing(tmp_path: Path, tiny_weights: Path) -> None:
     import shutil
 
@@ -316,10 +341,10 @@ def test_from_latents_to_pixels_nothing_needs_the_host(
         for step in engine.run([key, key]):
             assert step.latents.is_meta
             assert step.latents.shape == step.predicted.shape == (2, 4, 52, 80)
-        pixels = engine.decoder.decode(step.latents)
+        pixels, finite = engine.decoder.decode(step.latents)
     assert watch.wrong == []
     assert watch.operators > 1000
-    assert pixels.is_meta
+    assert pixels.is_meta and finite.is_meta
     assert (pixels.shape, pixels.dtype) == ((2, 416, 640, 3), torch.uint8)
     indices: list[int] = []
     with pytest.raises(RuntimeError, match="cannot be called on meta tensors"):

@@ -53,14 +53,20 @@ class Decoder:
             self._paint = _Painter(self._vae, self.kernels, shape)
 
     @torch.inference_mode()
-    def decode(self, latents: Tensor) -> Tensor:
-        """Pixels, uint8 (B, 8h, 8w, 3), of latents (B, 4, h, w), float32; both on the device."""
-        return torch.cat([self._decode(part) for part in latents.split(self._together)])
+    def decode(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels, uint8 (B, 8h, 8w, 3), of latents (B, 4, h, w), float32; all on the device.
 
-    def _decode(self, latents: Tensor) -> Tensor:
+        The second tensor, bool (B,), says of each picture whether every number that it was rounded from was finite. In
+        half precision a decoder may overflow where the loop did not, and rounding would turn that into a black page.
+        """
+        parts = [self._decode(part) for part in latents.split(self._together)]
+        return torch.cat([pixels for pixels, _ in parts]), torch.cat([finite for _, finite in parts])
+
+    def _decode(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         scaled = (latents / self._scale).to(self.dtype).contiguous(memory_format=torch.channels_last)
         picture = self._paint(scaled).permute(0, 2, 3, 1).float()  # (B, 8h, 8w, 3), −1 … 1
-        return picture.mul_(127.5).add_(127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
+        finite = torch.isfinite(picture).all(dim=3).all(dim=2).all(dim=1)  # (B,)
+        return picture.mul_(127.5).add_(127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous(), finite
 
     @torch.inference_mode()
     def encode(self, pictures: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class SafetyChecker:
     """The checker in `safety_checker/` of some weights, loaded once, in float32 on the engine's device."""
 
     def __init__(self, weights: Path, device: torch.device) -> None:
-        """Load it. Raises WeightsRefused where tensors are missing or too many."""
+        """Load it. Raises WeightsRefused where tensors are missing, too many or not finite."""
         folder = weights / "safety_checker"
         config = CLIPConfig.from_dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         with torch.device("meta"):
@@ -39,6 +39,9 @@ class SafetyChecker:
             raise WeightsRefused(f"{folder} should hold the tensor {name} and does not.")
         for name in found.keys() - wanted.keys():
             raise WeightsRefused(f"{folder} holds the tensor {name}, which a safety checker does not have.")
+        for name, tensor in found.items():
+            if not bool(torch.isfinite(tensor).all()):  # a comparison with NaN is false, so that it would flag nothing
+                raise WeightsRefused(f"The tensor {name} in {folder} holds numbers that are not finite.")
         model = StableDiffusionSafetyChecker(config)  # again, on the CPU: buffers that no file holds get their values
         model.load_state_dict(found, strict=False)
         self._model = model.float().eval().requires_grad_(False).to(device)

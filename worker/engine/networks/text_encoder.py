@@ -42,8 +42,14 @@ class TextEncoder:
         self._model: Any = model.eval().requires_grad_(False)
 
     def embed(self, prompt: str) -> npt.NDArray[np.float64]:
-        """Return the embedding (77, 768) of `prompt`: the last hidden state on the key's grid, constants in place."""
-        return snap_embedding(self._states(prompt).numpy()).astype(np.float64)
+        """Return the embedding (77, 768) of `prompt`: the last hidden state on the key's grid, constants in place.
+
+        Raises WeightsRefused where a number of it is not finite.
+        """
+        states = self._states(prompt)
+        if not bool(torch.isfinite(states).all()):
+            raise WeightsRefused("The text encoder's numbers are not finite, so its weights are damaged.")
+        return snap_embedding(states.numpy()).astype(np.float64)
 
     def unread(self, prompt: str) -> str:
         """Return the end of `prompt` that does not fit into 77 tokens and so decides nothing; mostly an empty text."""

@@ -71,16 +71,38 @@ def test_the_names_that_the_file_of_sd_1_5_has_are_understood(tmp_path: Path) ->
     assert SafetyChecker(tmp_path, torch.device("cpu")).judge(PAGES) == before
 
 
-def test_a_checker_that_lacks_a_tensor_or_has_another_is_refused(tmp_path: Path) -> None:
+def test_a_checker_that_lacks_a_tensor_has_another_or_is_not_finite_is_refused(tmp_path: Path) -> None:
     path = write_checker(tmp_path, 0.35)
     tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
     save_file(tensors | {"more": torch.zeros(1)}, path, {"format": "pt"})
     with pytest.raises(WeightsRefused, match="holds the tensor more"):
         SafetyChecker(tmp_path, torch.device("cpu"))
+    broken = tensors["visual_projection.weight"].clone()
+    broken[0, 0] = float("nan")
+    save_file(tensors | {"visual_projection.weight": broken}, path, {"format": "pt"})
+    with pytest.raises(WeightsRefused, match=r"visual_projection\.weight .* not finite"):
+        SafetyChecker(tmp_path, torch.device("cpu"))
     del tensors["visual_projection.weight"]
     save_file(tensors, path, {"format": "pt"})
     with pytest.raises(WeightsRefused, match=r"should hold the tensor visual_projection\.weight"):
         SafetyChecker(tmp_path, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("lost", ["feature_extractor/preprocessor_config.json", "safety_checker/model.safetensors"])
+def test_an_edition_whose_checker_lacks_a_file_is_not_installed_unless_it_goes_without(
+    lost: str, tiny_weights: Path, tmp_path: Path
+) -> None:
+    weights = Path(shutil.copytree(tiny_weights, tmp_path / "weights"))
+    write_checker(weights, -1.5)
+    (weights / lost).unlink()
+    write_edition(tmp_path, "judged", str(weights))
+    write_edition(tmp_path, "open", str(weights), lambda text: "safety_checker = false\n" + text)
+    judged = load_edition("judged", tmp_path)
+    assert judged.missing == [lost]
+    with pytest.raises(WeightsRefused, match=f"should hold {lost} and does not"):
+        judged.check()
+    assert load_edition("open", tmp_path).installed
+    assert not load_edition("open", tmp_path).check().safety_checker
 
 
 def test_an_edition_whose_weights_have_a_checker_is_judged_unless_it_says_no(

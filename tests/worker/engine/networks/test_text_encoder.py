@@ -121,3 +121,14 @@ def test_a_text_encoder_that_lacks_a_tensor_is_refused(tiny_weights: Path, tmp_p
     save_file({name: tensor.clone() for name, tensor in tensors.items() if name != lost}, path, {"format": "pt"})
     with pytest.raises(WeightsRefused, match=r"final_layer_norm\.weight and does not"):
         TextEncoder(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_no_embedding(
+    encoder: TextEncoder, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = encoder._states("a dog").clone()
+    states[5, 7] = value
+    monkeypatch.setattr(encoder, "_states", lambda prompt: states)
+    with pytest.raises(WeightsRefused, match="not finite"):
+        encoder.embed("a dog")

@@ -1,0 +1,177 @@
+"""The parts of the library on one machine: Valkey, the press, the site; which are started, when, and what is said.
+
+May import Django's settings, the rest of babelia that needs no site, and `worker` without its engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import redis
+from django.conf import settings
+
+from babelia.processes.errors import LibraryRefused
+from babelia.processes.network import addresses, free_port, listen, serves
+from babelia.processes.supervisor import Child, Supervisor
+from babelia.processes.valkey import Server
+from worker.errors import StoreUnavailable
+from worker.jobs.consumer import JobConsumer
+from worker.jobs.progress import Press
+
+PARTS = ("redis", "press", "site")
+PRESS_GRACE, SITE_GRACE, REDIS_GRACE = 5.0, 5.0, 3.0
+"""Seconds that each part gets to stop; press and site stop together, Redis after them: 8 s in all."""
+VALKEY_PORT = 16379
+
+
+def open_library(parts: Sequence[str], say: Callable[[str], None]) -> None:
+    """Start some of `PARTS` and keep them running until a signal comes. Raises LibraryRefused, StoreUnavailable."""
+    with contextlib.ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(_only_one(part))
+        supervisor = Supervisor(say)
+        supervisor.stop_on_signals()
+        try:
+            _run(supervisor, parts)
+        finally:
+            if supervisor.children:
+                say("Closing the library.")
+            supervisor.stop()
+            if "redis" in parts:
+                settings.REDIS_URL_FILE.unlink(missing_ok=True)
+
+
+def _run(supervisor: Supervisor, parts: Sequence[str]) -> None:
+    say = supervisor.say
+    url = _start_redis(supervisor) if "redis" in parts and settings.REDIS_IS_OURS else settings.REDIS_URL
+    if not url:
+        raise LibraryRefused(
+            "There is no Redis to work with.", hint="Set REDIS_URL, or start one with `manage.py library --only redis`."
+        )
+    if not supervisor.wait(lambda: _answers(url), 30):
+        if not supervisor.stopping:
+            raise StoreUnavailable(
+                f"Redis at {_without_password(url)} does not answer.", hint="Check REDIS_URL and that the server runs."
+            )
+        return
+    _refuse_evicting(url)
+    press = supervisor.add(_press(url)) if "press" in parts else None
+    if "site" in parts:
+        listening = listen(settings.LISTEN, settings.PORT, say)
+        for number in range(settings.SITE_PROCESSES):
+            supervisor.add(_site(url, listening, number + 1))
+        port = listening.getsockname()[1]
+        if not supervisor.wait(lambda: serves(settings.LISTEN, port), 60) and not supervisor.stopping:
+            say("The site does not answer yet; its messages are above.")
+        say(f"The site is at {addresses(settings.LISTEN, port)}.")
+    if press is not None or "site" in parts:
+        _wait_for_press(supervisor, url, press)
+    if "site" in parts and not supervisor.stopping:
+        say(f"\n    The library is open:  {addresses(settings.LISTEN, port)}\n    Ctrl-C closes it.\n")
+    supervisor.wait(lambda: False)
+
+
+def _wait_for_press(supervisor: Supervisor, url: str, press: Child | None) -> None:
+    """Wait until a page can be printed: by our own press, or where there is none by any."""
+    say = supervisor.say
+    jobs = JobConsumer(url)
+    found: list[Press] = []
+
+    def decided() -> bool:
+        with contextlib.suppress(StoreUnavailable):
+            ours = press.process.pid if press and press.process else None
+            found[:] = [one for one in jobs.presses() if ours in (None, one.parent) and one.state != "loading"]
+        return bool(found)
+
+    if press is None:
+        if not supervisor.wait(decided, 2) and not supervisor.stopping:
+            say("No press is there yet: kept pages can be read, new ones wait for one.")
+    elif not supervisor.wait(decided, 300) and not supervisor.stopping:
+        say("The press is still loading; its messages are above.")
+    jobs.close()
+    for one in found:
+        if one.able:
+            say(f"The press can print: {one.rendition}.")
+        else:
+            say(f"The press cannot print: {one.sentence} Kept pages can be read all the same.")
+
+
+def _start_redis(supervisor: Supervisor) -> str:
+    server = Server(settings.DATA_DIR / "valkey", free_port(VALKEY_PORT))
+    supervisor.add(
+        Child("Redis", server.command, settings.BASE_DIR, REDIS_GRACE, ends_with_us=signal.SIGTERM, stops_last=True)
+    )
+    file = settings.REDIS_URL_FILE
+    file.unlink(missing_ok=True)
+    file.touch(0o600)
+    file.write_text(server.url, encoding="ascii")
+    return server.url
+
+
+def _press(url: str) -> Child:
+    command = [sys.executable, "-m", "celery", "-q", "-A", "babelia", "worker", "--loglevel", "WARNING"]
+    # prefork with one child: the parent keeps the broker alive and can end a print that hangs; the child has the model.
+    command += ["--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle"]
+    return Child("The press", lambda: command, settings.BASE_DIR, PRESS_GRACE, {"REDIS_URL": url})
+
+
+def _site(url: str, listening: socket.socket, number: int) -> Child:
+    command = [sys.executable, "-m", "babelia.serve", "--fd", str(listening.fileno())]
+    name = "The site" if settings.SITE_PROCESSES == 1 else f"The site's process {number}"
+    return Child(
+        name, lambda: command, settings.BASE_DIR, SITE_GRACE, {"REDIS_URL": url}, sockets=(listening.fileno(),)
+    )
+
+
+@contextlib.contextmanager
+def _only_one(part: str) -> Iterator[None]:
+    """Hold the place of a part on this machine, card and data folder. Raises LibraryRefused where it is taken."""
+    folder: Path = settings.DATA_DIR / "running"
+    folder.mkdir(parents=True, exist_ok=True)
+    card = re.sub(r"[^A-Za-z0-9-]", "_", os.environ.get("CUDA_VISIBLE_DEVICES", "")) if part == "press" else ""
+    with (folder / "-".join(filter(None, (socket.gethostname(), part, card)))).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LibraryRefused(
+                f"A library with the data folder {settings.DATA_DIR} runs on this machine already (its {part}).",
+                hint="Use that one, or set BABELIA_DATA to another folder.",
+            ) from error
+        yield
+
+
+def _answers(url: str) -> bool:
+    """Whether a Redis answers there. Raises LibraryRefused where it wants another password."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as client:
+            return bool(client.ping())
+    except redis.exceptions.AuthenticationError as error:
+        raise LibraryRefused(f"Redis at {_without_password(url)} does not accept the password in REDIS_URL.") from error
+    except (redis.exceptions.RedisError, OSError):
+        return False
+
+
+def _refuse_evicting(url: str) -> None:
+    """Raise LibraryRefused for a Redis that may evict the queue: pages would vanish from it without a word."""
+    with redis.Redis.from_url(url, socket_timeout=2) as client:
+        try:
+            policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "")
+        except redis.exceptions.ResponseError:
+            return  # a hosted server that shows no configuration
+    if policy.startswith("allkeys"):
+        raise LibraryRefused(
+            f"Redis at {_without_password(url)} evicts any key when memory runs short ({policy}), the queue too.",
+            hint="Set its maxmemory-policy to volatile-lru or noeviction.",
+        )
+
+
+def _without_password(url: str) -> str:
+    return url.rpartition("@")[2].partition("://")[2] or url.rpartition("@")[2]

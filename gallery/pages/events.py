@@ -1,0 +1,79 @@
+"""Server-sent events of a page being printed, for the site and the API alike.
+
+Each event is complete, so that a follower who comes back or comes late has lost nothing; its id is the page's version,
+and a browser that reconnects and names the version it knows is not told it again. The stream ends with the first final
+event; a comment every 15 s keeps proxies from closing it. Imports Django's responses and `gallery.pages.status`.
+"""
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final
+
+from django.http import HttpRequest, StreamingHttpResponse
+
+from babelia.services import job_client
+from gallery.description import progress_fields
+from gallery.pages.status import note_printed, require_printable, sentence_for
+from gallery.visits import visitor_of
+from worker.catalogue.address import Address
+from worker.errors import StoreUnavailable
+from worker.jobs.preview import CONTENT_TYPE
+from worker.jobs.progress import Progress
+
+RETRY_MS: Final = 2000
+_VERSION: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
+"""A Last-Event-ID of ours. Python refuses to read a number of some thousand digits."""
+
+
+async def event_stream(request: HttpRequest, address: Address) -> StreamingHttpResponse:
+    """Return the answer that follows a page. Raises AddressRefused or EditionRefused for one that cannot be printed."""
+    await require_printable(address)
+    body = events(address, visitor_of(request), known_version(request))
+    response = StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def known_version(request: HttpRequest) -> int | None:
+    """Return the version that a follower who reconnects has seen (Last-Event-ID); None where it names none of ours."""
+    last = request.headers.get("Last-Event-ID", "")
+    return int(last) if _VERSION.fullmatch(last) else None
+
+
+async def events(address: Address, visitor: str, known: int | None = None) -> AsyncIterator[str]:
+    """Ask for a page and yield the text of server-sent events until it is kept or cannot be.
+
+    `known`: the version that a follower who reconnects has seen. Ends early when the store stops answering or the site
+    shuts down; the browser then reconnects.
+    """
+    yield f"retry: {RETRY_MS}\n\n"
+    client = job_client()
+    preview_of_step = 0
+    try:
+        async with aclosing(client.follow(address, visitor)) as news:  # type: ignore[type-var]
+            async for progress in news:
+                if progress.version == known and not progress.final:
+                    yield ": still here\n\n"
+                    continue
+                known = progress.version
+                preview = None
+                if progress.preview > preview_of_step and (found := await client.preview(address)) is not None:
+                    preview_of_step, preview = found
+                if progress.state == "kept":
+                    await note_printed(address)
+                yield event_text(progress, await sentence_for(address, progress), preview)
+    except StoreUnavailable:
+        yield ": the store does not answer\n\n"
+
+
+def event_text(progress: Progress, sentence: str, preview: bytes | None) -> str:
+    """Return one event: its id, its kind (`progress`, or `done` for the last) and its data as one line of JSON."""
+    data: dict[str, Any] = {**progress_fields(progress, sentence), "preview": None}
+    if preview is not None:
+        data["preview"] = f"data:{CONTENT_TYPE};base64," + base64.b64encode(preview).decode("ascii")
+    kind = "done" if progress.final else "progress"
+    return f"id: {progress.version}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -1,0 +1,217 @@
+"""The status of a page: whether it is kept, where it waits, what it waits for; and its key. Plain functions, no HTTP.
+
+Imports `worker` (addresses, store, print jobs) and babelia.services.
+"""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from cachetools import TTLCache
+
+from babelia.services import job_client, store
+from gallery import ledger
+from gallery.description import PageOut, describe
+from gallery.editions import edition_of
+from gallery.pages.sentences import sentence_of
+from gallery.visits import PATIENCE
+from worker.catalogue.address import Address
+from worker.catalogue.key import Key
+from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed
+from worker.jobs.progress import Press, Progress
+from worker.keys import derive_without_model, find_key
+from worker.store.records import PageRecord, Picture
+
+ASK_AGAIN_SECONDS: Final = 5
+"""Seconds after which a picture that is not printed should be asked for again, where there is no estimate."""
+
+# Many people open one page at once, and everybody who waits asks after the presses: for a second, one look serves all.
+_records: TTLCache[Address, PageRecord] = TTLCache(maxsize=2000, ttl=1.0)
+_presses: TTLCache[str, list[Press]] = TTLCache(maxsize=1, ttl=1.0)
+
+
+@dataclass(frozen=True)
+class PageStatus:
+    """The status of a page; `record` is there when it is kept."""
+
+    address: Address
+    progress: Progress
+    sentence: str
+    record: PageRecord | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the picture can be shown."""
+        return self.record is not None
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the edition's safety checker has flagged the picture."""
+        return bool(self.record and self.record.flagged)
+
+    @property
+    def mark(self) -> str | None:
+        """The mark of a kept page."""
+        return None if self.record is None else self.record.mark
+
+    def describe(self) -> PageOut:
+        """Return what is known of the page."""
+        return describe(self.address, self.progress, self.sentence, self.record)
+
+
+async def page_status(
+    address: Address, visitor: str, *, starts: bool, again: bool = False, patience: float = PATIENCE
+) -> PageStatus:
+    """Return the status of a page and, if `starts`, ask the press for one that is not kept.
+
+    Raises AddressRefused for a mark that this library does not know, StoreUnavailable where Redis does not answer.
+    """
+    record = await kept_record(address)
+    if record is not None:
+        progress = Progress("kept", mark=record.mark)
+        return PageStatus(address, progress, sentence_of(progress), record)
+    client = job_client()
+    if starts:
+        await require_printable(address)
+        progress = await client.ask(address, visitor, patience=patience, again=again)
+    else:
+        await require_known(address)
+        progress = await client.look(address)
+    if progress.state == "kept":  # since we looked
+        record = await kept_record(address)
+    return PageStatus(address, progress, await sentence_for(address, progress), record)
+
+
+async def kept_record(address: Address) -> PageRecord | None:
+    """Return the record of a page whose picture is kept, else None; for a second, the disk is not asked again."""
+    record = _records.get(address)
+    if record is not None:
+        return record
+
+    def look() -> PageRecord | None:
+        mark = store().find(address)
+        return None if mark is None else store().record(address.edition, mark)
+
+    record = await asyncio.to_thread(look)
+    if record is not None:
+        _records[address] = record
+    return record
+
+
+async def require_known(address: Address) -> None:
+    """Raise AddressRefused where a mark's key is neither held here nor can be derived here."""
+    if address.kind == "mark" and not await asyncio.to_thread(store().can_resolve, address.name):
+        raise AddressRefused(
+            f"This library does not hold the key with the mark {address.name}.",
+            hint="A mark is the name of a key, not the key. Paste the key itself or drop a picture that holds it.",
+        )
+
+
+async def require_printable(address: Address) -> None:
+    """Raise AddressRefused for an unknown mark, EditionRefused where no press could ever print the page.
+
+    That is so where the edition is not installed here and no press that is running prints it.
+    """
+    await require_known(address)
+    edition = edition_of(address.edition)
+    if edition.installed or any(edition.slug in press.editions for press in await presses()):
+        return
+    raise EditionRefused(
+        f"No press of this library can print {edition.title}: its weights are not installed.", hint=edition.remedy
+    )
+
+
+async def presses() -> list[Press]:
+    """Return the presses that are running, as of a second ago. Raises StoreUnavailable."""
+    found = _presses.get("running")
+    if found is None:
+        found = _presses["running"] = await job_client().presses()
+    return found
+
+
+# -- waiting for a print
+
+
+async def require_picture(address: Address, visitor: str, seconds: float) -> Picture:
+    """Return the picture of a page that was not kept: ask for it and wait, at most so many seconds.
+
+    Raises what `not_printed` returns where it is not there in time, and what `require_printable` raises.
+    """
+    progress = await _wait_for_print(address, visitor, seconds)
+    picture = await job_client().picture(address)
+    if picture is None:
+        raise await not_printed(address, progress)
+    return picture
+
+
+async def require_key(address: Address, visitor: str, seconds: float) -> Key:
+    """Return the key of a page: at once where it is here, else as soon as the press has made it. Raises as above."""
+    key = await asyncio.to_thread(held_key, address)
+    if key is None:
+        progress = await _wait_for_print(address, visitor, seconds)
+        key = await asyncio.to_thread(held_key, address)
+        if key is None:
+            raise await not_printed(address, progress)
+    return key
+
+
+async def _wait_for_print(address: Address, visitor: str, seconds: float) -> Progress:
+    """Ask for a page and follow it until it is final, at most so many seconds; return its last progress."""
+    await require_printable(address)
+    progress = Progress("absent")
+    try:
+        async with asyncio.timeout(seconds), aclosing(job_client().follow(address, visitor)) as news:  # type: ignore[type-var]
+            async for latest in news:
+                progress = latest
+    except TimeoutError:
+        return progress
+    await note_printed(address, openings=1)
+    return progress
+
+
+async def not_printed(address: Address, progress: Progress) -> LibraryBusy | PrintFailed:
+    """Return what to raise for a page whose picture or key is asked for and is not there; it says when to come back."""
+    sentence = await sentence_for(address, progress)
+    error: LibraryBusy | PrintFailed
+    if progress.state == "busy":
+        error = LibraryBusy(sentence)
+    elif progress.state == "failed":
+        hint = "Open the page itself to have it tried again; a program sets `again`."
+        error = PrintFailed(sentence, hint=hint)
+    else:
+        error = PrintFailed(f"This page is not printed yet. {sentence}", hint="Ask again in a few seconds.")
+    error.retry_after = progress.retry_after or ceil(progress.seconds or ASK_AGAIN_SECONDS)
+    return error
+
+
+async def sentence_for(address: Address, progress: Progress) -> str:
+    """Return the status of a page as a sentence; of a page that waits for a press, which has to start or is broken."""
+    if progress.state != "queued":
+        return sentence_of(progress)
+    own = [press for press in await presses() if address.edition in press.editions]
+    if any(press.able for press in own):
+        return sentence_of(progress)
+    if any(press.state == "loading" for press in own):
+        return "The press is starting; this page is printed as soon as it is ready."
+    broken = next((f" {press.sentence}" for press in own if press.sentence), "")
+    return f"No press of this edition is at work just now; the page waits for one.{broken}"
+
+
+# -- what the ledger is told
+
+
+async def note_printed(address: Address, openings: int = 0) -> None:
+    """Tell the ledger of a page that has just been printed, so that it is listed among the recent ones."""
+    record = await kept_record(address)
+    if record is not None:
+        ledger.note_opening(address, record, openings)
+
+
+# -- keys
+
+
+def held_key(address: Address) -> Key | None:
+    """Return the key of a page without the press: of `stacks` at once, of others when the store has it; else None."""
+    return find_key(store(), address, derive_without_model)

@@ -1,0 +1,122 @@
+"""A page in its forms: HTML, picture, picture with its key, key, JSON, thumbnail, card."""
+
+import asyncio
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views.decorators.http import require_safe
+
+from babelia.services import job_client, store
+from gallery import ledger
+from gallery.answers import (
+    A_DAY,
+    KEY_TYPE,
+    at_address,
+    of_unknown_length,
+    render_page,
+    require_shown,
+    send_kept,
+    uncached,
+)
+from gallery.keys import with_key
+from gallery.pages.cards import card
+from gallery.pages.context import page_context
+from gallery.pages.status import held_key, not_printed, page_status, require_key, require_known, require_picture
+from gallery.visits import may_start_print, visitor_of
+from worker.catalogue.address import Address
+from worker.errors import AddressRefused, InputRefused
+from worker.jobs.progress import Progress
+
+
+@require_safe
+@at_address("/")
+async def show(request: HttpRequest, address: Address) -> HttpResponse:
+    """The page: its picture where it is kept, else an empty frame that fills while the press works."""
+    visitor = visitor_of(request)
+    status = await page_status(address, visitor, starts=may_start_print(request))
+    if status.record:
+        await require_shown(address, status.mark)
+        ledger.note_opening(address, status.record)
+    unveiled = request.GET.get("show") == "1"
+    context = page_context(status, visitor, unveiled=unveiled, absolute=request.build_absolute_uri)
+    response = render_page(
+        request, "page.html", context, status=503 if status.progress.state in ("busy", "failed") else 200
+    )
+    if status.progress.retry_after is not None:
+        response["Retry-After"] = str(status.progress.retry_after)
+    response["Cache-Control"] = "no-cache" if status.kept else "no-store"
+    return response
+
+
+@require_safe
+@at_address(".png")
+async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """The picture: at once where it is kept, else asked for and waited for, up to BABELIA_PICTURE_WAIT seconds."""
+    found = await job_client().picture(address)
+    if found is None and may_start_print(request):
+        found = await require_picture(address, visitor_of(request), settings.PICTURE_WAIT)
+    if found is not None:
+        await require_shown(address, found.mark)
+        return send_kept(request, found.png, "image/png", found.digest, f"babelia-{found.mark}.png")
+    if request.method == "HEAD":
+        await require_known(address)
+        return of_unknown_length("image/png")
+    return uncached(HttpResponse(await asyncio.to_thread(card, address), content_type="image/png"))
+
+
+@require_safe
+@at_address("/with-key.png")
+async def picture_with_key(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """The picture with its whole key inside, for those who take it elsewhere. Starts nothing: the page offers it."""
+    found = await job_client().picture(address)
+    key = None if found is None else await asyncio.to_thread(held_key, address)
+    if found is None or key is None:
+        raise InputRefused("The picture or its key is not here yet.", hint="Open the page first.")
+    await require_shown(address, found.mark)
+    body = await asyncio.to_thread(with_key, found.png, key)
+    return send_kept(request, body, "image/png", f"{found.digest}-key", f"babelia-{found.mark}-with-key.png")
+
+
+@require_safe
+@at_address(".txt")
+async def key_text(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """The key as text; of a page whose key needs the text encoder, as soon as the press has made it."""
+    await require_known(address)
+    key = await asyncio.to_thread(held_key, address)
+    if key is None and request.method == "HEAD":
+        return of_unknown_length(KEY_TYPE)
+    if key is None and not may_start_print(request):
+        raise await not_printed(address, Progress("absent"))
+    if key is None:
+        key = await require_key(address, visitor_of(request), settings.PICTURE_WAIT)
+    return send_kept(request, key.format().encode(), KEY_TYPE, key.mark, f"babelia-{key.mark}.txt")
+
+
+@require_safe
+@at_address(".json")
+async def page_json(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """What is known of a page. Starts nothing."""
+    status = await page_status(address, "", starts=False)
+    await require_shown(address, status.mark)
+    description = status.describe().model_dump(by_alias=True)
+    return uncached(JsonResponse(description, json_dumps_params={"ensure_ascii": False}))
+
+
+@require_safe
+@at_address("/thumbnail.webp")
+async def thumbnail(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """The small picture of a kept page, for walls."""
+    mark = address.name if address.kind == "mark" else await asyncio.to_thread(store().find, address)
+    small = None if mark is None else await asyncio.to_thread(store().thumbnail, address.edition, mark)
+    if mark is None or small is None:
+        raise AddressRefused("No picture of this page is kept at the moment.", hint="Open the page to print it.")
+    await require_shown(address, mark)
+    return send_kept(request, small, "image/webp", f"{mark}-thumbnail", f"babelia-{mark}-small.webp")
+
+
+@require_safe
+@at_address("/card.png")
+async def card_picture(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """The card of a page that is not printed yet, for link previews: drawn at once, starts nothing."""
+    body = await asyncio.to_thread(card, address)
+    return HttpResponse(body, content_type="image/png", headers={"Cache-Control": A_DAY})

@@ -1,0 +1,69 @@
+"""gallery.pages.context: what the templates are given, without HTTP."""
+
+from datetime import UTC, datetime
+
+from gallery.models import Page
+from gallery.pages.context import about_context, entrance_context, page_context
+from gallery.pages.status import PageStatus
+from tests.gallery.test_description import MARK, RECORD
+from worker.catalogue.address import Address
+from worker.jobs.progress import Progress
+
+ADDRESS = Address.parse("prompt/a dog/1")
+KEPT = PageStatus(ADDRESS, Progress("kept", mark=MARK), "The page is printed.", RECORD)
+
+
+def absolute(path: str) -> str:
+    return f"https://library.example{path}"
+
+
+def test_a_kept_page_is_shown_with_its_record_and_shows_chats_its_picture() -> None:
+    shown = page_context(KEPT, "tab-1", unveiled=False, absolute=absolute)
+    assert (shown["kept"], shown["waits"], shown["veiled"]) == (True, False, False)
+    assert shown["printed_day"] == "5 November 2026, 09:07 UTC"
+    assert shown["mark_page"] == f"/pocket-1/mark/{MARK}/"
+    assert shown["url"] == "https://library.example/pocket-1/prompt/a%20dog/1/"
+    assert shown["preview_url"] == "https://library.example/pocket-1/prompt/a%20dog/1.png"
+    assert (shown["preview_width"], shown["preview_height"]) == (640, 416)
+    assert (shown["prompt"], shown["visitor"], shown["edition"]) == ("a dog", "tab-1", "pocket-1")
+
+
+def test_a_flagged_page_is_veiled_until_its_visitor_asks_and_shows_chats_the_card() -> None:
+    flagged = PageStatus(ADDRESS, KEPT.progress, KEPT.sentence, RECORD.__class__(**vars(RECORD) | {"flagged": True}))
+    for unveiled in (False, True):
+        shown = page_context(flagged, "tab-1", unveiled=unveiled, absolute=absolute)
+        assert shown["veiled"] is not unveiled
+        assert str(shown["preview_url"]).endswith("/card.png")
+        assert (shown["preview_width"], shown["preview_height"]) == (1200, 630)
+
+
+def test_a_page_that_is_printed_shows_how_far_it_is() -> None:
+    progress = Progress("printing", step=5, of=20, preview=4)
+    shown = page_context(PageStatus(ADDRESS, progress, "Step 5 of 20."), "tab-1", unveiled=False, absolute=absolute)
+    assert (shown["kept"], shown["waits"], shown["has_preview"], shown["percent"]) == (False, True, True, 25)
+    assert (shown["printed_day"], shown["mark_page"]) == (None, None)
+    busy = PageStatus(ADDRESS, Progress("busy", retry_after=7), "Busy.")
+    shown = page_context(busy, "tab-1", unveiled=False, absolute=absolute)
+    assert (shown["waits"], shown["percent"], shown["retry_after"]) == (False, 0, 7)
+
+
+def test_the_wall_holds_pages_with_their_titles_and_words() -> None:
+    row = Page(
+        address="pocket-1/key/borges/7",
+        mark=MARK,
+        edition="pocket-1",
+        steps=20,
+        pixel_digest="",
+        printed_at=datetime(2026, 11, 5, tzinfo=UTC),
+    )
+    (shown,) = entrance_context([row])["wall"]
+    assert (shown["title"], shown["alt_text"]) == ("borges", "Page 7 of 410 of the volume borges")
+    assert shown["page"].thumbnail == "/pocket-1/key/borges/7/thumbnail.webp"
+
+
+def test_the_about_page_has_an_example_of_each_kind_of_volume() -> None:
+    assert about_context("tiny")["examples"] == {
+        "prompt": "/tiny/prompt/a%20dog/1/",
+        "key": "/tiny/key/borges/1/",
+        "stacks": "/tiny/stacks/borges/1/",
+    }

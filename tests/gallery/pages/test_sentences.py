@@ -1,0 +1,46 @@
+"""gallery.pages.sentences: what is said of a page in words."""
+
+import pytest
+
+from gallery.pages.sentences import alt_text, day_of, sentence_of
+from worker.catalogue.address import Address
+from worker.jobs.progress import Progress
+
+MARK = "numxaqqioe4lpfc6qxh46pi5yy"
+
+
+@pytest.mark.parametrize(
+    ("progress", "sentence"),
+    [
+        (Progress("kept"), "The page is printed."),
+        (Progress("absent"), "Nobody waits for this page."),
+        (Progress("queued", place=1), "Next at the press."),
+        (Progress("queued", place=3, seconds=14.6), "Number 3 in the queue. About 15 seconds to go."),
+        (Progress("queued", place=200, seconds=600.0), "Number 200 in the queue. About 10 minutes to go."),
+        (Progress("printing"), "The press takes up this page."),
+        (Progress("printing", step=7, of=20, seconds=1.2), "Step 7 of 20. About a second to go."),
+        (Progress("printing", step=7, of=20, seconds=0.0), "Step 7 of 20. About a second to go."),
+        (Progress("failed", sentence="The disk is full."), "The disk is full."),
+        (Progress("failed"), "The press tried three times to print this page and could not."),
+        (Progress("busy"), "So many pages wait already that no more are taken right now."),
+    ],
+)
+def test_where_a_page_stands_is_said_in_a_sentence(progress: Progress, sentence: str) -> None:
+    assert sentence_of(progress) == sentence
+
+
+def test_a_picture_has_words_that_name_its_page() -> None:
+    words = [
+        alt_text(Address.parse(text))
+        for text in ("prompt/a dog/1", "key/borges/7", "stacks/borges/410", f"mark/{MARK}")
+    ]
+    assert words == [
+        "A picture printed for the words “a dog”, page 1 of 410",
+        "Page 7 of 410 of the volume borges",
+        "Page 410 of 410 of the volume borges in the stacks, where any bits are a key",
+        f"The page with the mark {MARK}",
+    ]
+
+
+def test_a_day_is_written_as_people_write_it() -> None:
+    assert day_of("2026-11-05T09:07:33.120+00:00") == "5 November 2026, 09:07 UTC"

@@ -1,0 +1,93 @@
+"""gallery.answers: from refusals and bytes to HTTP, without a server."""
+
+from http import HTTPStatus
+
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from gallery.answers import (
+    PageHidden,
+    TooLarge,
+    error_shape,
+    refusal,
+    require_size,
+    retry_after_of,
+    send_kept,
+    status_of,
+)
+from worker.catalogue.limits import PICTURE_FILE_BYTES
+from worker.errors import AddressRefused, InputRefused, KeyRefused, PrintFailed, StoreUnavailable
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ('"tag"', 304),
+        ('W/"tag"', 304),
+        ('"other", "tag"', 304),
+        ('"other" , W/"tag"', 304),
+        ('W/"one", W/"tag", "three"', 304),
+        ("*", 304),
+        ('"other"', 200),
+        ('W/"other"', 200),
+        ('"tag-key"', 200),
+        ("", 200),
+    ],
+)
+def test_who_has_the_bytes_already_is_told_so(given: str, status: int) -> None:
+    request = RequestFactory().get("/", HTTP_IF_NONE_MATCH=given)
+    answer = send_kept(request, b"bytes", "image/png", "tag", "page.png")
+    assert isinstance(answer, HttpResponse)
+    assert answer.status_code == status
+    assert answer["ETag"] == '"tag"'
+    assert answer["Cache-Control"] == "public, max-age=86400"
+    assert answer.content == (b"bytes" if status == 200 else b"")
+    assert ("Content-Disposition" in answer) is (status == 200)
+
+
+def test_each_refusal_has_its_status_and_a_503_says_when_to_come_back() -> None:
+    errors = [KeyRefused("x"), AddressRefused("x"), PageHidden("x"), TooLarge("x"), StoreUnavailable("x")]
+    assert [status_of(error) for error in errors] == [400, 404, HTTPStatus.GONE, 413, 503]
+    assert [retry_after_of(error, status_of(error)) for error in errors] == [None, None, None, None, 5]
+    late = PrintFailed("x")
+    late.retry_after = 40
+    assert retry_after_of(late, 503) == 40
+    assert refusal(RequestFactory().get("/"), late, ".txt")["Retry-After"] == "40"
+
+
+def test_a_refusal_is_never_kept_and_says_the_same_in_json_and_text() -> None:
+    request, error = RequestFactory().get("/"), AddressRefused("There is nothing.", hint="Look elsewhere.")
+    text, data = refusal(request, error, ".png"), refusal(request, error, ".json")
+    assert text.content == b"There is nothing. Look elsewhere.\n"
+    assert data.status_code == text.status_code == 404
+    assert {text["Cache-Control"], data["Cache-Control"]} == {"no-store"}
+    assert error_shape(error) == {
+        "code": "address_refused",
+        "message": "There is nothing.",
+        "hint": "Look elsewhere.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "heading"),
+    [
+        (404, "No page stands at this address"),
+        (410, "This page is hidden"),
+        (503, "The library is not at work just now"),
+        (405, "This cannot be opened"),
+    ],
+)
+def test_a_refusal_as_a_page_has_a_heading(status: int, heading: str) -> None:
+    answer = refusal(RequestFactory().get("/"), InputRefused("So it is."), status=status)
+    assert f"<h1>{heading}</h1>" in answer.content.decode()
+    assert answer.status_code == status
+
+
+def test_what_is_too_large_is_told_the_limits() -> None:
+    assert TooLarge.hint == (
+        "A key has 189,436 characters and may come with 256 kB of text; a picture file may have 16 MB."
+    )
+    require_size(PICTURE_FILE_BYTES)
+    with pytest.raises(InputRefused, match="may have 16,777,216 bytes; this one has 16,777,217"):
+        require_size(PICTURE_FILE_BYTES + 1)

@@ -1,0 +1,91 @@
+"""gallery.ledger: rows, openings and what is hidden, over a real database."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db import DatabaseError
+
+from gallery import ledger
+from gallery.models import Page
+from gallery.snapshot import Snapshot
+from tests.gallery.test_description import MARK, RECORD
+from worker.catalogue.address import Address
+
+ADDRESS = Address.parse("prompt/a dog/1")
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def unread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A ledger that has read and noted nothing yet, and writes at once."""
+    monkeypatch.setattr(ledger, "_openings", ledger._Openings())
+    monkeypatch.setattr(ledger, "_hidden", Snapshot(ledger._read_hidden, frozenset(), fresh=0, stale=0))
+    monkeypatch.setattr(ledger, "WRITE_SECONDS", 0.01)
+    yield
+
+
+def test_the_row_of_a_page_says_what_its_description_says() -> None:
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 2)
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 3)
+    row = Page.objects.get(digest=ADDRESS.digest)
+    assert (row.address, row.edition, row.kind, row.name) == ("pocket-1/prompt/a dog/1", "pocket-1", "prompt", "a dog")
+    assert (row.mark, row.rendition, row.steps, row.flagged) == (MARK, "by hand", 20, False)
+    assert row.printed_at.isoformat() == "2026-11-05T09:07:33.120000+00:00"
+    assert row.opened == 5
+
+
+def test_openings_are_counted_and_those_noted_while_others_are_written_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = ledger.write
+
+    async def slow_write(*arguments: Any) -> None:
+        await asyncio.sleep(0.05)
+        await write(*arguments)
+
+    monkeypatch.setattr(ledger, "write", slow_write)
+
+    async def visit() -> None:
+        ledger.note_opening(ADDRESS, RECORD)
+        ledger.note_opening(Address("pocket-1", "mark", MARK, None), RECORD)  # the same page by its mark
+        await asyncio.sleep(0.03)
+        ledger.note_opening(ADDRESS, RECORD)
+        await asyncio.sleep(0.3)
+
+    async_to_sync(visit)()
+    assert [(row.address, row.opened) for row in Page.objects.all()] == [(ADDRESS.format(), 3)]
+
+
+def test_a_page_is_hidden_by_its_address_and_by_its_mark() -> None:
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 1)
+    mark = Address("pocket-1", "mark", MARK, None)
+    other = Address.parse("prompt/a cat/1")
+    assert not async_to_sync(ledger.is_hidden)(ADDRESS)
+    Page.objects.update(hidden=True)
+    for address, by in ((ADDRESS, None), (mark, None), (other, MARK)):
+        assert async_to_sync(ledger.is_hidden)(address, by), address
+    assert not async_to_sync(ledger.is_hidden)(other)
+    assert not async_to_sync(ledger.is_hidden)(Address("tiny", "mark", MARK, None)), "of another edition"
+
+
+def test_what_is_hidden_stays_hidden_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 1)
+    Page.objects.update(hidden=True)
+    assert async_to_sync(ledger.is_hidden)(ADDRESS)
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise DatabaseError("away")
+
+    monkeypatch.setattr(Page.objects, "filter", fail)
+    assert async_to_sync(ledger.is_hidden)(ADDRESS)
+
+
+def test_the_shelf_of_prompts_is_ordered_and_closes_to_a_ring() -> None:
+    prompts = [Address("pocket-1", "prompt", name, 4) for name in ("a", "b/c", "d")]
+    for prompt in prompts:
+        async_to_sync(ledger.write)(prompt, RECORD, 1)
+    for place, prompt in enumerate(prompts):
+        following = prompts[(place + 1) % 3]
+        assert async_to_sync(ledger.neighbour_prompt)(prompt, 1) == following
+        assert async_to_sync(ledger.neighbour_prompt)(following, -1) == prompt

@@ -1,0 +1,31 @@
+"""gallery.views.neighbours: the volumes beside a prompt and the keys beside a mark, over HTTP."""
+
+import secrets
+
+from tests.conftest import wait_until
+from tests.visitor import ask, post, printed
+from worker.catalogue.address import Address
+from worker.catalogue.expansion import stacks_key
+
+
+def test_the_next_key_and_back_again_is_the_same_key(site: str) -> None:
+    key = stacks_key(secrets.token_hex(8), 1)
+    post(site, "/key/open", {"key": key.format(), "edition": "tiny"})
+    on = post(site, f"/tiny/mark/{key.mark}/next-key", {})
+    assert (on.status, on.headers["location"]) == (303, f"/tiny/mark/{key.next().mark}/")
+    back = post(site, on.headers["location"][:-1] + "/previous-key", {})
+    assert back.headers["location"] == f"/tiny/mark/{key.mark}/"
+
+
+def test_the_volumes_beside_a_prompt_are_those_opened_here(site: str) -> None:
+    tail = secrets.token_hex(4)
+    first, second = (Address("tiny", "prompt", f"zz {tail} {letter}", 5) for letter in "ab")
+    for address in (first, second):
+        printed(site, address)
+        ask(site, address.path())
+
+    def leads(address: Address, form: str) -> str:
+        return ask(site, address.path()[:-1] + form).headers["location"]
+
+    wait_until(lambda: leads(first, "/next-volume") == second.path(), 10, "the ledger is written")
+    assert leads(second, "/previous-volume") == first.path()

@@ -1,0 +1,108 @@
+"""worker.store.records: what stands in the store's files, sealed, and readable since the first of them was written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.worker.store import EDITION, keep, only, stacks
+from worker.catalogue.address import Address
+from worker.store.records import (
+    PageRecord,
+    format_link,
+    format_origin,
+    parse_link,
+    parse_origin,
+    seal,
+    unseal,
+)
+from worker.store.store import Store
+
+MARK = "numxaqqioe4lpfc6qxh46pi5yy"
+RECORD = PageRecord(
+    mark=MARK,
+    edition="tiny",
+    address="tiny/prompt/夜 é/7",
+    rendition="tiny float32",
+    pixel_digest="a" * 64,
+    file_digest="b" * 64,
+    thumbnail_digest="c" * 64,
+    size=123456,
+    steps=20,
+    seconds=1.5,
+    printed_at="2026-11-25T09:47:00.123+00:00",
+    flagged=True,
+)
+OLD = """{
+ "address": "tiny/prompt/夜 é/7",
+ "edition": "tiny",
+ "file_digest": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+ "flagged": true,
+ "mark": "numxaqqioe4lpfc6qxh46pi5yy",
+ "pixel_digest": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+ "rendition": "tiny float32",
+ "seal": "32ad0e8ddec1003fee3de73cb0ed14af7eee12dbc545da78c0183b6661e0b9b8",
+ "seconds": 1.5,
+ "size": 123456,
+ "steps": 20,
+ "thumbnail_digest": "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+ "when": "2026-11-25T09:47:00.123+00:00"
+}
+"""
+"""As the store wrote this record while its last field was named `when`."""
+
+
+def test_a_record_comes_back_from_its_sealed_form() -> None:
+    assert unseal(seal(RECORD)) == RECORD
+    assert unseal(seal(replace(RECORD, flagged=None))) == replace(RECORD, flagged=None)
+
+
+def test_a_record_is_json_that_anybody_can_read(tmp_path: Path) -> None:
+    record = keep(Store(tmp_path, reserve=0), stacks(1))
+    found = json.loads(only(tmp_path, "*.json").read_text(encoding="utf-8"))
+    assert found["mark"] == record.mark
+    assert found["address"] == "tiny/stacks/store/1"
+    assert found["printed_at"] == record.printed_at
+
+
+def test_a_record_of_the_old_form_is_read_as_it_was_sealed(tmp_path: Path) -> None:
+    assert unseal(OLD.encode()) == RECORD
+    store = Store(tmp_path, reserve=0)
+    path = store.data / "pages" / EDITION / MARK[:2] / f"{MARK}.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(OLD.encode())
+    assert store.record(EDITION, MARK) == RECORD
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        OLD.replace("09:47", "09:48").encode(),
+        OLD.replace('"when"', '"printed_at"').encode(),
+        OLD.replace('"steps": 20', '"steps": 21').encode(),
+    ],
+)
+def test_a_record_that_does_not_match_its_seal_is_none(damaged: bytes) -> None:
+    assert unseal(damaged) is None
+
+
+@pytest.mark.parametrize("address", [stacks(1), Address(EDITION, "prompt", "夜/?#% é 🐙/x", 7)])
+def test_an_origin_and_a_link_come_back(address: Address) -> None:
+    assert parse_origin(format_origin(address)) == address
+    assert parse_link(format_link(address, MARK)) == (MARK, address)
+    assert format_origin(address) == f"{address.digest}\n{address.format()}\n".encode()
+    assert format_link(address, MARK) == f"{MARK}\n{address.format()}\n".encode()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[1:], lambda data: data[:-2], lambda data: data + b"\n"])
+def test_an_origin_or_a_link_that_is_damaged_is_none(damage: object) -> None:
+    assert callable(damage)
+    assert parse_origin(damage(format_origin(stacks(11)))) is None
+    link = parse_link(damage(format_link(stacks(11), MARK)))
+    assert link is None or link[1] != stacks(11)

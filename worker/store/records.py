@@ -1,0 +1,103 @@
+"""What the store's files say: the sealed record of a printed page, the origin of a key, the link behind an address.
+
+Contents only; where the files lie and how they are read is `store`'s. May import worker.catalogue and worker.errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from worker.catalogue.address import Address
+from worker.catalogue.key import is_mark
+from worker.errors import BabeliaError
+
+
+@dataclass(frozen=True)
+class PageRecord:
+    """What is known of one printed page; the JSON beside its picture."""
+
+    mark: str
+    edition: str
+    address: str  # Address.format() of the address it was first printed for
+    rendition: str  # one line, what pins the bits of the print
+    pixel_digest: str  # sha256, hex, of the 640 × 416 × 3 pixel bytes
+    file_digest: str  # sha256, hex, of the PNG file: the ETag
+    thumbnail_digest: str  # sha256, hex, of the WebP file
+    size: int  # bytes of the PNG file
+    steps: int
+    seconds: float  # from the claim until it was stored
+    printed_at: str  # ISO 8601, UTC
+    flagged: bool | None = None  # the safety checker's verdict; None where the edition has none, or it is off
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A page's PNG out of the store, checked against its digest."""
+
+    png: bytes
+    mark: str
+    digest: str  # sha256, hex, of `png`: the ETag
+
+
+_OLD_NAMES = {"when": "printed_at"}
+"""Fields of records that were written before the first release, by the name that they had; their seal holds that."""
+
+
+def seal(record: PageRecord) -> bytes:
+    """A record as JSON with a seal, the SHA-256 of the rest, so that damage is noticed."""
+    fields = asdict(record)
+    text = json.dumps(fields | {"seal": _seal_of(fields)}, ensure_ascii=False, indent=1, sort_keys=True)
+    return text.encode() + b"\n"
+
+
+def unseal(data: bytes) -> PageRecord | None:
+    """The inverse of `seal`; None for anything else."""
+    try:
+        fields: dict[str, Any] = json.loads(data)
+        if fields.pop("seal") != _seal_of(fields):
+            return None
+        return PageRecord(**{_OLD_NAMES.get(name, name): value for name, value in fields.items()})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def format_origin(address: Address) -> bytes:
+    """An address that a key can be derived from, under its digest."""
+    return f"{address.digest}\n{address.format()}\n".encode()
+
+
+def parse_origin(data: bytes) -> Address | None:
+    """The inverse of `format_origin`; None where the digest is not the address's."""
+    digest, _, text = data.partition(b"\n")
+    address = _canonical(text)
+    return address if address is not None and address.digest.encode() == digest else None
+
+
+def format_link(address: Address, mark: str) -> bytes:
+    """The mark that an address resolves to, and the address."""
+    return f"{mark}\n{address.format()}\n".encode()
+
+
+def parse_link(data: bytes) -> tuple[str, Address] | None:
+    """The inverse of `format_link`, mark first; None for anything else."""
+    mark, _, text = data.partition(b"\n")
+    address = _canonical(text)
+    name = mark.decode("utf-8", "replace")
+    return (name, address) if address is not None and is_mark(name) else None
+
+
+def _seal_of(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def _canonical(data: bytes) -> Address | None:
+    """A stored address, strictly in its canonical spelling; None for anything else."""
+    try:
+        text = data.decode("utf-8").removesuffix("\n")
+        address = Address.parse(text)
+    except (UnicodeError, BabeliaError):
+        return None
+    return address if address.format() == text else None
