@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     from diffusers import __version__ as diffusers_version
 
     from bench import evaluation, large, pocket
-    from bench.sides import quiet
+    from bench.peers.sides import quiet
     from worker.engine.device import device_name, has_bfloat16, instruction_set
 
     quiet()

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import floor, openvino_side
-from bench.sides import Say, as_shipped, edition_over
+from bench import floor
+from bench.peers import openvino_side
+from bench.peers.sides import Say, as_shipped, edition_over
 from bench.timing import Line, in_turn
 from worker.catalogue.address import Address
 from worker.engine.engine import Engine

@@ -56,8 +56,8 @@ def main() -> None:
 
     import torch
 
+    from bench.peers.sides import edition_over, load_pipeline, quiet
     from bench.pocket import previews
-    from bench.sides import edition_over, load_pipeline, quiet
     from worker.catalogue.address import Address
     from worker.engine.engine import Engine
 

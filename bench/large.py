@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from bench import first_page, random_weights
+from bench.peers.sides import Say, data_folder
 from bench.pocket import PREVIEW
-from bench.sides import Say, data_folder
 from bench.timing import Line, Times
 
 STEP_OF_BFLOAT16 = 0.80

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from bench.sides import Say, edition_over, load_pipeline, run_pipeline, run_press
+from bench.peers.sides import Say, edition_over, load_pipeline, run_pipeline, run_press
 from bench.timing import Line, Times, clock, in_turn
 from worker.catalogue.address import Address
 from worker.engine.device import choose_precision

@@ -28,7 +28,8 @@ def test_every_link_between_the_documents_leads_somewhere(document: Path) -> Non
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_path_that_a_document_names_is_there(document: Path) -> None:
     named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`", document.read_text(encoding="utf-8"))
-    assert not [path for path in named if not (ROOT / path).exists()]
+    made_by_commands = "training/runs/"  # ignored by git: what trainings leave there
+    assert not [path for path in named if not (ROOT / path).exists() and not path.startswith(made_by_commands)]
 
 
 def test_each_of_the_eight_changes_is_in_the_file_that_the_architecture_names() -> None:

@@ -1,4 +1,4 @@
-"""bench.openvino_side: a peer that is there for the bench alone."""
+"""bench.peers.openvino_side: a peer that is there for the bench alone."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import openvino_side
+from bench.peers import openvino_side
 
 
 def test_where_it_is_not_installed_an_import_error_says_so(monkeypatch):

@@ -1,8 +1,8 @@
-"""bench.sides: the pipeline of diffusers on the weights that ship."""
+"""bench.peers.sides: the pipeline of diffusers on the weights that ship."""
 
 import torch
 
-from bench.sides import edition_over, load_pipeline
+from bench.peers.sides import edition_over, load_pipeline
 
 
 def test_the_pipeline_finds_every_class_that_the_shipped_edition_names():

@@ -26,7 +26,7 @@ from worker.engine.networks.autoencoder import PocketAutoencoder
 
 Say = Callable[[str], None]
 """Tells somebody who waits what is going on."""
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 SOLVERS = {"ddim": DDIMScheduler, "dpm-solver++": DPMSolverMultistepScheduler}
 KNOWN = (PocketAutoencoder,)
 """Classes that a pipeline's folder may name; diffusers finds only those that somebody has imported."""
