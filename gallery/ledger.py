@@ -175,15 +175,19 @@ first one does. What `manage.py hide` hides does not wait for it: that is there 
 async def recent(limit: int = 24) -> list[Page]:
     """Return the pages printed last that are neither hidden nor flagged, newest first, each mark once.
 
-    Raises StoreUnavailable where it cannot be told what is hidden.
+    None where it cannot be told what is hidden: the entrance is there all the same.
     """
     once = {(page.edition, page.mark): page for page in reversed(await _recent.get())}
     shown: list[Page] = []
-    for page in reversed(once.values()):
-        if len(shown) == limit:
-            break
-        if not await is_hidden(Address.parse(page.address), page.mark or None):
-            shown.append(page)
+    try:
+        for page in reversed(once.values()):
+            if len(shown) == limit:
+                break
+            if not await is_hidden(Address.parse(page.address), page.mark or None):
+                shown.append(page)
+    except StoreUnavailable as error:
+        _log.warning("No page is listed: %s", error)
+        return []
     return shown
 
 
