@@ -40,6 +40,7 @@ from worker.errors import (
     InputRefused,
     KeyRefused,
     LibraryBusy,
+    PageHidden,
     PrintFailed,
     StoreUnavailable,
     WeightsRefused,
@@ -69,13 +70,6 @@ NUMBERS: Final = {
 View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 AddressView = Callable[[HttpRequest, Address], Coroutine[Any, Any, HttpResponseBase]]
 _log = logging.getLogger(__name__)
-
-
-class PageHidden(BabeliaError):
-    """A page that the keepers of this library have hidden."""
-
-    code = "page_hidden"
-    hint = "Its neighbours are still there."
 
 
 class TooLarge(BabeliaError):
@@ -173,7 +167,7 @@ def at_address(form: str) -> Callable[[AddressView], View]:
                 return HttpResponsePermanentRedirect(path_of(address, form) + (f"?{query}" if query else ""))
             try:
                 edition_of(address.edition)
-                await require_shown(address)
+                await ledger.require_shown(address)
                 return await view(request, address)
             except StoreUnavailable as error:
                 _log.warning("%s (%r)", error, error.__cause__)
@@ -184,12 +178,6 @@ def at_address(form: str) -> Callable[[AddressView], View]:
         return answer
 
     return decorate
-
-
-async def require_shown(address: Address, mark: str | None = None) -> None:
-    """Raise PageHidden where a page is hidden by its address or its mark."""
-    if await ledger.is_hidden(address, mark):
-        raise PageHidden("The keepers of this library have hidden this page.")
 
 
 def require_size(size: int) -> None:

@@ -20,7 +20,6 @@ from gallery.addresses import path_of
 from gallery.answers import (
     KEY_TYPE,
     error_shape,
-    require_shown,
     require_size,
     retry_after_of,
     send_kept,
@@ -30,7 +29,7 @@ from gallery.description import PageOut, RecentOut, describe_recent
 from gallery.editions import default_edition, edition_of, editions
 from gallery.keys import address_of_file
 from gallery.pages.events import event_stream
-from gallery.pages.status import not_printed, page_status, require_key, require_known, require_picture
+from gallery.pages.status import kept_picture, not_printed, page_status, require_key, require_known, require_picture
 from gallery.visits import visitor_of
 from worker.catalogue.address import Address
 from worker.catalogue.key import CHARACTERS
@@ -170,7 +169,7 @@ async def _found(text: str) -> Address:
     """Return the address that a caller wrote: known, shown, of an edition that is here."""
     address = Address.parse(text, default_edition())
     edition_of(address.edition)
-    await require_shown(address)
+    await ledger.require_shown(address)
     await require_known(address)
     return address
 
@@ -217,10 +216,9 @@ async def follow(request: HttpRequest, address: str, visitor: str | None = None)
 async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
     """Send the PNG; of a page not printed yet, print it and wait, up to a limit, then 503 with Retry-After."""
     found = await _found(address)
-    image = await job_client().picture(found)
+    image = await kept_picture(found)
     if image is None:
         image = await require_picture(found, visitor_of(request), settings.PICTURE_WAIT)
-    await require_shown(found, image.mark)
     return send_kept(request, image.png, "image/png", image.digest, f"babelia-{image.mark}.png")
 
 
@@ -246,6 +244,7 @@ async def open_key(request: HttpRequest, edition: str | None = None) -> tuple[in
     body = request.read()  # not `request.body`, which Django limits to what a form without files may have
     require_size(len(body))
     address = await asyncio.to_thread(address_of_file, body, edition_of(edition or default_edition()).slug)
+    await ledger.require_shown(address)
     mark = address.name if address.kind == "mark" else None
     return 201, {"address": address.format(), "mark": mark, "page": path_of(address)}
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
-from worker.editions.edition import load_edition
-from worker.errors import BabeliaError, EditionRefused, InputRefused, PrintFailed, StoreUnavailable
+from worker.editions.edition import SHIPPED, load_edition
+from worker.errors import BabeliaError, EditionRefused, InputRefused, PageHidden, PrintFailed, StoreUnavailable
 from worker.jobs import preview
 from worker.jobs.consumer import Claim, JobConsumer, press_name
 from worker.jobs.progress import Press
 from worker.keys import find_key
+from worker.store.hidden import require_shown
 from worker.store.store import Store
 from worker.store.upkeep import make_room
 
@@ -43,6 +44,8 @@ PREVIEW_PAUSE = 0.1
 """Seconds between two previews: more than ten in a second nobody sees."""
 DISK_PAUSE = 60
 """Seconds until a page that met a full disk may be tried again."""
+HIDDEN_PAUSE = 5
+"""Seconds until a page that was hidden may be tried again: it may be shown again any time."""
 
 log = logging.getLogger(__name__)
 
@@ -224,6 +227,7 @@ class PrintingPress:
             try:
                 with self.times.of_model():
                     key = self.key_of(claim.address)
+                self._require_shown(claim.address, key)
                 if self._is_kept_already(claim, key):
                     continue
                 self.jobs.step(claim, 0, key.steps, mark=key.mark)
@@ -243,6 +247,17 @@ class PrintingPress:
                 hint="Paste the key, or open the page by an address; a mark alone does not say which bits it names.",
             )
         return key
+
+    def _require_shown(self, address: Address, key: Key) -> None:
+        """Raise PageHidden before anything is told of a page whose key is hidden, StoreUnavailable if that is unknown.
+
+        The site cannot know the key of a prompt that was never printed; the link tells it from now on.
+        """
+        try:
+            require_shown(self.store.data, address, key.mark)
+        except PageHidden:
+            self.store.link(address, key)
+            raise
 
     def _is_kept_already(self, claim: Claim, key: Key) -> bool:
         """Whether the page was printed before, under this address or another one."""
@@ -312,19 +327,28 @@ class PrintingPress:
             steps=printed.steps,
             seconds=seconds,
             flagged=printed.flagged,
+            weights=printed.rendition.weights,
         )
         self.jobs.finish(claim, key.mark, seconds=seconds)
         log.info("Printed %s in %.2f s", name_in_log(claim.address), seconds)
 
     def _sentence(self, error: BabeliaError) -> str:
         """An error and what to do, for visitors: where our folders lie is none of their business."""
-        return f"{error} {error.hint}".strip().replace(str(self.store.data), "data")
+        said = f"{error} {error.hint}".strip().replace(str(self.store.data), "data")
+        for slug in self.editions:
+            with suppress(BabeliaError):
+                edition = load_edition(slug, self.store.data)
+                for folder in (edition.weights, edition.folder):
+                    said = said.replace(str(folder), f"{slug}/{folder.name}" if folder.name != slug else slug)
+        return said.replace(str(SHIPPED), "editions")
 
     def _give_up(self, claim: Claim, error: Exception) -> None:
         """Tell those who wait what went wrong; what another try cannot mend is final."""
         name = name_in_log(claim.address)
         if isinstance(error, StoreUnavailable):
             final, pause = True, {"pause": DISK_PAUSE}
+        elif isinstance(error, PageHidden):
+            final, pause = True, {"pause": HIDDEN_PAUSE}
         else:
             final, pause = isinstance(error, BabeliaError) and not isinstance(error, PrintFailed), {}
         if isinstance(error, BabeliaError):

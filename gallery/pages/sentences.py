@@ -4,6 +4,7 @@ from datetime import datetime
 
 from worker.catalogue.address import PAGES, Address
 from worker.jobs.progress import Progress
+from worker.store.records import PageRecord
 
 
 def alt_text(address: Address) -> str:
@@ -43,6 +44,25 @@ def sentence_of(progress: Progress) -> str:
             return "So many pages wait already that no more are taken right now."
         case _:
             return "Nobody waits for this page."
+
+
+def notice_of(record: PageRecord | None, former: PageRecord | None) -> str | None:
+    """Return what is to be said of a page that was printed with other weights; None where there is nothing to say.
+
+    `record`: of the picture that is kept; `former`: where none is, of an earlier print with weights that are not here.
+    """
+    if former is not None:
+        return (
+            f"This page was printed here on {day_of(former.printed_at)} with other weights of this edition "
+            f"({former.known_weights}…), and that picture is gone. Printed with the weights of now, the same address "
+            "will show another picture."
+        )
+    if record is not None and record.former_weights is not None:
+        return (
+            f"An earlier print of this page was made with other weights of this edition ({record.former_weights}…), "
+            "and showed another picture."
+        )
+    return None
 
 
 def day_of(printed_at: str) -> str:

@@ -6,6 +6,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_safe
 
+from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import (
     TooLarge,
@@ -35,6 +36,7 @@ async def open_key(request: HttpRequest) -> HttpResponseBase:
     """A full key, pasted or in a file, or a picture printed here: held, and on to its page."""
     try:
         address = await _sent_address(request)
+        await ledger.require_shown(address)
     except RequestDataTooBig:
         error = TooLarge("What was sent is larger than any key.")
         return refusal(request, error, ".json" if wants_json(request) else "/")

@@ -8,7 +8,7 @@ from babelia.services import job_client
 from gallery.addresses import path_of
 from gallery.answers import at_address, require_own_post, see_other, uncached
 from gallery.pages.events import event_stream
-from gallery.pages.status import page_status
+from gallery.pages.status import page_status, preview_of
 from gallery.visits import visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused
@@ -26,10 +26,10 @@ async def follow(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/preview.webp")
 async def preview(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The last preview of a page being printed, for pages without scripts."""
-    found = await job_client().preview(address)
+    found = await preview_of(address)
     if found is None:
         raise AddressRefused("There is no preview of this page at the moment.", hint="Open the page itself.")
-    return uncached(HttpResponse(found[1], content_type=CONTENT_TYPE))
+    return uncached(HttpResponse(found, content_type=CONTENT_TYPE))
 
 
 @require_own_post
