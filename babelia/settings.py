@@ -14,7 +14,6 @@ import secrets
 import socket
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dj_database_url
 import psutil
@@ -311,7 +310,7 @@ def _read_database_url() -> dict[str, Any]:
     name = str(found.get("NAME", ""))
     if found["ENGINE"] not in (_SQLITE, _POSTGRESQL) or name in ("", ":memory:") or not name.isprintable():
         raise env.refused("DATABASE_URL", form, None)
-    if urlsplit(DATABASE_URL).fragment or (found["ENGINE"] == _SQLITE and (found.get("HOST") or found.get("OPTIONS"))):
+    if "#" in DATABASE_URL or (found["ENGINE"] == _SQLITE and ("?" in DATABASE_URL or found.get("HOST"))):
         raise env.refused("DATABASE_URL", form, None)
     if found["ENGINE"] == _SQLITE:
         found["NAME"] = str(BASE_DIR / name)
