@@ -5,6 +5,8 @@ May import worker.store, worker.jobs and worker.press; of gallery only `urls` do
 
 import os
 
+from babelia import strays  # noqa: F401  (sets them aside before any library reads them)
+
 ALIVE = "/-/alive"
 """Where a process of the site says that it is alive, for supervisors and load balancers; no edition can be named so."""
 

@@ -7,6 +7,7 @@ Here the press is built from the settings and handed to the tasks. May import Dj
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import signal
 import warnings
@@ -18,11 +19,13 @@ from celery.signals import celeryd_init, worker_process_init
 from django.conf import settings
 from kombu import Exchange, Queue
 
+from babelia import strays
+from babelia.environment import read_settings
 from babelia.processes.parent import end_with_parent
 from babelia.services import store
 from worker.jobs.consumer import JobConsumer
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "babelia.settings")
+read_settings()  # `celery -A babelia worker` reads nothing before
 
 app = Celery("babelia", include=["worker.tasks"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -42,6 +45,8 @@ def prepare_worker(conf: Any, **_: Any) -> None:
 
     global _worker
     _worker = os.getpid()
+    for sentence in strays.sentences():
+        logging.getLogger(__name__).warning("%s", sentence)
     names = [f"press.{slug}" for slug in editions_here(settings.DATA_DIR, settings.EDITIONS)]
     conf.task_queues = [Queue(name, Exchange(name), routing_key=name) for name in names]
 
@@ -56,7 +61,7 @@ def open_press(**_: Any) -> None:
         end_with_parent(_worker)
     press = PrintingPress(
         store(),
-        JobConsumer(settings.REDIS_URL, lease=settings.LEASE),
+        JobConsumer(settings.REDIS_URL or settings.USUAL_REDIS, lease=settings.LEASE),
         editions_here(settings.DATA_DIR, settings.EDITIONS),
         device=settings.DEVICE,
         threads=settings.THREADS or None,

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from babelia import strays
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -64,3 +66,10 @@ def settings_agree(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def no_strays(**_: Any) -> list[CheckMessage]:
+    """Return the variables of the libraries underneath that are set and do not count."""
+    hint = "Unset it where the library starts, or set what decides."
+    return [Warning(sentence, hint=hint, id="babelia.W004") for sentence in strays.sentences()]

@@ -1,15 +1,21 @@
 """One process of the site: uvicorn on a socket that its supervisor opened, or on BABELIA_LISTEN and BABELIA_PORT.
 
-`python -m babelia.serve` serves the site alone. May import Django, uvicorn and babelia.services.
+`python -m babelia.serve` serves the site alone. May import Django, uvicorn, babelia.services and processes.network.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import functools
 import socket
+import sys
 
 import uvicorn
+
+from babelia import strays
+from babelia.environment import read_settings
+from babelia.processes.errors import LibraryRefused
+from babelia.processes.network import as_seen, listen
 
 GRACE = 3
 """Seconds that requests get to end when the site shuts down."""
@@ -30,13 +36,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve the site.")
     parser.add_argument("--fd", type=int, help="number of an open, listening socket")
     arguments = parser.parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "babelia.settings")
+    read_settings()
     from django.conf import settings
 
+    say = functools.partial(print, file=sys.stderr)
+    for sentence in strays.sentences():
+        say(sentence)
+    try:
+        listening = (
+            listen(settings.LISTEN, settings.PORT, say) if arguments.fd is None else socket.socket(fileno=arguments.fd)
+        )
+    except LibraryRefused as error:
+        sys.exit(f"{error} {error.hint}".strip())
     config = uvicorn.Config(
         "babelia.asgi:application",
-        host=settings.LISTEN,
-        port=settings.PORT,
+        workers=1,  # or uvicorn reads a number from the environment
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -44,10 +58,10 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        forwarded_allow_ips=settings.PROXIES,
+        forwarded_allow_ips=as_seen(settings.PROXIES, settings.LISTEN),
         timeout_graceful_shutdown=GRACE,
     )
-    _Site(config).run(sockets=None if arguments.fd is None else [socket.socket(fileno=arguments.fd)])
+    _Site(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import redis
 from django.conf import settings
 
+from babelia import strays
 from babelia.processes.errors import LibraryRefused
 from babelia.processes.network import addresses, free_port, listen, serves
 from babelia.processes.supervisor import Child, Supervisor
@@ -51,6 +53,8 @@ def open_library(parts: Sequence[str], say: Callable[[str], None]) -> None:
 
 def _run(supervisor: Supervisor, parts: Sequence[str]) -> None:
     say = supervisor.say
+    for sentence in strays.sentences():
+        say(sentence)
     url = _start_redis(supervisor) if "redis" in parts and settings.REDIS_IS_OURS else settings.REDIS_URL
     if not url:
         raise LibraryRefused(
@@ -155,8 +159,22 @@ def _answers(url: str) -> bool:
             return bool(client.ping())
     except redis.exceptions.AuthenticationError as error:
         raise LibraryRefused(f"Redis at {_without_password(url)} does not accept the password in REDIS_URL.") from error
-    except (redis.exceptions.RedisError, OSError):
+    except redis.exceptions.ResponseError as error:
+        raise LibraryRefused(f"Redis at {_without_password(url)} refuses: {error}.", hint="Check REDIS_URL.") from error
+    except (redis.exceptions.RedisError, OSError) as error:
+        if _is_untrusted(error):
+            raise LibraryRefused(
+                f"Redis at {_without_password(url)} shows a certificate that is not trusted here.",
+                hint="Name the file of its CA in REDIS_URL: …?ssl_ca_certs=/path/of/ca.pem",
+            ) from error
         return False
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate that could not be verified lies behind an error."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _refuse_evicting(url: str) -> None:
@@ -174,4 +192,6 @@ def _refuse_evicting(url: str) -> None:
 
 
 def _without_password(url: str) -> str:
-    return url.rpartition("@")[2].partition("://")[2] or url.rpartition("@")[2]
+    """Where a Redis is, for people: the URL without account and options."""
+    where = url.partition("?")[0].rpartition("@")[2]
+    return where.partition("://")[2] or where

@@ -6,6 +6,7 @@ the queue has none. It listens on loopback alone, wants a password, and writes t
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,9 @@ class Server:
             "protected-mode yes",
             f"port {self.port}",
             f"requirepass {password}",
-            f'dir "{self.folder}"',
+            f"dir {_quoted(self.folder)}",
             "daemonize no",
-            f'logfile "{self.folder / "valkey.log"}"',
+            f"logfile {_quoted(self.folder / 'valkey.log')}",
             "loglevel notice",
             "appendonly yes",
             "appendfsync everysec",
@@ -60,3 +61,9 @@ class Server:
         )
         configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return [str(get_binary_path()), str(configuration)]
+
+
+def _quoted(path: Path) -> str:
+    """A path as a word of the configuration file: quotes, backslashes and all beyond ASCII as `\\x` and two digits."""
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in os.fsencode(path))
+    return f'"{"".join(plain)}"'

@@ -1,5 +1,8 @@
-"""What is answered where no view is reached: 404, 405 and 403 for forms, 500. Named in babelia.urls and settings."""
+"""What is answered where no view is reached: 400, 404, 405 and 403, 500. Named in babelia.urls and settings."""
 
+import logging
+
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -8,6 +11,26 @@ from gallery.addresses import raw_path
 from gallery.answers import refusal
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
+
+_log = logging.getLogger(__name__)
+_foreign_hosts: set[str] = set()
+FOREIGN_HOSTS = 20
+"""So many names that are not ours are logged by a process, each once: anybody can make up more."""
+
+
+def unreadable(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400 with a sentence: a host that is not ours, or a request that Django cannot read. In the form asked for."""
+    if not isinstance(exception, DisallowedHost):
+        return refusal(request, InputRefused("This request cannot be read.", hint=""), _form_of(request), status=400)
+    host = request.META.get("HTTP_HOST", "")[:100]
+    if host not in _foreign_hosts and len(_foreign_hosts) < FOREIGN_HOSTS:
+        _foreign_hosts.add(host)
+        _log.warning("Refused: BABELIA_HOSTS does not name the host %r, as which this site was visited.", host)
+    error = InputRefused(
+        f"This library does not answer to the name “{host}”.",
+        hint="Its keeper lists the names that it answers to in the setting BABELIA_HOSTS.",
+    )
+    return refusal(request, error, _form_of(request), status=400)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,1 +1,1 @@
-"""Tests through what stands outside of the library: whole processes, other servers, other people's files."""
+"""Tests from outside: real proxies, databases, browsers and other programs around the library."""
