@@ -19,7 +19,7 @@ from gallery.answers import (
     wants_json,
 )
 from gallery.editions import default_edition, edition_of
-from gallery.keys import address_of_file, address_of_text
+from gallery.keys import address_of_file, address_of_text, place_to_read
 from worker.catalogue.address import Address
 from worker.errors import BabeliaError
 
@@ -56,4 +56,5 @@ async def _sent_address(request: HttpRequest) -> Address:
     if file is None:
         return await asyncio.to_thread(address_of_text, request.POST.get("key", ""), edition)
     require_size(file.size or 0)
-    return await asyncio.to_thread(address_of_file, file.read(), edition)
+    async with place_to_read():
+        return await asyncio.to_thread(lambda: address_of_file(file.read(), edition))

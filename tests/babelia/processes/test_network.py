@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from babelia import network
+from babelia.processes import network
 from babelia.processes.errors import LibraryRefused
 from babelia.processes.network import addresses, free_port, listen, serves
 
