@@ -47,10 +47,14 @@ class Presses:
     def __init__(self, *running: Press) -> None:
         self.running = list(running)
         self.asked = 0
+        self.full = False
 
     async def presses(self) -> list[Press]:
         self.asked += 1
         return self.running
+
+    async def is_full(self) -> bool:
+        return self.full
 
 
 def press(state: Any, sentence: str = "", edition: str = "pocket-1") -> Press:
@@ -97,6 +101,7 @@ def test_the_presses_are_asked_after_once_a_second(monkeypatch: pytest.MonkeyPat
             [press("broken", "The disk is full.")],
             "No press of this edition is at work just now; the page waits for one. The disk is full.",
         ),
+        ([press("blocked", "The disk is full.")], "Nothing can be printed just now. The disk is full."),
         ([press("ready", edition="sd-1.5")], "No press of this edition is at work just now; the page waits for one."),
         ([], "No press of this edition is at work just now; the page waits for one."),
     ],
@@ -106,6 +111,14 @@ def test_a_page_in_the_queue_says_which_press_it_waits_for(
 ) -> None:
     monkeypatch.setattr(status, "job_client", lambda: Presses(*running))
     assert asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2))) == sentence
+
+
+def test_a_queue_without_room_is_named_where_no_press_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Presses()
+    client.full = True
+    monkeypatch.setattr(status, "job_client", lambda: client)
+    said = asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2)))
+    assert said.startswith("The library's queue has no room left, so nothing can be printed now.")
 
 
 @pytest.mark.parametrize(

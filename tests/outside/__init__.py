@@ -1,0 +1,1 @@
+"""Tests with what surrounds a library: databases, sockets, certificates, other people's variables. Imports anything."""
