@@ -108,7 +108,8 @@ class PatientProtocol(HttpToolsProtocol):
     def _refuse(self, status: bytes, reason: str) -> None:
         """Say why, where no answer has begun, and close."""
         log.info("Closed a connection: %s.", reason)
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        answers = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if self._arrived and not answers:  # a browser may open connections ahead of need, and has asked nothing then
             self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -165,9 +166,8 @@ def _press(url: str) -> Child:
 
 
 def _pulses(part: str) -> Path:
-    """The folder for the signs of life of one part on this machine, which others with the same data do not touch."""
-    folder: Path = settings.DATA_DIR / "running"
-    return folder / f"{socket.gethostname()}-{os.getpid()}-{part}"
+    """A new folder for one part's signs of life: on a disk of this machine, whatever becomes of the data folder's."""
+    return Path(tempfile.mkdtemp(prefix=f"babelia-{part}-"))
 
 
 def _site(url: str, listening: socket.socket, number: int) -> Child:

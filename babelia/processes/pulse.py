@@ -25,8 +25,10 @@ def touch(name: str) -> None:
     """Give one sign of life as `name`; nothing where no supervisor watches, or its folder is gone."""
     folder = os.environ.get(FOLDER)
     if folder:
-        with contextlib.suppress(OSError):
+        try:
             Path(folder, name).touch()
+        except OSError:  # no space, say: whoever cannot tell that it lives is not watched
+            forget(name)
 
 
 def forget(name: str) -> None:
@@ -65,8 +67,9 @@ class Watch:
 
     def clear(self) -> None:
         """Begin afresh: the process is started again."""
-        for path in self.folder.iterdir():
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for path in self.folder.iterdir():
+                path.unlink(missing_ok=True)
         self._seen: dict[str, int] = {}
         self._silent: dict[str, float] = {}
         self._looked = time.monotonic()
@@ -76,8 +79,8 @@ class Watch:
         now = time.monotonic()
         passed, self._looked = min(now - self._looked, _LONGEST_LOOK), now
         seen = {}
-        for path in self.folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # a file that goes away meanwhile is looked at next time
+            for path in self.folder.iterdir():
                 seen[path.name] = path.stat().st_mtime_ns
         self._silent = {
             name: self._silent.get(name, 0.0) + passed if self._seen.get(name) == moment else 0.0

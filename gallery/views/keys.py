@@ -21,7 +21,7 @@ from gallery.answers import (
 from gallery.editions import default_edition, edition_of
 from gallery.keys import address_of_file, address_of_text, place_to_read
 from worker.catalogue.address import Address
-from worker.errors import BabeliaError
+from worker.errors import BabeliaError, LibraryBusy
 
 
 @require_safe
@@ -38,6 +38,8 @@ async def open_key(request: HttpRequest) -> HttpResponseBase:
     except RequestDataTooBig:
         error = TooLarge("What was sent is larger than any key.")
         return refusal(request, error, ".json" if wants_json(request) else "/")
+    except LibraryBusy as busy:  # with the time to come back
+        return refusal(request, busy, ".json" if wants_json(request) else "/")
     except BabeliaError as error:
         if wants_json(request):
             return JsonResponse(error_shape(error), status=status_of(error))

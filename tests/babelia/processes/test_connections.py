@@ -53,12 +53,19 @@ def rest(opened: socket.socket) -> bytes:
     return found
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHos", b"\r\n"])
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHos", b"\r\n"])
 def test_headers_that_never_end_are_not_waited_for(port: int, sent: bytes) -> None:
     with connection(port) as opened:
         opened.sendall(sent)
         began = time.monotonic()
         assert rest(opened).startswith(b"HTTP/1.1 408 ")
+        assert time.monotonic() - began < 5
+
+
+def test_a_connection_that_asks_nothing_is_closed_without_a_word(port: int) -> None:
+    with connection(port) as opened:
+        began = time.monotonic()
+        assert rest(opened) == b""
         assert time.monotonic() - began < 5
 
 
