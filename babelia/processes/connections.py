@@ -94,6 +94,7 @@ class PatientProtocol(HttpToolsProtocol):
                 self._expect("body")
         elif self._is_not_taken(now):
             log.info("Closed a connection: nothing of its answer was taken for %.0f s.", limits.answer)
+            self.pipeline.clear()
             self.transport.abort()
         if self in self.connections:
             self._look_again()

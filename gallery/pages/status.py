@@ -198,8 +198,6 @@ async def sentence_for(address: Address, progress: Progress) -> str:
     blocked = next((press.sentence for press in own if press.state == "blocked"), None)
     if blocked is not None:
         return f"Nothing can be printed just now. {blocked}"
-    if await job_client().is_full():  # presses are not heard of then, whatever they do
-        return "The library's queue has no room left, so nothing can be printed now. Its keeper has to give it more."
     broken = next((f" {press.sentence}" for press in own if press.sentence), "")
     return f"No press of this edition is at work just now; the page waits for one.{broken}"
 

@@ -18,7 +18,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from worker.catalogue.address import Address
 from worker.errors import BabeliaError, StoreUnavailable
@@ -329,14 +329,7 @@ class JobClient:
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless Redis answers and takes what is written."""
-        await self._within(self._redis.ping())
-        if await self.is_full():
-            raise redis_away(OutOfMemoryError("used_memory is above maxmemory"))
-
-    async def is_full(self) -> bool:
-        """Whether Redis has used its `maxmemory`, so that it refuses whatever is written. Raises StoreUnavailable."""
-        memory = await self._within(self._redis.info("memory"))
-        return 0 < int(memory.get("maxmemory", 0)) <= int(memory.get("used_memory", 0))
+        await self._within(self._call("presses"))
 
     # -- the connection
 

@@ -1,3 +1,4 @@
+#!lua
 -- Every change of the queue that touches more than one Redis key; run atomically. Called by worker.jobs.client and
 -- worker.jobs.consumer as (operation, arguments…). Times are the server's own, in seconds.
 --
@@ -19,6 +20,9 @@
 --   press.<edition>             Celery's own list of messages
 --
 -- <page> is the digest of its address.
+--
+-- The first line makes Redis refuse all of the script where its memory is used up (`maxmemory`). Without it a script goes
+-- on once it has written anything, and pages are queued for presses that no message reaches.
 
 local PAGE_EXPIRY, ATTEMPTS_EXPIRY, PREVIEW_EXPIRY = 3600, 900, 120
 local LOST_PATIENCE = 60 -- seconds for which a page whose press died counts as watched, whoever asked for it

@@ -42,9 +42,11 @@ class Library:
 
     def part(self, words: str) -> psutil.Process:
         """The first direct child whose command line has these words."""
-        return next(
-            child for child in psutil.Process(self.process.pid).children() if words in " ".join(child.cmdline())
-        )
+        found: list[psutil.Process] = []
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.Error):  # it was killed a moment ago
+                found += [child] if words in " ".join(child.cmdline()) else []
+        return found[0]
 
     @property
     def port(self) -> int:

@@ -47,14 +47,10 @@ class Presses:
     def __init__(self, *running: Press) -> None:
         self.running = list(running)
         self.asked = 0
-        self.full = False
 
     async def presses(self) -> list[Press]:
         self.asked += 1
         return self.running
-
-    async def is_full(self) -> bool:
-        return self.full
 
 
 def press(state: Any, sentence: str = "", edition: str = "pocket-1") -> Press:
@@ -111,14 +107,6 @@ def test_a_page_in_the_queue_says_which_press_it_waits_for(
 ) -> None:
     monkeypatch.setattr(status, "job_client", lambda: Presses(*running))
     assert asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2))) == sentence
-
-
-def test_a_queue_without_room_is_named_where_no_press_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Presses()
-    client.full = True
-    monkeypatch.setattr(status, "job_client", lambda: client)
-    said = asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2)))
-    assert said.startswith("The library's queue has no room left, so nothing can be printed now.")
 
 
 @pytest.mark.parametrize(
