@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from django.core.asgi import get_asgi_application
 
-from babelia import ALIVE
+from babelia import ALIVE, READY
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 
 if TYPE_CHECKING:
@@ -91,22 +91,31 @@ async def _refuse(send: ASGISendCallable, limit: int, scope: HTTPScope) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def answer_alive(application: ASGI3Application) -> ASGI3Application:
-    """Return an ASGI application that answers `ALIVE`, whatever the host, and hands the rest on."""
+def answer_probes(application: ASGI3Application) -> ASGI3Application:
+    """Return an ASGI application that answers `ALIVE` and `READY`, whatever the host, and hands the rest on."""
 
     async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] != "http" or scope["path"] != ALIVE:
+        if scope["type"] != "http" or scope["path"] not in (ALIVE, READY):
             await application(scope, receive, send)
             return
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"6"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": False})
-        await send({"type": "http.response.body", "body": b"alive\n", "more_body": False})
+        if scope["path"] == ALIVE:
+            status, kind, body = 200, b"text/plain", b"alive\n"
+        else:
+            lacks = await missing()
+            status, kind = 503 if lacks else 200, b"application/json"
+            body = json.dumps({"ready": not lacks, "missing": lacks}).encode() + b"\n"
+        length = str(len(body)).encode()
+        headers = [(b"content-type", kind), (b"content-length", length), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
+        body = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return answer
 
 
 _django = cast("ASGI3Application", get_asgi_application())
 
-from babelia.static import serve_static  # noqa: E402  (Django has to be set up first)
+from babelia.readiness import missing  # noqa: E402  (Django has to be set up first)
+from babelia.static import serve_static  # noqa: E402
 
-application = answer_alive(limit_bodies(serve_static(_django)))
+application = answer_probes(limit_bodies(serve_static(_django)))

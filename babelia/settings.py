@@ -24,7 +24,6 @@ from django.utils.functional import lazy
 from babelia import environment as env
 from babelia import redis_url
 from worker.catalogue.address import is_slug
-from worker.catalogue.limits import PICTURE_FILE_BYTES
 from worker.editions.edition import BATCH_MAX, DEVICES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -346,8 +345,11 @@ SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 
 # Bodies are counted while they arrive by babelia.asgi; these are Django's own limits behind that one.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
-FILE_UPLOAD_MAX_MEMORY_SIZE = PICTURE_FILE_BYTES
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024  # beyond it a body waits on the disk: 60 pictures at once took 1.9 GB
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 LOG_LEVEL = env.choice(
     "BABELIA_LOG_LEVEL",
@@ -379,6 +381,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True  # a press holds no message while it prints: another press may be idle
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # a lost broker does not spoil a print
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 300.0  # the child loads the model before it says that it lives
+CELERY_WORKER_LOST_WAIT = 0.1  # a killed child's message held up the next one for 10 s; the page is the record, not it
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # nobody uses it, and each worker would hold a pub/sub connection for it
 CELERY_TASK_TIME_LIMIT = PRINT_LIMIT

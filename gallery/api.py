@@ -27,7 +27,7 @@ from gallery.answers import (
 )
 from gallery.description import PageOut, RecentOut, describe_recent
 from gallery.editions import default_edition, edition_of, editions
-from gallery.keys import address_of_file
+from gallery.keys import address_of_file, place_to_read
 from gallery.pages.events import event_stream
 from gallery.pages.status import kept_picture, not_printed, page_status, require_key, require_known, require_picture
 from gallery.visits import visitor_of
@@ -241,9 +241,15 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
 @api.post("/key", response={201: OpenedOut, **_ERRORS}, summary="Open a full key", tags=["key"])
 async def open_key(request: HttpRequest, edition: str | None = None) -> tuple[int, dict[str, Any]]:
     """Send a key's text (text/plain) or a PNG with a key inside (image/png) as the body; it is held for ever."""
-    body = request.read()  # not `request.body`, which Django limits to what a form without files may have
-    require_size(len(body))
-    address = await asyncio.to_thread(address_of_file, body, edition_of(edition or default_edition()).slug)
+    slug = edition_of(edition or default_edition()).slug
+
+    def read() -> Address:
+        body = request.read()  # not `request.body`, which Django limits to what a form without files may have
+        require_size(len(body))
+        return address_of_file(body, slug)
+
+    async with place_to_read():
+        address = await asyncio.to_thread(read)
     await ledger.require_shown(address)
     mark = address.name if address.kind == "mark" else None
     return 201, {"address": address.format(), "mark": mark, "page": path_of(address)}

@@ -3,7 +3,12 @@
 What is brought is kept for good under its mark; nothing is repaired.
 """
 
+import asyncio
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from babelia.services import store
 from gallery.editions import editions
@@ -12,9 +17,37 @@ from worker.catalogue.key import CHARACTERS, Key
 from worker.catalogue.key_files import parse_key_file
 from worker.catalogue.limits import KEY_TEXT_BYTES
 from worker.catalogue.png import KEY
-from worker.errors import InputRefused, KeyRefused
+from worker.errors import InputRefused, KeyRefused, LibraryBusy
+
+AT_ONCE: Final = 3
+"""Files that one process of the site reads at a time."""
+WITHIN: Final = 5.0
+"""Seconds that a file waits for its turn."""
 
 _AFTER_HEADER = 8 + 25  # signature, and the IHDR chunk: 4 length, 4 kind, 13 content, 4 checksum
+
+_places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def place_to_read() -> AsyncIterator[None]:
+    """Hold one of the places while a file is in memory. Raises LibraryBusy where none is free in time.
+
+    While it arrives, a body waits on the disk (FILE_UPLOAD_MAX_MEMORY_SIZE). To be read it has to be in memory as a
+    whole, some 16 MB and what is made of it: so a few are read at a time, and the others wait for a moment.
+    """
+    places = _places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+    try:
+        async with asyncio.timeout(WITHIN):
+            await places.acquire()
+    except TimeoutError:
+        error = LibraryBusy("So many files are being read that yours has to wait.", hint="Send it again in a moment.")
+        error.retry_after = round(WITHIN)
+        raise error from None
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def address_of_file(data: bytes, edition: str) -> Address:

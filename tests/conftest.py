@@ -164,6 +164,11 @@ class RunningPress:
 
     def start(self) -> None:
         """Start the worker and wait until it can print."""
+        self.launch()
+        wait_until(lambda: self.child is not None, 60, "the press is ready")
+
+    def launch(self) -> None:
+        """Start the worker, which may never be able to print."""
         command = [sys.executable, "-m", "celery", "-q", "-A", "babelia", "worker", "-P", "prefork", "-c", "1"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -172,7 +177,6 @@ class RunningPress:
                 env=self.environment,
                 stderr=log,
             )
-        wait_until(lambda: self.child is not None, 60, "the press is ready")
 
     @property
     def child(self) -> int | None:

@@ -99,12 +99,16 @@ class PrintingPress:
         threads: int | None = None,
         batch: int | None = None,
         restart: Callable[[], None] = lambda: None,
+        remind: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`editions`: the slugs it prints pages of, the most wanted first. Nothing is loaded yet.
 
-        `restart` ends the worker that this press is the child of, for its supervisor to start another.
+        `restart` ends the worker that this press is the child of, for its supervisor to start another; `remind` tells
+        presses, this one among them, that pages of an edition wait (see worker.tasks).
         """
         self._restart = restart
+        self._remind = remind
+        self._unheard = False
         self.store = store
         self.jobs = jobs
         self.editions = tuple(editions)
@@ -142,7 +146,11 @@ class PrintingPress:
             log.error("Edition %s cannot be printed: %s %s", self.editions[0], error, error.hint)
             self._say(state="broken", sentence=self._sentence(error))
             return
-        self._say(state="ready", rendition=engine.rendition.format())
+        except Exception as error:  # a library's own: OSError of a disk, RuntimeError of a device
+            log.exception("Edition %s could not be loaded.", self.editions[0])
+            self._say(state="broken", sentence=_could_not_load(self.editions[0], error))
+            return
+        self._stand()
         log.info("Ready to print: %s (loaded in %.1f s)", engine.rendition.format(), engine.seconds_to_load)
 
     def engine(self, slug: str) -> Engine:
@@ -164,7 +172,27 @@ class PrintingPress:
         try:
             self.jobs.announce(self._press)
         except StoreUnavailable as error:
-            log.warning("Nobody hears that this press is %s: %s", self._press.state, error)
+            if not self._unheard:  # once, not at every sign of life
+                log.warning("Nobody hears that this press is %s: %s", self._press.state, error)
+            self._unheard = True
+        else:
+            if self._unheard:
+                log.warning("This press is heard again.")
+            self._unheard = False
+
+    def _stand(self) -> None:
+        """Say where this press stands: at work or idle, unless it has no engine or the disk has no room."""
+        engine = next(iter(self._engines.values()), None)
+        if engine is None:
+            self._say(state="broken")  # as it was: its sentence says why
+            return
+        try:
+            self.store.require_room()
+        except StoreUnavailable as error:
+            self._say(state="blocked", rendition=engine.rendition.format(), sentence=self._sentence(error))
+        else:
+            state = "printing" if self._printing else "ready"
+            self._say(state=state, rendition=engine.rendition.format(), sentence="")
 
     def close(self) -> None:
         """Say no longer that this press is there."""
@@ -173,7 +201,12 @@ class PrintingPress:
     def _beat(self) -> None:
         unheard = 0
         while not self._closed.wait(PULSE):
-            self._say()
+            if self._press.state not in ("loading", "broken"):
+                self._stand()  # the disk may have filled up, or been freed
+            else:
+                self._say()
+            if self._press.able and not self._printing:
+                self.take_up_what_waits()
             unheard = unheard + 1 if self._lost_its_connection() else 0
             if unheard == UNHEARD_PULSES:
                 log.error("This press has not heard of waiting pages for %.0f s; it restarts.", PULSE * UNHEARD_PULSES)
@@ -181,6 +214,18 @@ class PrintingPress:
             if time.monotonic() - self._heard < SILENCE:
                 for claim in list(self._printing):
                     self.jobs.renew(claim)
+
+    def take_up_what_waits(self) -> None:
+        """Put pages of presses that are gone back into the queue, and be told of what waits: nobody else may ask."""
+        try:
+            self.jobs.recover()
+            for edition in self.editions:
+                if self.jobs.waiting(edition) and not self.jobs.has_unheard_messages(edition):
+                    self._remind(edition)
+        except StoreUnavailable:
+            return  # said already
+        except Exception as error:  # of the library that carries messages; the next sign of life tries again
+            log.warning("This press could not remind itself of pages that wait: %s", error)
 
     def _lost_its_connection(self) -> bool:
         """Whether this press is idle while messages for it lie in the queue: Celery's worker noticed nothing."""
@@ -203,14 +248,11 @@ class PrintingPress:
             claims = self.jobs.take(edition, engine.batch if engine else 1)
         if claims:
             self._heard, self._printing = time.monotonic(), claims
-            self._say(state="printing")
+            if self._engines:  # a press that could not load never says that it prints
+                self._stand()
             self._print(claims)
             self._printing = []
-            engine = next(iter(self._engines.values()), None)
-            if engine is None:
-                self._say(state="broken")  # as it was: its sentence says why
-            else:
-                self._say(state="ready", rendition=engine.rendition.format())
+            self._stand()
             make_room(self.store)
         return self.jobs.waiting(edition) > 0
 
@@ -364,6 +406,11 @@ class PrintingPress:
             self.jobs.give_up(claim, sentence, final=final, **pause)
         except StoreUnavailable as away:
             log.warning("Nobody hears that %s failed: %s", name, away)
+
+
+def _could_not_load(edition: str, error: Exception) -> str:
+    """What visitors are told of an error that is not ours: its words may name files and machines."""
+    return f"Edition {edition} could not be loaded ({type(error).__name__}); the press's log says more."
 
 
 def name_in_log(address: Address) -> str:

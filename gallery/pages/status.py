@@ -240,6 +240,9 @@ async def sentence_for(address: Address, progress: Progress) -> str:
         return sentence_of(progress)
     if any(press.state == "loading" for press in own):
         return "The press is starting; this page is printed as soon as it is ready."
+    blocked = next((press.sentence for press in own if press.state == "blocked"), None)
+    if blocked is not None:
+        return f"Nothing can be printed just now. {blocked}"
     broken = next((f" {press.sentence}" for press in own if press.sentence), "")
     return f"No press of this edition is at work just now; the page waits for one.{broken}"
 

@@ -20,9 +20,9 @@ from gallery.answers import (
     wants_json,
 )
 from gallery.editions import default_edition, edition_of
-from gallery.keys import address_of_file, address_of_text
+from gallery.keys import address_of_file, address_of_text, place_to_read
 from worker.catalogue.address import Address
-from worker.errors import BabeliaError
+from worker.errors import BabeliaError, LibraryBusy
 
 
 @require_safe
@@ -40,6 +40,8 @@ async def open_key(request: HttpRequest) -> HttpResponseBase:
     except RequestDataTooBig:
         error = TooLarge("What was sent is larger than any key.")
         return refusal(request, error, ".json" if wants_json(request) else "/")
+    except LibraryBusy as busy:  # with the time to come back
+        return refusal(request, busy, ".json" if wants_json(request) else "/")
     except BabeliaError as error:
         if wants_json(request):
             return JsonResponse(error_shape(error), status=status_of(error))
@@ -58,4 +60,5 @@ async def _sent_address(request: HttpRequest) -> Address:
     if file is None:
         return await asyncio.to_thread(address_of_text, request.POST.get("key", ""), edition)
     require_size(file.size or 0)
-    return await asyncio.to_thread(address_of_file, file.read(), edition)
+    async with place_to_read():
+        return await asyncio.to_thread(lambda: address_of_file(file.read(), edition))

@@ -97,6 +97,7 @@ def test_the_presses_are_asked_after_once_a_second(monkeypatch: pytest.MonkeyPat
             [press("broken", "The disk is full.")],
             "No press of this edition is at work just now; the page waits for one. The disk is full.",
         ),
+        ([press("blocked", "The disk is full.")], "Nothing can be printed just now. The disk is full."),
         ([press("ready", edition="sd-1.5")], "No press of this edition is at work just now; the page waits for one."),
         ([], "No press of this edition is at work just now; the page waits for one."),
     ],
