@@ -44,7 +44,7 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        forwarded_allow_ips=settings.PROXIES,
+        proxy_headers=False,  # babelia.web.proxies believes them: it also has to know who said it
         timeout_graceful_shutdown=GRACE,
     )
     _Site(config).run(sockets=None if arguments.fd is None else [socket.socket(fileno=arguments.fd)])

@@ -68,8 +68,11 @@ HTTPS = env.flag(
     "BABELIA_HTTPS", False, "the site is reached over HTTPS (a proxy in front of it): redirect, HSTS, secure cookies"
 )
 PROXIES = env.names(
-    "BABELIA_PROXIES", ["127.0.0.1"], "addresses of proxies whose X-Forwarded-For and -Proto are believed"
+    "BABELIA_PROXIES",
+    ["127.0.0.1"],
+    "addresses of proxies whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are believed",
 )
+PREFIX = env.path("BABELIA_PREFIX", "the path of its host below which the site lies, as `/library`", shown="none")
 
 
 def _own_names() -> list[str]:
