@@ -265,7 +265,7 @@ def require_own_site(request: HttpRequest) -> None:
 def _tell_keeper(asked: str, named: str) -> None:
     """Log what a proxy that hands on no host looks like."""
     _log.warning(
-        "What a page of %r sent was refused, for this site is asked as %r. If both are this library, the proxy in front "
+        "What a page of %r sent was refused, for this site is asked as %r. If both are this library, its proxy "
         "hands on no host: see docs/operating.md, “Behind a proxy”.",
         named,
         asked,
