@@ -1,6 +1,7 @@
 """One rule for the bytes of every answer, be it a static file, a page, a picture or the API's: HEAD, tags, parts, gzip.
 
 * HEAD has the headers of GET and no body.
+* What may be kept at all, and names no ETag, is named by the first digits of its SHA-256.
 * Whoever names the answer's ETag in If-None-Match, weakly, strongly, in a list or by `*`, is told 304.
 * Text of 512 bytes and more goes as gzip to whoever takes that; up to 128 kB, for a larger one (a key, of which gzip
   saves a quarter) would hold up everybody else. Larger static files come squeezed already.
@@ -14,6 +15,7 @@ reader of tags.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
@@ -113,6 +115,14 @@ def _fitted(
     headers = dict(pairs)
     changed: Headers = {}
     tag = headers.get(b"etag", b"").decode("latin-1")
+    if (
+        not tag
+        and status == 200
+        and method in ("GET", "HEAD")
+        and b"no-store" not in headers.get(b"cache-control", b"")
+    ):
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        pairs = [*pairs, (b"etag", tag.encode("ascii"))]
     kind = headers.get(b"content-type", b"")
     if status == 200 and tag and is_known(asked[b"if-none-match"], tag):
         gone = (b"content-length", b"content-encoding", b"content-disposition")

@@ -25,7 +25,7 @@ _USUAL_PORTS = {"http": "80", "https": "443"}
 
 def believe_proxies(application: ASGI3Application) -> ASGI3Application:
     """Return an ASGI application that is asked as the visitor has asked the proxies of BABELIA_PROXIES."""
-    uvicorns = ProxyHeadersMiddleware(cast("ASGI3Application", application), settings.PROXIES)  # type: ignore[arg-type]
+    uvicorns = ProxyHeadersMiddleware(application, settings.PROXIES)  # type: ignore[arg-type]
 
     async def believe(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] != "http":

@@ -118,7 +118,7 @@ def test_caddy(press: RunningPress, site: str, outside_browser: Browser, tmp_pat
     assert shutil.which("caddy"), "This test needs Caddy: `apt-get install caddy`."
     port = free_port()
     # A certificate of Caddy's own: nobody in the world would sign one for this name here.
-    options = "{\nadmin off\nauto_https disable_redirects\nskip_install_trust\npersist_config off\n}\n"
+    options = "{\nadmin off\nauto_https disable_redirects\nskip_install_trust\n}\n"
     with run_site(press, BABELIA_HOSTS=HOST, BABELIA_HTTPS="true") as own:
         (block,) = guide_blocks("caddy")
         changes = {f"{HOST} {{": f"https://{HOST}:{port} {{\ntls internal", "127.0.0.1:8000": inner(own)}

@@ -1,6 +1,7 @@
 """babelia.web.content: one rule for HEAD, tags, parts and gzip, whatever answers."""
 
 import gzip
+import hashlib
 from typing import Any
 
 import pytest
@@ -82,9 +83,20 @@ def test_what_is_no_range_of_this_answer_gets_the_whole(headers: dict[str, bytes
     assert request(PICTURE, "/", **headers)[::2] == (200, BODY)
 
 
-def test_an_answer_without_a_tag_has_no_parts() -> None:
-    status, headers, body, _ = request(PAGE, "/", range=b"bytes=0-1")
-    assert (status, body) == (200, BODY) and b"accept-ranges" not in headers
+def test_what_may_be_kept_is_named_by_its_content_and_what_may_not_has_neither_name_nor_parts() -> None:
+    _, headers, _, _ = request(PAGE, "/")
+    assert headers[b"etag"] == b'"%b"' % hashlib.sha256(BODY).hexdigest()[:32].encode()
+    _, squeezed_too, _, _ = request(PAGE, "/", accept_encoding=b"gzip")
+    for tag in (headers[b"etag"], squeezed_too[b"etag"]):
+        assert request(PAGE, "/", accept_encoding=b"gzip", if_none_match=tag)[::2] == (304, b"")
+    for other in (
+        answering(content_type=b"text/html", cache_control=b"no-store"),
+        answering(content_type=b"application/json", status=404),
+    ):
+        status, headers, body, _ = request(other, "/", range=b"bytes=0-1", if_none_match=b"*")
+        assert body == BODY and status in (200, 404)
+        assert not {b"etag", b"accept-ranges"} & set(headers)
+    assert b"etag" not in request(PAGE, "/", method="POST")[1]
 
 
 def test_text_is_squeezed_for_whoever_takes_that_and_its_tag_is_weak() -> None:
