@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, expect
 
 from tests import ROOT
 from tests.conftest import RunningPress, free_port, is_listening, run_site, run_valkey, wait_until, write_edition
-from tests.gallery.test_pages_browser import drop, visiting
-from tests.outside.conftest import HOST, guide_blocks, run_nginx
+from tests.gallery.test_pages_browser import drop
+from tests.outside.conftest import HOST, guide_blocks, run_nginx, visiting_from_outside
 from tests.visitor import ask, fresh, printed
 
 
@@ -48,7 +48,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 def use(browser: Browser, url: str, picture: bytes) -> None:
     """What a visitor does: a page that fills while it is printed, a picture that is dropped; its links are ours."""
     address = fresh("prompt")
-    with visiting(browser) as context:
+    with visiting_from_outside(browser) as context:
         page = context.new_page()
         page.goto(url + address.path())
         expect(page.locator("#picture")).to_be_visible()
