@@ -10,6 +10,20 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from babelia import strays
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_OWN_PATHS = {"-", "about", "api", "card.png", "key", "mark", "prompt", "random", "search", "stacks", "static"}
+"""What a path of the site's own may begin with: below such a prefix nobody could tell whether a proxy took it off."""
+
+
+@register(deploy=True)
+def reached_over_https(**_: Any) -> list[CheckMessage]:
+    """Return a warning where `check --deploy` is asked of a site that does not know of HTTPS.
+
+    Django's own warnings of that look for its own name of the middleware and find ours (babelia.middleware).
+    """
+    if settings.HTTPS:
+        return []
+    hint = "Set BABELIA_HTTPS=true once a proxy in front of the site speaks HTTPS: docs/operating.md has how."
+    return [Warning("BABELIA_HTTPS is off: what visitors see and send can be read.", hint=hint, id="babelia.W004")]
 
 
 @register()
@@ -39,6 +53,15 @@ def settings_agree(**_: Any) -> list[CheckMessage]:
                 f"({settings.PRINT_LIMIT} s): a page would never be taken from a press that died.",
                 hint="The lease is the longest silence between two steps; 45 s fits most machines.",
                 id="babelia.E003",
+            )
+        )
+    first = settings.PREFIX.split("/")[1] if settings.PREFIX else ""
+    if first in _OWN_PATHS:
+        found.append(
+            Error(
+                f"BABELIA_PREFIX is {settings.PREFIX}, and /{first} is a path of the site's own.",
+                hint="Take another name, such as /library.",
+                id="babelia.E004",
             )
         )
     if settings.HTTPS and set(settings.ALLOWED_HOSTS) <= _LOOPBACK | {"[::1]"}:

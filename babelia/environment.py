@@ -20,6 +20,8 @@ REFUSED = 2
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmgt]?b?)", re.IGNORECASE | re.ASCII)
+URL_PATH = re.compile(r"(?:/(?!\.+(?:/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
+"""A path that means the same whether it is percent-encoded or not, and never leads to another host (`//elsewhere`)."""
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -120,6 +122,14 @@ def choice(name: str, default: str, among: tuple[str, ...], meaning: str) -> str
     value = text(name, default, meaning)
     if value not in among:
         raise refused(name, f"one of {', '.join(among)}", value)
+    return value
+
+
+def path(name: str, meaning: str, *, shown: str) -> str:
+    """A path of a URL, with its first slash and without its last; empty where it is unset or `/`."""
+    value = text(name, "", meaning, shown=shown).rstrip("/")
+    if value and not URL_PATH.fullmatch(value):
+        raise _refused(name, "a path like /library, of letters, digits and - . _ ~", value)
     return value
 
 

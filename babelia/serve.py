@@ -18,7 +18,7 @@ from babelia.environment import read_settings
 from babelia.processes import pulse
 from babelia.processes.connections import Patience, patient, raise_file_limit
 from babelia.processes.errors import LibraryRefused
-from babelia.processes.network import as_seen, listen
+from babelia.processes.network import listen
 
 GRACE = 3
 """Seconds that requests get to end when the site shuts down."""
@@ -78,7 +78,7 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        forwarded_allow_ips=as_seen(settings.PROXIES, settings.LISTEN),
+        proxy_headers=False,  # babelia.web.proxies believes them: it also has to know who said it
         timeout_graceful_shutdown=GRACE,
     )
     _Site(config).run(sockets=[listening])

@@ -109,10 +109,11 @@ HTTPS = env.flag(
 PROXIES = env.names(
     "BABELIA_PROXIES",
     ["127.0.0.1"],
-    "addresses of proxies whose X-Forwarded-For and -Proto are believed",
+    "addresses of proxies whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are believed",
     form="addresses or networks with commas between them, as 127.0.0.1,10.0.0.0/8",
     valid=env.is_proxy,
 )
+PREFIX = env.path("BABELIA_PREFIX", "the path of its host below which the site lies, as `/library`", shown="none")
 
 
 def _own_names() -> list[str]:

@@ -64,7 +64,7 @@ def path_of(address: Address, form: str = "/") -> str:
 def raw_path(request: HttpRequest) -> str | None:
     """Return the percent-encoded path of a request, without the site's script prefix; None where it is not known.
 
-    It stands in the ASGI scope; Django's test client leaves it out. A proxy in front must pass the path on unchanged.
+    It stands in the ASGI scope; Django's test client leaves it out. A proxy may have encoded it anew.
     """
     raw: bytes | None = getattr(request, "scope", {}).get("raw_path")
     if raw is None:
@@ -74,11 +74,12 @@ def raw_path(request: HttpRequest) -> str | None:
 
 
 def is_canonical(request: HttpRequest, address: Address, form: str) -> bool:
-    """Say whether a request spells an address the one canonical way: byte for byte where its raw path is known."""
-    raw = raw_path(request)
-    if raw is None:
-        return bool(request.path_info == f"/{address.format()}{form}")
-    return raw == address.path()[:-1] + form
+    """Say whether a request names an address the one canonical way; how its path was percent-encoded does not count.
+
+    Some proxies decode a path and encode it anew, by rules of their own: sent to our own encoding, they would come back
+    with theirs for ever. Which encoding is the canonical one, the page itself says (`rel="canonical"`).
+    """
+    return bool(request.path_info == f"/{address.format()}{form}")
 
 
 def neighbour_page(address: Address, by: int) -> Address | None:

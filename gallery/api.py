@@ -1,7 +1,8 @@
 """The JSON API, described by OpenAPI at /api/docs: the site's own functions, without pages around them.
 
 An address is written as in a URL, percent-encoded once like any value of a query: `key/borges/1`, `prompt/a dog/1`.
-Every error has one shape: {code, message, hint}. Nothing here needs an account, so no request can be forged.
+Every error has one shape: {code, message, hint}. Nothing here needs an account; what pages of other sites have a
+visitor's browser send is refused all the same, so that nobody's pages are printed at somebody else's cost.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ from gallery.addresses import path_of
 from gallery.answers import (
     KEY_TYPE,
     error_shape,
+    of_unknown_length,
+    require_own_site,
     require_size,
     retry_after_of,
     send_kept,
@@ -29,13 +32,30 @@ from gallery.description import PageOut, RecentOut, describe_recent
 from gallery.editions import default_edition, edition_of, editions
 from gallery.keys import address_of_file, place_to_read
 from gallery.pages.events import event_stream
-from gallery.pages.status import kept_picture, not_printed, page_status, require_key, require_known, require_picture
-from gallery.visits import visitor_of
+from gallery.pages.status import (
+    held_key,
+    kept_picture,
+    not_printed,
+    page_status,
+    require_key,
+    require_known,
+    require_picture,
+)
+from gallery.visits import asks_head, visitor_of
 from worker.catalogue.address import Address
 from worker.catalogue.key import CHARACTERS
 from worker.errors import BabeliaError
 
+
+def _ours(request: HttpRequest) -> bool:
+    """Let in what no page of another site sent. Ninja calls this before each operation; raises ForeignSite."""
+    if request.method == "POST":
+        require_own_site(request)
+    return True
+
+
 api = NinjaAPI(
+    auth=_ours,
     title="Babelia",
     version="1",
     description=(
@@ -109,6 +129,7 @@ _ERRORS = {
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
 }
+_POST_ERRORS = _ERRORS | {int(HTTPStatus.FORBIDDEN): ErrorOut}
 _VISITOR = "api"
 
 
@@ -185,7 +206,11 @@ async def facts(request: HttpRequest, address: str) -> PageOut:
 
 
 @api.post(
-    "/page", response={200: PageOut, 202: PageOut, **_ERRORS}, by_alias=True, summary="Ask for a page", tags=["page"]
+    "/page",
+    response={200: PageOut, 202: PageOut, **_POST_ERRORS},
+    by_alias=True,
+    summary="Ask for a page",
+    tags=["page"],
 )
 async def ask(request: HttpRequest, payload: Ask) -> tuple[int, PageOut]:
     """Ask for a page: 200 where it is kept, 202 where it waits or is printed. Asking twice prints once."""
@@ -197,7 +222,9 @@ async def ask(request: HttpRequest, payload: Ask) -> tuple[int, PageOut]:
     return (200 if status.kept else 202), status.describe()
 
 
-@api.post("/page/leave", response={200: PageOut, **_ERRORS}, by_alias=True, summary="Leave the queue", tags=["page"])
+@api.post(
+    "/page/leave", response={200: PageOut, **_POST_ERRORS}, by_alias=True, summary="Leave the queue", tags=["page"]
+)
 async def leave(request: HttpRequest, payload: Leave) -> PageOut:
     """No longer wait for a page. Others who wait for it are not touched."""
     address = await _found(payload.address)
@@ -209,7 +236,8 @@ async def leave(request: HttpRequest, payload: Leave) -> PageOut:
 @api.get("/page/events", summary="Follow a page while it is printed", tags=["page"])
 async def follow(request: HttpRequest, address: str, visitor: str | None = None) -> HttpResponseBase:
     """Ask for a page and follow it by server-sent events: `progress`, and `done` as the last."""
-    return await event_stream(request, await _found(address))
+    found = await _found(address)
+    return of_unknown_length("text/event-stream") if asks_head(request) else await event_stream(request, found)
 
 
 @api.get("/page/picture", summary="The picture, image/png", tags=["page"])
@@ -217,6 +245,8 @@ async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
     """Send the PNG; of a page not printed yet, print it and wait, up to a limit, then 503 with Retry-After."""
     found = await _found(address)
     image = await kept_picture(found)
+    if image is None and asks_head(request):
+        return of_unknown_length("image/png")
     if image is None:
         image = await require_picture(found, visitor_of(request), settings.PICTURE_WAIT)
     return send_kept(request, image.png, "image/png", image.digest, f"babelia-{image.mark}.png")
@@ -231,6 +261,8 @@ async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
 async def key(request: HttpRequest, address: str) -> HttpResponseBase:
     """Send the key of a page, under the ETag that the site gives it."""
     found = await _found(address)
+    if asks_head(request) and await asyncio.to_thread(held_key, found) is None:
+        return of_unknown_length(KEY_TYPE)
     sent = await require_key(found, visitor_of(request), settings.PICTURE_WAIT)
     return send_kept(request, sent.format().encode(), KEY_TYPE, sent.mark, f"babelia-{sent.mark}.txt")
 
@@ -238,7 +270,7 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
 # -- full keys
 
 
-@api.post("/key", response={201: OpenedOut, **_ERRORS}, summary="Open a full key", tags=["key"])
+@api.post("/key", response={201: OpenedOut, **_POST_ERRORS}, summary="Open a full key", tags=["key"])
 async def open_key(request: HttpRequest, edition: str | None = None) -> tuple[int, dict[str, Any]]:
     """Send a key's text (text/plain) or a PNG with a key inside (image/png) as the body; it is held for ever."""
     slug = edition_of(edition or default_edition()).slug

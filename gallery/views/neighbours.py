@@ -7,7 +7,7 @@ import asyncio
 from typing import Final, Literal
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from babelia.services import store
 from gallery import ledger
@@ -33,8 +33,8 @@ def _volume_view(direction: Direction) -> View:
         found = await ledger.neighbour_prompt(address, _STEP[direction])
         return uncached(HttpResponseRedirect(path_of(found or address)))
 
-    only_get: View = require_GET(view)
-    return only_get
+    safe: View = require_safe(view)
+    return safe
 
 
 def _key_view(direction: Direction) -> View:

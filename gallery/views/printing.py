@@ -2,23 +2,25 @@
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_safe
+from django.views.decorators.http import require_safe
 
 from babelia.services import job_client
 from gallery.addresses import path_of
-from gallery.answers import at_address, require_own_post, see_other, uncached
+from gallery.answers import at_address, of_unknown_length, require_own_post, see_other, uncached
 from gallery.pages.events import event_stream
 from gallery.pages.status import page_status, preview_of
-from gallery.visits import visitor_of
+from gallery.visits import asks_head, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused
 from worker.jobs.preview import CONTENT_TYPE
 
 
-@require_GET
+@require_safe
 @at_address("/events")
 async def follow(request: HttpRequest, address: Address) -> HttpResponseBase:
     """Server-sent events: the status of the page, until it is there."""
+    if asks_head(request):
+        return of_unknown_length("text/event-stream")
     return await event_stream(request, address)
 
 

@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from gallery.addresses import raw_path
-from gallery.answers import refusal
+from gallery.answers import ForeignSite, refusal, require_own_site
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
 
@@ -50,8 +50,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     """What Django's check of forms refuses: 403 to a form of another site, else 405, for our forms never get here."""
     form = _form_of(request)
-    if reason.startswith("Origin checking failed"):
-        return refusal(request, InputRefused("This form was sent by another site.", hint=""), form, status=403)
+    try:
+        require_own_site(request)
+    except ForeignSite as error:
+        return refusal(request, error, form)
     error = InputRefused("Nothing can be sent to this address; it can only be opened.", hint="Ask for it with GET.")
     response = refusal(request, error, form, status=405)
     response["Allow"] = "GET, HEAD"

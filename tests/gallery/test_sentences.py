@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gallery.management.sentences import PressCommand, whole
+from gallery.management.sentences import PressCommand, integer
 from worker.errors import InputRefused, KeyRefused
 
 
@@ -15,7 +15,7 @@ def ended(work: Callable[[], None], *arguments: str) -> int:
 
     class Command(PressCommand):
         def add_arguments(self, parser: Any) -> None:
-            parser.add_argument("--count", type=whole(1, 9, "the count is"))
+            parser.add_argument("--count", type=integer(1, 9, "the count is"))
 
         def run(self, **options: Any) -> None:
             work()

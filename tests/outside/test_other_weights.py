@@ -1,4 +1,4 @@
-"""A library whose edition has other weights than the ones a page was printed with says so, before and after the print."""
+"""A library whose edition has other weights than those of a page's print says so, before and after printing it."""
 
 import numpy as np
 import pytest

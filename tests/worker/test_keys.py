@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from gallery.pages import held_key
+from gallery.pages.status import held_key
 from tests.conftest import write_edition
 from tests.worker.store import keep, stacks
 from worker.catalogue.address import Address
