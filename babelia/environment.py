@@ -129,7 +129,7 @@ def path(name: str, meaning: str, *, shown: str) -> str:
     """A path of a URL, with its first slash and without its last; empty where it is unset or `/`."""
     value = text(name, "", meaning, shown=shown).rstrip("/")
     if value and not URL_PATH.fullmatch(value):
-        raise _refused(name, "a path like /library, of letters, digits and - . _ ~", value)
+        raise refused(name, "a path like /library, of letters, digits and - . _ ~", value)
     return value
 
 

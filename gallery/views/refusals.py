@@ -52,8 +52,8 @@ def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     form = _form_of(request)
     try:
         require_own_site(request)
-    except ForeignSite as error:
-        return refusal(request, error, form)
+    except ForeignSite as foreign:
+        return refusal(request, foreign, form)
     error = InputRefused("Nothing can be sent to this address; it can only be opened.", hint="Ask for it with GET.")
     response = refusal(request, error, form, status=405)
     response["Allow"] = "GET, HEAD"
