@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bench import gpu
+from bench.gpu import __main__ as gpu
+from worker.engine.engine import Engine
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def test_a_byte_that_differs_is_counted_and_said(capsys, monkeypatch):
         page.pixels[0, 0, 0] += 1
         return page
 
-    monkeypatch.setattr(gpu.Engine, "print_page", another)
+    monkeypatch.setattr(Engine, "print_page", another)
     assert gpu.main(["--device", "cpu", "--sizes", "pocket", "--batches", "1", "--steps", "2", "--seconds", "0.5"]) == 1
     assert capsys.readouterr().out.endswith("1 bytes differ\n")
 

@@ -1,8 +1,4 @@
-"""`python -m bench.gpu`: the press's engine on a GPU against the pipeline of diffusers, by the clock (docs/gpu.md).
-
-Prints each line as soon as it is measured, and stops when the time is over. May import worker.*, bench.random_weights,
-torch and diffusers.
-"""
+"""One batch of one edition: determinism, the engine, the pipeline as it ships and compiled (torch, diffusers)."""
 
 from __future__ import annotations
 
@@ -10,12 +6,9 @@ import argparse
 import contextlib
 import dataclasses
 import gc
-import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +17,10 @@ from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from bench import random_weights
 from worker.catalogue.expansion import page_latents
 from worker.catalogue.key import Key
-from worker.editions.edition import Edition, load_edition
-from worker.engine.device import choose_precision, device_name
+from worker.editions.edition import Edition
+from worker.engine.device import choose_precision
 from worker.engine.engine import Engine
 from worker.engine.networks.autoencoder import PocketAutoencoder
 
@@ -38,51 +30,7 @@ KNOWN = (PocketAutoencoder,)
 """Classes that a pipeline's folder may name; diffusers finds only those that somebody has imported."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measures until the time is over; returns 1 where a byte differed that should not."""
-    began = time.monotonic()
-    parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=330.0, help="when to stop (330)")
-    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 2, 8], help="in this order (1 4 16 2 8)")
-    parser.add_argument("--compiled", type=int, nargs="*", default=[1, 16], help="batches to compile for (1 16)")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--sizes", choices=["pocket", "sd"], nargs="+", default=["pocket", "sd"])
-    asked = parser.parse_args(arguments)
-    if asked.device == "cuda" and not torch.cuda.is_available():
-        print("bench.gpu needs a GPU, and torch sees none.", file=sys.stderr)
-        return 2
-    print(
-        f"{device_name(torch.device(asked.device))}, torch {torch.__version__}, {asked.steps} steps, decoding included"
-    )
-
-    def left() -> float:
-        return began + float(asked.seconds) - time.monotonic()
-
-    differed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for size in asked.sizes:
-            if left() < 0:
-                break
-            edition = _edition(size, Path(folder))
-            for batch in asked.batches:
-                if left() < 0:
-                    break
-                differed += _measure(edition, size, batch, asked, left)
-    print("every byte as it should be" if not differed else f"{differed} bytes differ", flush=True)
-    return 1 if differed else 0
-
-
-def _edition(size: str, folder: Path) -> Edition:
-    """pocket-1 as it ships, or SD 1.5 over random weights."""
-    if size == "pocket":
-        return load_edition("pocket-1", folder)
-    weights = random_weights.write(folder / "sd", say=lambda _: None)
-    edition = load_edition("sd-1.5", folder)
-    return dataclasses.replace(edition, weights=weights, hub=None, digest=None, safety_checker=False)
-
-
-def _measure(edition: Edition, size: str, batch: int, asked: argparse.Namespace, left: Callable[[], float]) -> int:
+def measure(edition: Edition, size: str, batch: int, asked: argparse.Namespace, left: Callable[[], float]) -> int:
     """One batch of one edition: determinism, the engine, the pipeline; returns how many bytes differed."""
     name, device = f"{size}, batch {batch}", asked.device
     ours = _measure_engine(edition, name, batch, device, asked.steps)
@@ -208,7 +156,3 @@ def _tidy(device: str) -> None:
     gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
