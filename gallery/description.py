@@ -66,6 +66,10 @@ class PageOut(BaseModel):
     seconds: float | None = Field(description="What the print took")
     printed_at: str | None = Field(description="ISO 8601, UTC")
     flagged: bool | None = Field(description="The verdict of the edition's safety checker; null where it has none")
+    unread: str | None = Field(
+        description="The end of the prompt that the text encoder has no room for, so that it decides nothing of the "
+        "picture; empty where all of it was read; null where no prompt names the page, or before it is printed"
+    )
     links: LinksOut
 
 
@@ -115,6 +119,7 @@ class RecordFields(TypedDict):
     seconds: float
     printed_at: str
     flagged: bool | None
+    unread: str | None
 
 
 def address_fields(address: Address) -> AddressFields:
@@ -151,6 +156,7 @@ def record_fields(record: PageRecord) -> RecordFields:
         "seconds": record.seconds,
         "printed_at": record.printed_at,
         "flagged": record.flagged,
+        "unread": record.unread,
     }
 
 

@@ -6,7 +6,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_safe
 
-from gallery.addresses import path_of
+from gallery.addresses import address_of_link, path_of
 from gallery.answers import (
     TooLarge,
     error_shape,
@@ -53,6 +53,8 @@ async def _sent_address(request: HttpRequest) -> Address:
     """Return the page of the key that was sent, held from now on. Raises RequestDataTooBig and what refuses a key."""
     edition = edition_of(request.POST.get("edition") or default_edition()).slug
     file = request.FILES.get("file")
+    if file is None and "link" in request.POST:
+        return address_of_link(request.POST["link"])
     if file is None:
         return await asyncio.to_thread(address_of_text, request.POST.get("key", ""), edition)
     require_size(file.size or 0)

@@ -188,6 +188,7 @@ class Store:
         steps: int,
         seconds: float,
         flagged: bool | None = None,
+        unread: str | None = None,
     ) -> PageRecord:
         """Keep a printed page: its key, picture, thumbnail, record and link. `pixels`: (416, 640, 3), what `png` shows.
 
@@ -208,6 +209,7 @@ class Store:
             seconds=round(seconds, 3),
             printed_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             flagged=flagged,
+            unread=unread,
         )
         before = self.record(edition, mark)
         if before and before.rendition == rendition and before.pixel_digest != record.pixel_digest:
@@ -221,6 +223,13 @@ class Store:
         if self.unweighed is not None:
             self.unweighed += len(png) + len(webp) + len(key.data)
         return record
+
+    def note_unread(self, edition: str, mark: str, unread: str) -> None:
+        """Write into the record of a kept page which end of its prompt was not read, where that is not known yet."""
+        record = self.record(edition, mark)
+        if record is not None and record.unread is None:
+            noted = replace(record, unread=unread)
+            self._write({self._page_path(edition, mark).with_suffix(".json"): seal(noted)})
 
     def require_room(self) -> None:
         """Raise StoreUnavailable, with what to do, if one more page would eat into the free-space reserve."""
