@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from django.core.asgi import get_asgi_application
 
 from babelia import ALIVE
+from babelia.headers import plain_headers
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 
 if TYPE_CHECKING:
@@ -109,4 +110,4 @@ _django = cast("ASGI3Application", get_asgi_application())
 
 from babelia.static import serve_static  # noqa: E402  (Django has to be set up first)
 
-application = answer_alive(limit_bodies(serve_static(_django)))
+application = answer_alive(limit_bodies(serve_static(plain_headers(_django))))

@@ -11,6 +11,8 @@ import socket
 
 import uvicorn
 
+from babelia.headers import BoundedHeaders
+
 GRACE = 3
 """Seconds that requests get to end when the site shuts down."""
 
@@ -38,7 +40,7 @@ def main() -> None:
         host=settings.LISTEN,
         port=settings.PORT,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeaders,
         ws="none",
         lifespan="off",
         log_level="warning",

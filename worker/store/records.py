@@ -31,7 +31,7 @@ class PageRecord:
     seconds: float  # from the claim until it was stored
     printed_at: str  # ISO 8601, UTC
     flagged: bool | None = None  # the safety checker's verdict; None where the edition has none, or it is off
-    unread: str | None = None  # the end of the prompt that the text encoder had no room for; None: no prompt, or unknown
+    unread: str | None = None  # the end of the prompt that was not read; None: no prompt, or unknown
 
 
 @dataclass(frozen=True)

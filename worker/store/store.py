@@ -167,9 +167,13 @@ class Store:
     # -- keeping
 
     def keep_key(self, key: Key) -> str:
-        """Keep a key that came from outside (pasted, uploaded, found) for good; return its mark."""
+        """Keep a key that came from outside (pasted, uploaded, found) for good; return its mark.
+
+        Raises StoreUnavailable where it would eat into the free-space reserve.
+        """
         path = self._key_path(key.mark)
         if not path.exists():
+            self.require_room()
             self._write({path: key.data})
         return key.mark
 
