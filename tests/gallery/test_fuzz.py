@@ -1,7 +1,7 @@
 """Damaged keys and pictures: whatever is brought is opened or refused with a sentence, and never breaks the site.
 
-`make test` tries 500 of them, `make chaos` 10,000 (FUZZ_CASES), for FUZZ_SECONDS at most. A case is made from its number
-alone, so that one that failed can be made again.
+`make test` tries 500 of them, `make chaos` 10,000 (FUZZ_CASES), for FUZZ_SECONDS at most. A case is made from its
+number alone, so that one that failed can be made again.
 """
 
 import os
