@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
-from ninja import Field, NinjaAPI, Schema
+from ninja import Field, NinjaAPI, Schema, Status
 from ninja.errors import HttpError, ValidationError
 from pydantic import ConfigDict
 
@@ -124,7 +124,10 @@ _VISITOR = "api"
 
 def _sends(kind: str, description: str, *, kept: bool = True) -> dict[str, Any]:
     """What OpenAPI says of an answer that is no JSON; `kept`: it has an ETag, and 304 is answered to who knows it."""
-    sent: dict[str, Any] = {"description": description, "content": {kind: {"schema": {"type": "string"}}}}
+    schema: dict[str, Any] = {"type": "string"}
+    if kind == "text/event-stream":
+        schema = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
+    sent: dict[str, Any] = {"description": description, "content": {kind: {"schema": schema}}}
     known = {304: {"description": "As the If-None-Match of the request says, it is there already"}} if kept else {}
     return {"responses": {200: sent, **known}}
 
@@ -220,7 +223,7 @@ async def facts(request: HttpRequest, address: str) -> PageOut:
     summary="Ask for a page",
     tags=["page"],
 )
-async def ask(request: HttpRequest, payload: Ask) -> tuple[int, PageOut]:
+async def ask(request: HttpRequest, payload: Ask) -> Status[PageOut]:
     """Ask for a page: 200 where it is kept, 202 where it waits or is printed. Asking twice prints once."""
     if payload.again:
         require_patience(request)
@@ -229,7 +232,7 @@ async def ask(request: HttpRequest, payload: Ask) -> tuple[int, PageOut]:
     status = await page_status(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     if status.progress.state in ("failed", "busy"):
         raise await not_printed(address, status.progress)
-    return (200 if status.kept else 202), status.describe()
+    return Status(200 if status.kept else 202, status.describe())
 
 
 @api.post(
@@ -297,14 +300,14 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
     summary="Open a full key",
     tags=["key"],
 )
-async def open_key(request: HttpRequest, edition: str | None = None) -> tuple[int, dict[str, Any]]:
+async def open_key(request: HttpRequest, edition: str | None = None) -> Status[dict[str, Any]]:
     """Send a key's text (text/plain) or a PNG with a key inside (image/png) as the body; it is held for ever."""
     require_patience(request)
     body = request.read()  # not `request.body`, which Django limits to what a form without files may have
     require_size(len(body))
     address = await asyncio.to_thread(address_of_file, body, edition_of(edition or default_edition()).slug)
     mark = address.name if address.kind == "mark" else None
-    return 201, {"address": address.format(), "mark": mark, "page": path_of(address)}
+    return Status(201, {"address": address.format(), "mark": mark, "page": path_of(address)})
 
 
 # -- the library

@@ -62,7 +62,7 @@ class PressCommand(abc.ABC, BaseCommand):
         self.stderr.write(sentence, str)  # str in place of a style: Django's own makes every line red
 
     def write_json(self, value: Any) -> None:
-        """One JSON value on standard output; where that is not UTF-8, JSON's own escapes stand for what is not ASCII."""
+        """One JSON value on standard output; beyond ASCII in JSON's escapes where that is not UTF-8."""
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
         self.stdout.write(json.dumps(value, indent=2, ensure_ascii=not encoding.lower().startswith("utf")))
 

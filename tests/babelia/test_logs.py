@@ -15,13 +15,13 @@ from django.test import Client, RequestFactory
 from django.core.handlers.exception import response_for_exception
 from django.utils.log import log_response
 from django.http import HttpResponse
-client = Client(raise_request_exception=False, enforce_csrf_checks=True)
+client = Client(SERVER_NAME="localhost", raise_request_exception=False, enforce_csrf_checks=True)
 client.post("/pocket-1/prompt/a secret dog/1/", {"a": "b"}, headers={"origin": "http://elsewhere"})
 client.post("/search/?prompt=a+secret+dog", {"a": "b"}, headers={"origin": "http://elsewhere"})
-request = RequestFactory().get("/pocket-1/prompt/a secret dog/1.png")
+request = RequestFactory(SERVER_NAME="localhost").get("/pocket-1/prompt/a secret dog/1.png")
 log_response("%s: %s", "Service Unavailable", request.path, response=HttpResponse(status=503), request=request)
 log_response("%s: %s", "Service Unavailable", request.path, response=HttpResponse(status=503),
-             request=RequestFactory().get("/api/page/picture", {"address": "prompt/a secret dog/1"}))
+             request=RequestFactory(SERVER_NAME="localhost").get("/api/page/picture", {"address": "prompt/a secret dog/1"}))
 try:
     raise ValueError("of prompt/a secret dog/1: a secret dog/1.png")
 except ValueError as error:
