@@ -21,7 +21,7 @@ client.post("/search/?prompt=a+secret+dog", {"a": "b"}, headers={"origin": "http
 request = RequestFactory(SERVER_NAME="localhost").get("/pocket-1/prompt/a secret dog/1.png")
 log_response("%s: %s", "Service Unavailable", request.path, response=HttpResponse(status=503), request=request)
 log_response("%s: %s", "Service Unavailable", request.path, response=HttpResponse(status=503),
-             request=RequestFactory(SERVER_NAME="localhost").get("/api/page/picture", {"address": "prompt/a secret dog/1"}))
+             request=RequestFactory().get("/api/page/picture", {"address": "prompt/a secret dog/1"}))
 try:
     raise ValueError("of prompt/a secret dog/1: a secret dog/1.png")
 except ValueError as error:
