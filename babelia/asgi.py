@@ -13,6 +13,7 @@ from django.core.asgi import get_asgi_application
 
 from babelia import ALIVE, READY
 from babelia.web.content import fit_answers
+from babelia.web.headers import plain_headers
 from babelia.web.proxies import believe_proxies, path_inside
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 
@@ -124,4 +125,4 @@ _django = cast("ASGI3Application", get_asgi_application())
 from babelia.readiness import missing  # noqa: E402  (Django has to be set up first)
 from babelia.static import serve_static  # noqa: E402
 
-application = believe_proxies(fit_answers(answer_probes(limit_bodies(serve_static(_django)))))
+application = believe_proxies(fit_answers(answer_probes(limit_bodies(serve_static(plain_headers(_django))))))

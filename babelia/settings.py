@@ -180,6 +180,14 @@ PICTURE_WAIT = env.integer(
     "BABELIA_PICTURE_WAIT", 60, 1, 600, "seconds that `.png` of a page not printed yet waits for it before a 503"
 )
 
+VISITOR_LIMIT = env.integer(
+    "BABELIA_VISITOR_LIMIT",
+    60,
+    0,
+    1_000_000,
+    "keys that one address may bring a minute, and pages it may have tried again, for each process; 0: no limit",
+)
+
 # -- the press
 
 EDITIONS = env.names(
@@ -358,10 +366,14 @@ LOG_LEVEL = env.choice(
     ("DEBUG", "INFO", "WARNING", "ERROR"),
     "how much is logged, on standard error",
 )
+LOG_PROMPTS = env.flag("BABELIA_LOG_PROMPTS", False, "name in the log what visitors wrote, not only its digest")
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+        | ({} if LOG_PROMPTS else {"()": "babelia.logs.Discreet"})
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {name: {"level": LOG_LEVEL} for name in ("babelia", "gallery", "worker")}

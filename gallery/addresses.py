@@ -4,9 +4,10 @@ The grammar itself is `worker.catalogue.address`; this module only joins it to D
 """
 
 from typing import Final
+from urllib.parse import unquote
 
 from django.http import HttpRequest
-from django.urls import get_script_prefix
+from django.urls import Resolver404, get_script_prefix, resolve
 
 from worker.catalogue.address import NAME_LIMIT, PAGES, Address, is_slug
 from worker.errors import AddressRefused
@@ -59,6 +60,21 @@ def path_of(address: Address, form: str = "/") -> str:
     """
     prefix: str = get_script_prefix()
     return prefix + address.path()[1:-1] + form
+
+
+def address_of_link(path: str) -> Address:
+    """Return the page that a link of this site names in one of its forms (`/`, `.png`, `/thumbnail.webp` …).
+
+    `path` is the link's percent-encoded path, with the site's script prefix. Raises AddressRefused for any other link.
+    """
+    text = unquote(path).removeprefix(get_script_prefix()[:-1])
+    try:
+        found = resolve(text).kwargs.get("address")
+    except Resolver404:
+        found = None
+    if not isinstance(found, Address):
+        raise AddressRefused("This link leads to no page of the library.", hint="The link of a page has its address.")
+    return found
 
 
 def raw_path(request: HttpRequest) -> str | None:

@@ -20,6 +20,7 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
+from django.http.multipartparser import MultiPartParserError
 from django.http.request import split_domain_port, validate_host
 from django.shortcuts import render
 from django.urls import get_script_prefix, reverse
@@ -28,6 +29,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from gallery import ledger
 from gallery.addresses import is_canonical, path_of
+from gallery.bounds import TooMany
 from gallery.editions import default_edition, edition_of, offered_editions
 from gallery.pages import cards
 from gallery.pages.status import ASK_AGAIN_SECONDS
@@ -92,6 +94,7 @@ class TooLarge(BabeliaError):
 
 
 _STATUS: dict[type[BabeliaError], int] = {
+    TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     KeyRefused: HTTPStatus.BAD_REQUEST,
     InputRefused: HTTPStatus.BAD_REQUEST,
     AddressRefused: HTTPStatus.NOT_FOUND,
@@ -118,8 +121,17 @@ def status_of(error: BabeliaError) -> int:
 
 
 def retry_after_of(error: BabeliaError, status: int) -> int | None:
-    """Return the seconds of the header Retry-After: of every 503, and of no other refusal."""
-    return (error.retry_after or ASK_AGAIN_SECONDS) if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    """Return the seconds of the header Retry-After: of every 503 and 429, and of no other refusal."""
+    later = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+    return (error.retry_after or ASK_AGAIN_SECONDS) if status in later else None
+
+
+def waiting(response: HttpResponse, error: BabeliaError) -> HttpResponse:
+    """Return the answer to something refused, with the header that says when to come back where it is worth it."""
+    retry_after = retry_after_of(error, response.status_code)
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    return response
 
 
 def error_shape(error: BabeliaError) -> dict[str, str]:
@@ -219,6 +231,9 @@ def require_own_post(view: View) -> View:
             require_own_site(request)
         except ForeignSite as error:
             return refusal(request, error)
+        if not _can_be_read(request):
+            error = InputRefused("This form cannot be read.", hint="Open its page and send it again.")
+            return refusal(request, error, ".json" if wants_json(request) else "/")
         return await view(request, *args, **kwargs)
 
     exempt: View = csrf_exempt(answer)
@@ -266,6 +281,15 @@ def _host_of(origin: str | None) -> str:
         return split_domain_port(urlsplit(origin or "").netloc)[0]
     except ValueError:  # brackets that do not match
         return ""
+
+
+def _can_be_read(request: HttpRequest) -> bool:
+    """Say whether Django can read a form: the headers of its parts may name any codec, and it looks them up."""
+    try:
+        request.POST  # noqa: B018  (reads it)
+    except (MultiPartParserError, LookupError, ValueError):
+        return False
+    return True
 
 
 def wants_json(request: HttpRequest) -> bool:

@@ -70,6 +70,10 @@ class PageOut(BaseModel):
     former_weights: str | None = Field(description="The first 16 digits, where an earlier print had other weights")
     former_pixel_digest: str | None = Field(description="Of that earlier print, which showed other pixels")
     notice: str | None = Field(description="What is to be said of prints with other weights; null where there are none")
+    unread: str | None = Field(
+        description="The end of the prompt that the text encoder has no room for, so that it decides nothing of the "
+        "picture; empty where all of it was read; null where no prompt names the page, or before it is printed"
+    )
     links: LinksOut
 
 
@@ -122,6 +126,7 @@ class RecordFields(TypedDict):
     weights: str | None
     former_weights: str | None
     former_pixel_digest: str | None
+    unread: str | None
 
 
 def address_fields(address: Address) -> AddressFields:
@@ -161,6 +166,7 @@ def record_fields(record: PageRecord) -> RecordFields:
         "weights": record.weights,
         "former_weights": record.former_weights,
         "former_pixel_digest": record.former_pixel_digest,
+        "unread": record.unread,
     }
 
 

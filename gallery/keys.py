@@ -17,7 +17,7 @@ from worker.catalogue.key import CHARACTERS, Key
 from worker.catalogue.key_files import parse_key_file
 from worker.catalogue.limits import KEY_TEXT_BYTES
 from worker.catalogue.png import KEY
-from worker.errors import InputRefused, KeyRefused, LibraryBusy
+from worker.errors import AddressRefused, InputRefused, KeyRefused, LibraryBusy
 
 AT_ONCE: Final = 3
 """Files that one process of the site reads at a time."""
@@ -63,11 +63,23 @@ def address_of_file(data: bytes, edition: str) -> Address:
     if found.mark is not None and store().can_resolve(found.mark):
         return Address(edition, "mark", found.mark, None)
     if found.address is not None:
-        return Address.parse(found.address, edition)
+        return _address_inside(found.address, edition)
     raise InputRefused(
         "This PNG carries neither a key nor an address.",
-        hint="Only pictures saved from a library like this one do, and chat programs often take it out of them.",
+        hint="Only pictures saved from a library like this one do, and chat programs often take it out of them: ask "
+        "for the link of its page.",
     )
+
+
+def _address_inside(text: str, edition: str) -> Address:
+    """Read what a picture says is its address: anybody can write anything there. Raises InputRefused."""
+    try:
+        return Address.parse(text, edition)
+    except AddressRefused as error:
+        raise InputRefused(
+            f"What stands inside this PNG leads to no page. {error}",
+            hint="A picture printed off the catalogue has no address; others may have lost it: ask for the link.",
+        ) from error
 
 
 def address_of_text(text: str, edition: str) -> Address:

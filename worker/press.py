@@ -308,6 +308,9 @@ class PrintingPress:
         if self.store.picture(Address(claim.address.edition, "mark", key.mark, None)) is None:
             return False
         self.store.link(claim.address, key)
+        unread = self._unread(claim.address)
+        if unread is not None:
+            self.store.note_unread(claim.address.edition, key.mark, unread)
         self.jobs.finish(claim, key.mark)
         return True
 
@@ -370,9 +373,14 @@ class PrintingPress:
             seconds=seconds,
             flagged=printed.flagged,
             weights=printed.rendition.weights,
+            unread=self._unread(claim.address),
         )
         self.jobs.finish(claim, key.mark, seconds=seconds)
         log.info("Printed %s in %.2f s", name_in_log(claim.address), seconds)
+
+    def _unread(self, address: Address) -> str | None:
+        """The end of a page's prompt that decided nothing of its picture; None where no prompt names it."""
+        return self.engine(address.edition).unread(address.name).strip() if address.kind == "prompt" else None
 
     def _sentence(self, error: BabeliaError) -> str:
         """An error and what to do, for visitors: where our folders lie is none of their business."""

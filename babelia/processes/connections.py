@@ -13,7 +13,7 @@ import resource
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from babelia.web.headers import BoundedHeaders
 
 FILES = 65_536
 """Open files that a process of the site asks for, where its system allows so many."""
@@ -34,7 +34,7 @@ class Patience:
     look: float = 1.0  # seconds between two looks at a connection
 
 
-class PatientProtocol(HttpToolsProtocol):
+class PatientProtocol(BoundedHeaders):
     """uvicorn's protocol, which otherwise waits for ever, with an end to its patience."""
 
     patience: ClassVar[Patience] = Patience()

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 from babelia.services import job_client
 from gallery.addresses import path_of
 from gallery.answers import at_address, of_unknown_length, require_own_post, see_other, uncached
+from gallery.bounds import require_patience
 from gallery.pages.events import event_stream
 from gallery.pages.status import page_status, preview_of
 from gallery.visits import asks_head, visitor_of
@@ -46,5 +47,6 @@ async def leave(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/again")
 async def again(request: HttpRequest, address: Address) -> HttpResponseBase:
     """Ask once more for a page that could not be printed."""
+    require_patience(request)
     await page_status(address, visitor_of(request), starts=True, again=True)
     return see_other(path_of(address))

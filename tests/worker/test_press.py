@@ -88,6 +88,36 @@ def test_one_page_after_the_other_is_taken_until_none_waits(press: PrintingPress
     assert press.print_waiting("tiny") is False
 
 
+LONG = "a red boat on a calm sea under a yellow moon, " * 8 + "and a dog"
+
+
+@pytest.mark.parametrize(("name", "ends"), [("a dog", ""), (LONG, "and a dog")])
+def test_the_record_names_the_end_of_a_prompt_that_was_not_read(
+    name: str, ends: str, press: PrintingPress, visitor: Any, store: Store
+) -> None:
+    address = Address("tiny", "prompt", name, 1)
+    visitor("ask", address, "v")
+    press.print_waiting("tiny")
+    record = store.record("tiny", str(store.find(address)))
+    assert record is not None
+    assert record.unread == press.engine("tiny").unread(name).strip()
+    assert record.unread.endswith(ends)
+    assert len(record.unread) < len(name)
+
+
+def test_a_page_kept_by_its_mark_learns_which_words_were_not_read(
+    press: PrintingPress, visitor: Any, store: Store
+) -> None:
+    address = Address("tiny", "prompt", LONG, 2)
+    mark = Address("tiny", "mark", store.keep_key(press.key_of(address)), None)
+    for asked, unread in ((mark, None), (address, press.engine("tiny").unread(LONG).strip())):
+        visitor("ask", asked, "v")
+        press.print_waiting("tiny")
+        record = store.record("tiny", mark.name)
+        assert record is not None
+        assert record.unread == unread
+
+
 def test_a_batch_of_several_lanes_is_printed_at_once(
     store: Store, jobs: JobConsumer, visitor: Any, tiny_engine: Engine
 ) -> None:

@@ -46,6 +46,8 @@ class PageRecord:
         named = _WEIGHTS_IN_RENDITION.match(self.rendition)
         return named[1] if named else None
 
+    unread: str | None = None  # the end of the prompt that was not read; None: no prompt, or unknown
+
 
 @dataclass(frozen=True)
 class Picture:

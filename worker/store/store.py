@@ -170,9 +170,13 @@ class Store:
     # -- keeping
 
     def keep_key(self, key: Key) -> str:
-        """Keep a key that came from outside (pasted, uploaded, found) for good; return its mark."""
+        """Keep a key that came from outside (pasted, uploaded, found) for good; return its mark.
+
+        Raises StoreUnavailable where it would eat into the free-space reserve.
+        """
         path = self._key_path(key.mark)
         if not path.is_file():
+            self.require_room()
             self._write({path: key.data})
         return key.mark
 
@@ -192,6 +196,7 @@ class Store:
         seconds: float,
         flagged: bool | None = None,
         weights: str | None = None,
+        unread: str | None = None,
     ) -> PageRecord:
         """Keep a printed page: its key, picture, thumbnail, record and link. `pixels`: (416, 640, 3), what `png` shows.
 
@@ -214,6 +219,7 @@ class Store:
             printed_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             flagged=flagged,
             weights=weights,
+            unread=unread,
         )
         before = self.record(edition, mark)
         if before is not None:
@@ -229,6 +235,13 @@ class Store:
         if self.unweighed is not None:
             self.unweighed += len(png) + len(webp) + len(key.data)
         return record
+
+    def note_unread(self, edition: str, mark: str, unread: str) -> None:
+        """Write into the record of a kept page which end of its prompt was not read, where that is not known yet."""
+        record = self.record(edition, mark)
+        if record is not None and record.unread is None:
+            noted = replace(record, unread=unread)
+            self._write({self._page_path(edition, mark).with_suffix(".json"): seal(noted)})
 
     def require_room(self) -> None:
         """Raise StoreUnavailable, with what to do, if one more page would eat into the free-space reserve."""

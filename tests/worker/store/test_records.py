@@ -55,7 +55,14 @@ OLD = """{
 """As the store wrote this record while its last field was named `when`."""
 
 
+def test_a_record_of_before_says_nothing_of_words_that_were_not_read() -> None:
+    old = unseal(OLD.encode())
+    assert old is not None
+    assert old.unread is None
+
+
 def test_a_record_comes_back_from_its_sealed_form() -> None:
+    assert unseal(seal(replace(RECORD, unread="the end 犬"))) == replace(RECORD, unread="the end 犬")
     assert unseal(seal(RECORD)) == RECORD
     assert unseal(seal(replace(RECORD, flagged=None))) == replace(RECORD, flagged=None)
 
