@@ -1,4 +1,4 @@
-"""A library whose edition has other weights than the ones a page was printed with says so, before and after the print."""
+"""A page printed with other weights than its edition has now says so, before it is printed again and after."""
 
 import numpy as np
 import pytest
