@@ -1,4 +1,4 @@
-"""A library whose edition has other weights than those of a page's print says so, before and after printing it."""
+"""A page printed with other weights than its edition has now says so, before it is printed again and after."""
 
 import numpy as np
 import pytest

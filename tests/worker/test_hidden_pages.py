@@ -72,7 +72,11 @@ def test_a_page_that_was_kept_and_is_hidden_since_is_not_told_either(
         path.unlink()
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
-    assert asked(press, redis_url).sentence.startswith("The keepers of this library")
+    asked(press, redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.hget(f"babelia:page:{ADDRESS.digest}", "state") == b"failed"
+        assert client.hget(f"babelia:page:{ADDRESS.digest}", "mark") is None
+    assert press.store.linked(ADDRESS) == mark, "so that the site knows that it is hidden"
 
 
 def test_where_it_cannot_be_told_what_is_hidden_nothing_is_printed(press: PrintingPress, redis_url: str) -> None:

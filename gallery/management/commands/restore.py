@@ -11,7 +11,7 @@ from django.db import transaction
 
 from babelia.services import store
 from gallery.models import Page
-from worker.errors import BabeliaError, InputRefused
+from worker.errors import BabeliaError, InputRefused, reason
 from worker.store import hidden
 from worker.store.backup import read_backup, restore_files
 
@@ -32,10 +32,13 @@ class Command(BaseCommand):
         """Check all of the file, and then write: first what is hidden, so that nothing is shown in between."""
         try:
             rows = [_row(options["file"], fields) for fields in read_backup(options["file"])]
+            store().data.mkdir(parents=True, exist_ok=True)
             call_command("migrate", interactive=False, verbosity=0)
             _hide(rows)
             files = restore_files(store().data, options["file"])
             new = _put_back(rows)
+        except OSError as error:
+            raise CommandError(f"The data folder cannot be written: {reason(error)}.") from error
         except AnyDatabaseError as error:
             raise CommandError(f"The database does not take it: {error} Restore again when that is mended.") from error
         except BabeliaError as error:

@@ -20,10 +20,12 @@ from worker.jobs.progress import Press, Progress
 
 ADDRESS = Address("pocket-1", "prompt", "a dog on the moon", 1)
 KEY = stacks_key("status", 1)
+pytestmark = pytest.mark.django_db(transaction=True)  # it is asked what is hidden
 
 
 @pytest.fixture(autouse=True)
-def nothing_looked_up() -> Iterator[None]:
+def nothing_looked_up(settings: Any, tmp_path: Path) -> Iterator[None]:
+    settings.DATA_DIR = tmp_path
     status._records.clear()
     status._presses.clear()
     yield
