@@ -9,6 +9,7 @@ the queue has none. It listens on loopback alone, wants a password, and writes t
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import secrets
@@ -120,10 +121,16 @@ class Server:
             "shutdown-timeout 3",
         )
         configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return [str(get_binary_path()), str(configuration)]
+        return [str(get_binary_path()), _as_pattern(configuration)]
 
 
 def _quoted(path: Path) -> str:
     """A path as a word of the configuration file: quotes, backslashes and all beyond ASCII as `\\x` and two digits."""
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in os.fsencode(path))
     return f'"{"".join(plain)}"'
+
+
+def _as_pattern(path: Path) -> str:
+    """A path as Valkey's argument: one with `*`, `?` or `[` is a pattern to it, and what matches nothing no error."""
+    text = str(path)
+    return text if glob.escape(text) == text else glob.escape(text.replace("\\", "\\\\"))

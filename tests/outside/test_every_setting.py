@@ -110,8 +110,8 @@ def test_a_full_disk_is_said_and_nothing_printed(apart: RunningPress) -> None:
 
 def test_pages_make_room_within_the_disk_budget(apart: RunningPress) -> None:
     apart.settings["BABELIA_DISK_BUDGET"] = "1 MB"
-    apart.start()
     try:
+        apart.start()
         with run_site(apart) as site:
             for page in range(1, 5):
                 assert ask(site, f"/tiny/key/budget/{page}.png").status == 200
@@ -126,8 +126,8 @@ def test_pages_make_room_within_the_disk_budget(apart: RunningPress) -> None:
 @pytest.mark.parametrize(("level", "lines"), [("INFO", 1), ("ERROR", 0)])
 def test_the_press_says_as_much_as_the_log_level_asks_for(level: str, lines: int, apart: RunningPress) -> None:
     apart.settings["BABELIA_LOG_LEVEL"] = level
-    apart.start()
     try:
+        apart.start()
         with run_site(apart) as site:
             assert ask(site, "/tiny/key/said/1.png").status == 200
     finally:
@@ -138,8 +138,8 @@ def test_the_press_says_as_much_as_the_log_level_asks_for(level: str, lines: int
 def test_a_print_beyond_its_limit_is_stopped(apart: RunningPress) -> None:
     """Its child is stopped in the middle of a page, as one that hangs, and ended when the limit is over."""
     apart.settings |= {"BABELIA_PRINT_LIMIT": "10", "BABELIA_LEASE": "15"}
-    apart.start()
     try:
+        apart.start()
         with run_site(apart, BABELIA_PICTURE_WAIT="1") as site, redis.Redis.from_url(apart.redis_url) as client:
             assert ask(site, long_page(site).path()).status == 200
             wait_until(lambda: client.zcard("babelia:printing") == 1, 20, "the page is being printed")

@@ -1,5 +1,6 @@
 """A host that the site does not answer to, and the addresses it listens on: a real site, asked as visitors ask."""
 
+import contextlib
 import http.client
 import socket
 import subprocess
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from babelia.processes.network import serves
 from tests import ROOT
-from tests.conftest import RunningPress, free_port, run_site
+from tests.conftest import RunningPress, free_port, run_site, wait_until
 from tests.visitor import ask
 
 SENTENCE = "This library does not answer to the name “elsewhere.example”."
@@ -22,17 +24,32 @@ def quiet(tmp_path: Path, valkey: str) -> RunningPress:
     return RunningPress(tmp_path, valkey.removesuffix("/0") + "/8")
 
 
+@contextlib.contextmanager
+def serving(quiet: RunningPress, host: str, log: Path, **settings: str) -> Iterator[int]:
+    """A site that is asked on an address of loopback, its log in a file: its port."""
+    port = free_port()
+    environment = quiet.environment | {"BABELIA_PORT": str(port)} | settings
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
+    with log.open("wb") as file:
+        process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment, stderr=file)
+    try:
+        wait_until(lambda: serves(host, port), 60, "the site answers")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 @pytest.fixture
-def logged(quiet: RunningPress, capfd: pytest.CaptureFixture[str]) -> Iterator[tuple[str, pytest.CaptureFixture[str]]]:
-    with run_site(quiet, BABELIA_HOSTS="library.example.org") as site:
-        capfd.readouterr()
-        yield site, capfd
+def logged(quiet: RunningPress, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A site that answers to library.example.org alone, and the file that its log goes to."""
+    log = tmp_path / "site.log"
+    with serving(quiet, "127.0.0.1", log, BABELIA_HOSTS="library.example.org") as port:
+        yield f"http://127.0.0.1:{port}", log
 
 
-def test_a_host_that_is_not_ours_is_told_so_in_the_form_asked_for(
-    logged: tuple[str, pytest.CaptureFixture[str]],
-) -> None:
-    site, capfd = logged
+def test_a_host_that_is_not_ours_is_told_so_in_the_form_asked_for(logged: tuple[str, Path]) -> None:
+    site, log = logged
     html = ask(site, "/", Host="elsewhere.example")
     assert (html.status, html.headers["content-type"]) == (400, "text/html; charset=utf-8")
     assert SENTENCE in html.text
@@ -49,14 +66,12 @@ def test_a_host_that_is_not_ours_is_told_so_in_the_form_asked_for(
     assert ask(site, "/", Host="library.example.org").status == 200
 
     # One line for all of these requests.
-    said = capfd.readouterr().err
-    assert [line for line in said.splitlines() if "elsewhere.example" in line] == [
-        line for line in said.splitlines() if "BABELIA_HOSTS does not name the host 'elsewhere.example'" in line
-    ]
-    assert said.count("elsewhere.example") == 1
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if "elsewhere.example" in line]
+    assert len(lines) == 1
+    assert "BABELIA_HOSTS does not name the host 'elsewhere.example'" in lines[0]
     for number in range(50):  # anybody can make up names
         ask(site, "/", Host=f"{number}.example")
-    assert capfd.readouterr().err.count("BABELIA_HOSTS") < 20
+    assert log.read_text(encoding="utf-8").count("BABELIA_HOSTS") == 20
 
 
 @pytest.mark.parametrize("host", ["evil<script>.example", "a b", "x" * 300, "[::1", "ü.example", ""])
@@ -88,10 +103,11 @@ def answer(host: str, port: int, **headers: str) -> tuple[int, str]:
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
 @pytest.mark.parametrize(("listen", "hosts"), [("::1", ["::1"]), ("::", ["::1", "127.0.0.1"])])
-def test_a_site_listens_on_ipv6_and_believes_its_proxy(listen: str, hosts: list[str], quiet: RunningPress) -> None:
-    proxies = "127.0.0.1,::1"
-    with run_site(quiet, BABELIA_LISTEN=listen, BABELIA_PROXIES=proxies) as site:
-        port = int(site.rpartition(":")[2])
+def test_a_site_listens_on_ipv6_and_believes_its_proxy(
+    listen: str, hosts: list[str], quiet: RunningPress, tmp_path: Path
+) -> None:
+    told = {"BABELIA_LISTEN": listen, "BABELIA_PROXIES": "127.0.0.1,::1"}
+    with serving(quiet, "::1", tmp_path / "site.log", **told) as port:
         for host in hosts:
             assert answer(host, port)[0] == 200
             status, html = answer(host, port, X_Forwarded_Proto="https")

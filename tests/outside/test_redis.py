@@ -79,8 +79,8 @@ def test_site_and_press_meet_over(form: str, servers: Servers, tiny_weights: Pat
     client = redis_url.parse(told_press).client
     write_edition(tmp_path, "tiny", str(tiny_weights))
     press = RunningPress(tmp_path, client, {"REDIS_URL": told_press})
-    press.start()
     try:
+        press.start()
         with run_site(press, REDIS_URL=told_site) as site:
             answer = ask(site, "/tiny/key/over/1.png")
             assert (answer.status, answer.headers["content-type"]) == (200, "image/png")

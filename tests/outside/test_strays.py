@@ -55,8 +55,8 @@ def test_a_library_opens_and_prints_whatever_is_set_for_others(tiny_weights: Pat
 def test_site_and_press_that_run_alone_name_them_too(valkey: str, tiny_weights: Path, tmp_path: Path) -> None:
     write_edition(tmp_path, "tiny", str(tiny_weights))
     press = RunningPress(tmp_path, valkey.removesuffix("/0") + "/7", STRAYS)
-    press.start()
     try:
+        press.start()
         with run_site(press) as site:
             assert ask(site, "/tiny/key/alone/1.png").status == 200
         said = press.log.read_text(encoding="utf-8")
