@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
@@ -11,13 +10,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 from playwright.sync_api import Browser, expect
 
 from tests import ROOT
-from tests.conftest import RunningPress, free_port, is_listening, run_site, run_valkey, wait_until, write_edition
+from tests.conftest import RunningPress, free_port, is_listening, run_site, wait_until
 from tests.gallery.test_pages_browser import drop
 from tests.outside.conftest import HOST, guide_blocks, run_nginx, visiting_from_outside
 from tests.visitor import ask, fresh, printed
@@ -173,12 +171,6 @@ def started(command: list[str], port: int, environment: dict[str, str]) -> str:
     return said
 
 
-def worker_of(process: int) -> int:
-    """The process that does the work: unshare's child, or the process itself."""
-    found = psutil.Process(process)
-    return found.children()[0].pid if found.name() == "unshare" else process
-
-
 def test_the_site_of_the_unit_opens(press: RunningPress) -> None:
     (line,) = [line for line in units()["babelia-site.service"].splitlines() if line.startswith("ExecStart=")]
     port = free_port()
@@ -214,38 +206,6 @@ def test_the_image_holds_what_git_holds() -> None:
     assert copied == ["requirements.txt ./", ". ./"]
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
     assert {".git", ".venv", "data"} <= set(ignored)
-
-
-def test_press_and_site_of_the_composition_run_as_process_1_and_print(tiny_weights: Path, tmp_path: Path) -> None:
-    assert shutil.which("unshare"), "This test needs unshare, of util-linux."
-    namespace = ["unshare", *(["--user", "--map-root-user"] if os.geteuid() else []), "--pid", "--fork", "--mount-proc"]
-    if subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this machine lets nobody but root make a process namespace, and these tests do not run as root")
-    write_edition(tmp_path, "tiny", str(tiny_weights))
-    port = free_port()
-    services = compose()
-    with run_valkey(tmp_path / "queue") as (url, _), contextlib.ExitStack() as stack:
-        for name in ("press", "site"):
-            given = services[name]["environment"]
-            assert isinstance(given, dict) and given["REDIS_URL"] == "redis://valkey:6379/0"
-            own = {"REDIS_URL": url, "BABELIA_DATA": str(tmp_path), "BABELIA_LISTEN": "0.0.0.0"}
-            environment = os.environ | {str(k): str(v) for k, v in given.items()} | own
-            environment |= {"BABELIA_PORT": str(port), "BABELIA_EDITIONS": "tiny", "BABELIA_DISK_RESERVE": "0"}
-            command = services[name]["command"]
-            assert isinstance(command, list) and command[0] == "python"
-            process = subprocess.Popen([*namespace, sys.executable, *command[1:]], cwd=ROOT, env=environment)
-            stack.callback(end, process)
-        wait_until(lambda: is_listening(port), 60, "the site listens")
-        assert printed(f"http://127.0.0.1:{port}", fresh()).headers["content-type"] == "image/png"
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Stop what runs in a namespace as an engine does: SIGTERM to its process 1, which has to end."""
-    os.kill(worker_of(process.pid), signal.SIGTERM)
-    try:
-        assert process.wait(30) is not None
-    finally:
-        process.kill()
 
 
 def test_the_queue_of_the_composition_evicts_nothing() -> None:
