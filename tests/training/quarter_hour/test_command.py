@@ -15,7 +15,9 @@ import torch
 
 from tests import ROOT
 from training import __main__ as command
+from training.presets import QUARTERS
 from training.quarter_hour import averages
+from training.quarter_hour import command as clock
 
 REHEARSAL = ("--preset", "rehearsal", "--device", "cpu")
 
@@ -51,7 +53,7 @@ def rehearsed(tmp_path_factory) -> Path:
     smoke = run(*arguments(folder / "runs", folder / "smoke", "--smoke"))
     assert smoke.returncode == 0, smoke.stderr
     facts = json.loads((folder / "runs" / "smoke.json").read_text())
-    seconds = str(math.ceil(6 + facts["ready_seconds"] + 2 * facts["end_seconds"]) + 4)
+    seconds = str(math.ceil(8 + 2.5 * facts["ready_seconds"] + 2 * facts["end_seconds"]))  # others use the machine too
     call = arguments(folder / "runs", folder / "out", "--seconds", seconds)
     process = subprocess.Popen(call, cwd=ROOT, env=fresh(), stdout=subprocess.DEVNULL, start_new_session=True)
     began = time.monotonic()
@@ -89,7 +91,7 @@ def test_after_a_kill_the_same_command_goes_on_or_begins_again(rehearsed):
     assert log.count("rehearsal on cpu") == 2 and log.count("done: step") == 1
     weights, facts = averages.load(rehearsed / "out")
     assert int(facts["step"]) > 0 and all(bool(torch.isfinite(t).all()) for t in weights.values())
-    assert ("goes on from" in log) == (facts["seed"] == "2"), "other examples than before"
+    assert ("goes on from" in log) == (facts["seed"] == "2") == ("100 % both" in log), "other examples, no crops alone"
 
 
 def test_the_log_says_what_is_trained_and_made_in_every_phase(rehearsed):
@@ -118,15 +120,26 @@ def test_what_came_back_becomes_an_edition_that_the_press_prints(rehearsed, tmp_
 
 
 def test_a_second_quarter_goes_on_from_the_first(rehearsed, tmp_path):
-    seconds = str(json.loads((rehearsed / "runs" / "smoke.json").read_text())["ready_seconds"] + 12)
-    out = str(rehearsed / "out")
-    call = arguments(rehearsed / "runs", tmp_path, "--seconds", seconds, "--start", out, "--average", "0.1")
-    found = run(*call)
-    assert found.returncode == 0, found.stderr
-    assert f"goes on from {out}, average 0.10" in found.stdout and "100 % both" in found.stdout
-    _, before = averages.load(rehearsed / "out")
-    _, facts = averages.load(tmp_path)
-    assert facts["started"] == out and int(facts["seed"]) == int(before["seed"]) + 1
+    first, said = rehearsed / "out", []
+    order = clock.Order(
+        plan=QUARTERS["rehearsal"], output=tmp_path, edition=ROOT, seconds=480, smoke=False, start=first, width=0.10,
+        began=0.0, kept=tmp_path,
+    )  # fmt: skip
+    seed, weights = clock._start(order, said.append)
+    expected, facts = averages.load(first, 0.10)
+    assert seed == int(facts["seed"]) + 1, "other examples"
+    assert weights.keys() == expected.keys() and all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert said == [f"goes on from {first}, average 0.10, step {facts['step']}"]
+
+
+def test_a_second_quarter_can_go_on_from_the_edition_that_ships(tmp_path):
+    shipped = ROOT / "editions" / "pocket-1" / "unet"
+    order = clock.Order(
+        plan=QUARTERS["rehearsal"], output=tmp_path, edition=ROOT, seconds=480, smoke=False, start=shipped, width=None,
+        began=0.0, kept=tmp_path,
+    )  # fmt: skip
+    seed, weights = clock._start(order, print)
+    assert seed == QUARTERS["rehearsal"].seed + 1 and "conv_in.weight" in weights
 
 
 def test_nothing_before_the_first_step_needs_diffusers_or_transformers():
