@@ -122,7 +122,7 @@ def answer_probes(application: ASGI3Application) -> ASGI3Application:
 
 _django = cast("ASGI3Application", get_asgi_application())
 
-from babelia.readiness import missing  # noqa: E402  (Django has to be set up first)
 from babelia.static import serve_static  # noqa: E402
+from babelia.web.readiness import missing  # noqa: E402  (Django has to be set up first)
 
 application = believe_proxies(fit_answers(answer_probes(limit_bodies(serve_static(plain_headers(_django))))))

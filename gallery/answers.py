@@ -229,8 +229,8 @@ def require_own_post(view: View) -> View:
             return response
         try:
             require_own_site(request)
-        except ForeignSite as error:
-            return refusal(request, error)
+        except ForeignSite as foreign:
+            return refusal(request, foreign)
         if not _can_be_read(request):
             error = InputRefused("This form cannot be read.", hint="Open its page and send it again.")
             return refusal(request, error, ".json" if wants_json(request) else "/")

@@ -1,4 +1,4 @@
-"""babelia.readiness: what a load balancer is told while Redis, the database or the data folder is away."""
+"""babelia.web.readiness: what a load balancer is told while Redis, the database or the data folder is away."""
 
 import json
 import signal
