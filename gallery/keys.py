@@ -34,7 +34,7 @@ async def place_to_read() -> AsyncIterator[None]:
     """Hold one of the places while a file is in memory. Raises LibraryBusy where none is free in time.
 
     While it arrives, a body waits on the disk (FILE_UPLOAD_MAX_MEMORY_SIZE). To be read it has to be in memory as a
-    whole, some 16 MB and what is made of it: so a few are read at a time, and the others wait for a moment.
+    whole, with what is made of it: so a few are read at a time, and the others wait for a moment.
     """
     places = _places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
     try:
