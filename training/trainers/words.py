@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from training import runs
+from training.errors import TrainingError
 from training.scenes.captions import SKIES, with_article
 from training.scenes.sprites import SpritePack, open_pack, plural_of, read_subjects
 from training.trainers import text_encoder as text
@@ -49,7 +50,7 @@ NOTHING: Key = ("nothing", "-", False)
 class WordsPlan:
     """How long the student learns, and from how much at once."""
 
-    vector_steps: int = 400
+    vector_steps: int = 240
     join_steps: int = 3000
     join_batch: int = 64
     join_tokens: int = 32
@@ -94,7 +95,7 @@ def make_words_tokenizer(entries: Iterable[Entry], folder: Path, pieces: int = P
     known = {part for word in caption_words(read_subjects()) for part in word.split()}
     weights: dict[str, float] = {}
     for entry in entries:
-        value = 10 ** (0.55 * min(entry.weight, 6.0)) * (3.0 if entry.how in "we" else 1.0)
+        value = 10 ** (0.75 * min(entry.weight, 6.0)) * (3.0 if entry.how in "we" else 1.0)
         for part in entry.word.replace("-", " ").replace("'", " ").split():
             weights[part] = max(weights.get(part, 0.0), value * (0.3 if " " in entry.word else 1.0))
         if entry.kind == "thing" and entry.language == "en" and entry.word.isalpha():
@@ -149,16 +150,20 @@ def train_vectors(plan: WordsPlan, teacher: Any, tokenizer: Any, keys: list[Key]
     vectors = torch.stack([start[i].mean(0) if i else start[: tokenizer.bos_token_id].mean(0) for i in ids])
     free = [n for n, (k, i) in enumerate(zip(keys, ids, strict=True)) if len(i) != 1 or k[0] in ("sky", "weather")]
     learned = torch.nn.Parameter(vectors[free].clone())
-    optimizer = torch.optim.Adam([learned], 3e-3)
+    optimizer = torch.optim.Adam([learned], 1e-2)
     rng = np.random.default_rng(plan.seed)
     source = CaptionSource(pack, plan.seed)
     end = tokenizer.eos_token_id
+    length = 22
     for step in range(plan.vector_steps):
         rows: list[tuple[list[int], list[int], int, int]] = []
-        for _ in range(32):
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-2 * (1 - step / plan.vector_steps)
+        while len(rows) < 16:
             n = int(rng.integers(len(free)))
-            rows.append(_vector_row(keys[free[n]], n, source, tokenizer, rng))
-        length = 28
+            row = _vector_row(keys[free[n]], n, source, tokenizer, rng)
+            if max(len(row[0]), len(row[1])) < length:
+                rows.append(row)
         canonical = torch.tensor([(a + [end] * length)[:length] for a, *_ in rows])
         said = torch.tensor([(b + [end] * length)[:length] for _, b, _, _ in rows])
         with torch.no_grad():
@@ -365,6 +370,9 @@ class Aligner:
             if said == other and len(old) == len(new):
                 rows += range(before + 1, before + 1 + len(old))
                 weights += [1.0] * len(old)
+            elif pair.loose:
+                rows += [before] * len(new)
+                weights += [0.0] * len(new)
             elif new:
                 rows += [before] * (len(new) - 1) + [before + len(old)]
                 weights += [0.1 if before else 0.0] * (len(new) - 1) + [0.5 if old else 0.1]
@@ -450,6 +458,8 @@ def train(plan: WordsPlan, folder: Path) -> None:
         kept = {"vectors": train_vectors(plan, teacher, old, keys, pack)}
         runs.save(folder / "vectors.pt", kept)
     vectors: torch.Tensor = kept["vectors"]
+    if len(vectors) != len(keys):
+        raise TrainingError("The lexicon has other targets than the run in this folder.", "Begin in another folder.")
     student = new_student(teacher, old, new)
     rows = Rows(entries, keys, new, plan.seed)
     _start_pieces(student, rows, vectors)

@@ -34,7 +34,7 @@ from training.words.wordnet import WordNet, read_wordnet
 
 HERE = Path(__file__).parent
 LINKS, WORDS, LEXICON = HERE / "links.toml", HERE / "words.toml", HERE / "lexicon.tsv.gz"
-SENTENCES = HERE / "sentences.txt.gz"
+SENTENCES, SYNONYMS = HERE / "sentences.txt.gz", HERE / "synonyms.tsv"
 SHIPPED = HERE.parents[1] / "editions" / "pocket-1" / "words.tsv.gz"
 LANGUAGES = ("de", "fr", "es", "zh")
 NOTHING = ("nothing", "-")
@@ -56,6 +56,19 @@ _FUNCTION = frozenset(
     "another such only own same too just also again once ever never always often still now one two three four five "
     "six seven eight nine ten left right middle centre center front back side top bottom edge next".split()
 )
+
+CAPTIONS_OWN = {
+    "place meadow": "meadow field grass hill park", "place desert": "desert dunes", "place snow": "snow snowy winter",
+    "place sea": "sea ocean water", "place beach": "beach shore", "place forest": "forest woods",
+    "place mountains": "mountains mountain", "place city": "city town street skyscrapers", "place road": "road",
+    "place room": "room indoors walls", "place space": "space galaxy", "sky day": "sunny daylight bright",
+    "sky dawn": "dawn sunrise", "sky sunset": "sunset dusk evening sundown", "sky night": "night starry dark",
+    "sky storm": "storm thunderstorm stormy", "sky overcast": "cloudy clouds", "weather rainbow": "rainbow",
+    "weather rain": "rain rainy rains", "weather snowfall": "snows falling", "weather moon": "moon moonlight",
+    "weather sun": "sun sunshine", "size big": "big large huge giant", "size small": "small little tiny",
+    "count 2": "two", "count 3": "three", "count 4": "four", "count 5": "five",
+}  # fmt: skip
+"""What the captions' other words say, by target."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,9 @@ def caption_words(subjects: list[Subject]) -> dict[str, Target | None]:
     known: dict[str, Target | None] = {w: None for p in (*phrases, *captions.OPENINGS) for w in _words_of(p)}
     known |= {w: None for w in ("to", "the", "on", "and", "with", "next", "beside", "there", "is", "are")}
     known |= {hue: ("colour", hue) for hue in HUES} | {c: None for c in COLOURS if c not in HUES}
+    for target, words in CAPTIONS_OWN.items():
+        kind, _, name = target.partition(" ")
+        known |= {word: (kind, name) for word in words.split()}
     for subject in subjects:
         known |= {name: ("thing", subject.name) for name in (*subject.words, subject.plural)}
     return known
@@ -304,6 +320,30 @@ def write_shipped(entries: Iterable[Entry], path: Path = SHIPPED) -> None:
         file.write(text.encode())
 
 
+def write_synonyms(wordnet: WordNet, entries: Iterable[Entry], path: Path = SYNONYMS) -> int:
+    """For each thing up to five other names by WordNet: lemmas of its meaning, then the commonest of those below it.
+
+    Only names whose first sense this is, so that a reader would understand them so. Returns how many.
+    """
+    weights = {e.word: e.weight for e in entries if e.language == "en"}
+    links, lines = Links(wordnet, None), []
+    subjects = read_subjects()
+    names = {name for s in subjects for name in (*s.words, s.plural)}
+    for subject in subjects:
+        if subject.name not in links.own:
+            continue
+        found: dict[str, tuple[bool, bool, float]] = {}
+        for offset in wordnet.below(links.own[subject.name]):
+            for lemma in wordnet.synsets[offset].lemmas:
+                word = lemma.lower()
+                first = word in weights and wordnet.senses[word.replace(" ", "_")][0][0] == offset
+                if first and word not in names - set(subject.also) and word not in (subject.name, subject.plural):
+                    found.setdefault(word, (" " in word, offset != links.own[subject.name], -weights[word]))
+        lines += [f"{word}\t{subject.name}" for word in sorted(found, key=lambda w: found[w])[:5]]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return len(lines)
+
+
 def write_sentences(wordnet: WordNet, path: Path = SENTENCES) -> int:
     """The examples of WordNet's nouns of 4 to 12 words, one a line; returns how many."""
     found = {" ".join(e.lower().split()) for s in wordnet.synsets.values() for e in s.examples}
@@ -330,13 +370,13 @@ def main() -> None:
     encoder = None if arguments.without_glosses else GlossEncoder(arguments.memory)
     wordnet = read_wordnet(arguments.wordnet)
     entries = build(wordnet, other_uses(arguments.wordnet), read_emojibase(arguments.emojibase), encoder)
-    print(f"{write_sentences(wordnet)} sentences")
+    print(f"{write_sentences(wordnet)} sentences, {write_synonyms(wordnet, entries)} synonyms")
     write_lexicon(entries)
     write_shipped(entries)
     english = [e for e in entries if e.language == "en"]
     drawn = [e for e in english if e.kind != "nothing"]
     print(f"{len(english)} English words, {len(drawn)} of them drawn; {len(entries) - len(english)} of other languages")
-    for path in (LEXICON, SENTENCES, SHIPPED):
+    for path in (LEXICON, SENTENCES, SYNONYMS, SHIPPED):
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -1,4 +1,4 @@
-"""Pairs of captions: what the shipped text encoder reads, and the same said with other words (NumPy, the scenes).
+"""Pairs of captions: what the shipped text encoder reads, and the same said with other words (scenes, worker.editions).
 
 A pair is written once, with both readings of each place that differs, so that the rows of its words can be matched.
 """
@@ -18,8 +18,9 @@ from training.scenes import captions
 from training.scenes.backdrops import HEIGHT, Backdrop, Setting
 from training.scenes.captions import Caption, Writer, with_article
 from training.scenes.scene import Director, Group, Scene, draw_setting
-from training.scenes.sprites import SpritePack, Subject, plural_of
-from training.words.lexicon import Entry
+from training.scenes.sprites import SpritePack, Subject, plural_of, read_subjects
+from training.words.lexicon import SHIPPED, Entry, read_sentences
+from worker.editions.words import Reading, Words
 
 FROM, TO, END = "\x01", "\x02", "\x03"
 _PART = re.compile(f"{FROM}([^{TO}]*){TO}([^{END}]*){END}")
@@ -40,6 +41,8 @@ class Pair:
     """What the teacher reads and what the student reads, as parts (canonical, free) in their order."""
 
     parts: tuple[tuple[str, str], ...]
+    loose: bool = False
+    """Whether the words do not stand for one another, only the whole for the whole."""
 
     @property
     def canonical(self) -> str:
@@ -181,10 +184,44 @@ def plural(entry: Entry, subject: Subject) -> str:
     return plural_of(word)
 
 
+def canonical_caption(readings: Sequence[Reading]) -> str:
+    """What is understood of a sentence in the captions' own words: "a dog and a truck in the city at night"."""
+    things: list[str] = []
+    said: dict[str, str] = {}
+    count, adjectives = "", []
+    for reading in readings:
+        kind, name = reading.kind, reading.name or ""
+        if kind == "count":
+            count = captions.NUMBERS[int(name)][0]
+        elif kind == "size":
+            adjectives = [name, *adjectives]
+        elif kind == "colour":
+            adjectives.append(name)
+        elif kind == "thing":
+            words = " ".join([*adjectives, _PLURALS[name] if count else name])
+            things.append(f"{count} {words}" if count else with_article(words))
+            count, adjectives = "", []
+        elif kind in ("place", "sky", "weather"):
+            said.setdefault(kind, name)
+    what = " and ".join(dict.fromkeys(things[:2]))
+    where = captions.GROUNDS if what else captions.BARE_GROUNDS
+    words = [what]
+    if "place" in said:
+        words.append(where[said["place"]][0].format(colour="white"))
+    if "sky" in said and said.get("place") not in ("room", "space"):
+        words.append(captions.SKIES[said["sky"]][0])
+    if "weather" in said and said.get("place") not in ("room", "space"):
+        words.append(captions.EXTRAS[said["weather"]][0])
+    return " ".join(w for w in words if w)
+
+
+_PLURALS = {s.name: s.plural for s in read_subjects()}
+
+
 class PairSource:
     """Pairs from one seed: captions of scenes, single words, other languages, and captions left as they are."""
 
-    def __init__(self, pack: SpritePack, entries: Iterable[Entry], seed: int) -> None:
+    def __init__(self, pack: SpritePack, entries: Sequence[Entry], seed: int) -> None:
         self.director = Director(pack, seed)
         self.rng = self.director.rng
         trained = [e for e in entries if not held_out_word(e)]
@@ -197,6 +234,7 @@ class PairSource:
         weights = np.cumsum([share(e) for e in english])
         self._sums = weights / weights[-1]
         self.plurals = {s.name: s.plural for s in self.director.subjects}
+        self.sentences = self._understood(entries)
         self._page = Backdrop(np.zeros((1, 1, 3), np.float32), HEIGHT * 0.55, np.ones(3, np.float32))
 
     def reseed(self, seed: int) -> None:
@@ -208,12 +246,26 @@ class PairSource:
         chance = self.rng.random()
         if chance < 0.28:
             return self._single()
-        if chance < 0.36:
+        if chance < 0.34:
             return self._foreign()
+        if chance < 0.42:
+            return self.sentences[int(self.rng.integers(len(self.sentences)))]
         scene = self._scene()
-        if chance < 0.64:
+        if chance < 0.68:
             return parse(self.plain.write(scene).text)
         return parse(self.writer.write(scene).text)
+
+    @staticmethod
+    def _understood(entries: Sequence[Entry]) -> list[Pair]:
+        """WordNet's sentences in which something can be drawn and no word is held out."""
+        words, hidden = Words(SHIPPED), {e.word for e in entries if held_out_word(e)}
+        found = []
+        for sentence in read_sentences():
+            readings = words.read(sentence)
+            canonical = canonical_caption(readings)
+            if canonical and not any(r.words in hidden for r in readings):
+                found.append(Pair(((canonical, sentence),), loose=True))
+        return found
 
     def _scene(self) -> Scene:
         return self.director.scene(self._page, draw_setting(self.rng))

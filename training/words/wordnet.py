@@ -42,6 +42,7 @@ class WordNet:
     synsets: dict[int, Synset]
     senses: dict[str, tuple[tuple[int, int], ...]]
     _depths: dict[int, int] = field(default_factory=dict)
+    _below: dict[int, list[int]] = field(default_factory=dict)
 
     def sense(self, name: str) -> int:
         """The offset of "dog" or "crane#4" (its fourth sense); TrainingError where there is none."""
@@ -61,6 +62,21 @@ class WordNet:
                 if above not in seen:
                     seen.add(above)
                     due.append((above, steps + 1))
+
+    def below(self, offset: int) -> Iterator[int]:
+        """The synset and all below it, nearest first."""
+        if not self._below:
+            for here, synset in self.synsets.items():
+                for above in synset.above:
+                    self._below.setdefault(above, []).append(here)
+        seen, due = {offset}, deque([offset])
+        while due:
+            here = due.popleft()
+            yield here
+            for under in self._below.get(here, ()):
+                if under not in seen:
+                    seen.add(under)
+                    due.append(under)
 
     def depth(self, offset: int) -> int:
         """Steps from the root by the shortest way, the root being 1."""
