@@ -265,10 +265,10 @@ def foreign(
     for entry in emoji:
         for tag in {t.lower() for t in (entry["label"], *entry.get("tags", []))}:
             uses[tag] += 1
-    by_code = {entry["hexcode"].lower(): entry for entry in emoji}
+    by_code = {entry["hexcode"].lower().removesuffix("-fe0f"): entry for entry in emoji}
     found: dict[str, Entry] = {}
     for subject in subjects:
-        entry = by_code.get(subject.sprite)
+        entry = by_code.get(subject.sprite.removesuffix("-fe0f"))
         if entry is None:
             continue
         label = entry["label"].lower()
