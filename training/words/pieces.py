@@ -6,10 +6,12 @@ new encoder can begin with the old one's vectors for them (the standard library 
 
 from __future__ import annotations
 
+import heapq
 import json
 import shutil
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from training.trainers.text_encoder import END, START
@@ -37,7 +39,7 @@ def split(word: str, ranks: Mapping[Merge, int], used: set[Merge] | None = None)
     """A word's pieces; the merges applied on the way are added to `used`."""
     pieces = list(letters_of(word))
     while len(pieces) > 1:
-        rank, at = min((ranks.get((a, b), len(ranks)), i) for i, (a, b) in enumerate(zip(pieces, pieces[1:])))  # noqa: B905
+        rank, at = min((ranks.get((a, b), len(ranks)), i) for i, (a, b) in enumerate(pairwise(pieces)))
         if rank == len(ranks):
             break
         if used is not None:
@@ -51,29 +53,37 @@ def learn(words: Mapping[str, float], merges: list[Merge], number: int) -> list[
     ranks = {m: i for i, m in enumerate(merges)}
     split_words = [list(split(w, ranks)) for w in words]
     weights = list(words.values())
-    pairs: Counter[Merge] = Counter()
+    totals: defaultdict[Merge, float] = defaultdict(float)
     where: defaultdict[Merge, set[int]] = defaultdict(set)
     for i, pieces in enumerate(split_words):
-        for pair in zip(pieces, pieces[1:]):  # noqa: B905
-            pairs[pair] += weights[i]  # type: ignore[assignment]
+        for pair in pairwise(pieces):
+            totals[pair] += weights[i]
             where[pair].add(i)
+    heaviest = [(-total, pair) for pair, total in totals.items()]
+    heapq.heapify(heaviest)
     learned: list[Merge] = []
-    while len(learned) < number and pairs:
-        best = max(pairs, key=lambda p: (pairs[p], p))
+    while len(learned) < number and heaviest:
+        total, best = heapq.heappop(heaviest)
+        if best not in where or -total != totals[best]:
+            continue  # a total of before: the pair stands in the heap again with its own
         learned.append(best)
+        changed: set[Merge] = set()
         for i in where.pop(best):
             pieces = split_words[i]
-            for pair in zip(pieces, pieces[1:]):  # noqa: B905
-                pairs[pair] -= weights[i]  # type: ignore[assignment]
+            for pair in pairwise(pieces):
+                totals[pair] -= weights[i]
+                changed.add(pair)
             at = 0
             while at < len(pieces) - 1:
                 if (pieces[at], pieces[at + 1]) == best:
                     pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
                 at += 1
-            for pair in zip(pieces, pieces[1:]):  # noqa: B905
-                pairs[pair] += weights[i]  # type: ignore[assignment]
+            for pair in pairwise(pieces):
+                totals[pair] += weights[i]
                 where[pair].add(i)
-        del pairs[best]
+                changed.add(pair)
+        for pair in changed - {best}:
+            heapq.heappush(heaviest, (-totals[pair], pair))
     return learned
 
 
