@@ -11,8 +11,11 @@ one, in every row. Both stages go on where their checkpoint stands.
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
+import json
 import math
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +23,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from training import runs
@@ -40,7 +41,14 @@ FOLDER = HERE.parent / "runs" / "words"
 PIECES = 4096
 Key = tuple[str, str, bool]  # kind, name, several
 _NOUNS = {"space": "space", "plain": "white"}
-_SKY_WORDS = {"day": "daylight", "dawn": "dawn", "sunset": "sunset", "night": "night", "storm": "storm", "overcast": "cloudy"}
+_SKY_WORDS = {
+    "day": "daylight",
+    "dawn": "dawn",
+    "sunset": "sunset",
+    "night": "night",
+    "storm": "storm",
+    "overcast": "cloudy",
+}
 _WEATHER_WORDS = {"rainbow": "rainbow", "rain": "rain", "snowfall": "falling snow", "moon": "moon", "sun": "sunshine"}
 _COUNTS = {"2": "two", "3": "three", "4": "four", "5": "five"}
 NOTHING: Key = ("nothing", "-", False)
@@ -91,7 +99,7 @@ def load_teacher() -> tuple[Any, Any]:
 
 
 def make_words_tokenizer(entries: Iterable[Entry], folder: Path, pieces: int = PIECES) -> None:
-    """The student's tokenizer: the captions' words as they were, the other pieces for the lexicon's and their plurals."""
+    """The student's tokenizer: the captions' words as they were, the other pieces for the lexicon's and plurals."""
     known = {part for word in caption_words(read_subjects()) for part in word.split()}
     weights: dict[str, float] = {}
     for entry in entries:
@@ -197,12 +205,20 @@ def _vector_row(
         before, after, words = " ".join(canonical[:at]), " ".join(canonical[at:]), ""
         said = (before, after)
     elif kind == "thing":
-        where = "" if rng.random() < 0.3 else f"{_choose(rng, ('on a beach', 'in the snow', 'in a forest at night', 'on a road'))}"
+        where = (
+            ""
+            if rng.random() < 0.3
+            else f"{_choose(rng, ('on a beach', 'in the snow', 'in a forest at night', 'on a road'))}"
+        )
         article = _choose(rng, ("two", "three", "")) if several else _choose(rng, ("a", "the", "", "a big"))
         before, after, said = article, where, (article, where)
     elif kind == "sky":
         thing = with_article(_choose(rng, [s.name for s in read_subjects()]))
-        before, after, words = f"{thing} {_choose(rng, ('', 'on a beach', 'in a forest', 'on a meadow'))}", "", _choose(rng, SKIES[name])
+        before, after, words = (
+            f"{thing} {_choose(rng, ('', 'on a beach', 'in a forest', 'on a meadow'))}",
+            "",
+            _choose(rng, SKIES[name]),
+        )
         said = (f"{before} {_choose(rng, ('at', 'in a', 'on a', ''))}", "")
     else:
         thing = with_article(_choose(rng, [s.name for s in read_subjects()]))
@@ -299,7 +315,10 @@ def train_join(plan: WordsPlan, student: Any, teacher: Any, rows: Rows, vectors:
     own = student.get_input_embeddings().weight.detach().clone()  # of the captions' pieces: the teacher's
     old_positions = teacher.get_parameter("embeddings.position_embedding.weight").detach()
     lower = [p for n, p in student.named_parameters() if "layers.0." in n]
-    pieces, places = student.get_input_embeddings().weight, student.get_parameter("embeddings.position_embedding.weight")
+    pieces, places = (
+        student.get_input_embeddings().weight,
+        student.get_parameter("embeddings.position_embedding.weight"),
+    )
     optimizer = torch.optim.AdamW(
         [{"params": lower, "scale": 1.0}, {"params": [pieces, places], "scale": 1.0}], plan.join_rate,
         betas=(0.9, 0.98), weight_decay=0.0,
@@ -317,7 +336,9 @@ def train_join(plan: WordsPlan, student: Any, teacher: Any, rows: Rows, vectors:
         length = ids.shape[1]
         states = student.get_input_embeddings()(ids) + places[:length]
         states = lower_layers(student, states, 1)
-        wanted = torch.where((targets >= 0)[..., None], vectors[targets.clamp(min=0)], own[ids]) + old_positions[:length]
+        wanted = (
+            torch.where((targets >= 0)[..., None], vectors[targets.clamp(min=0)], own[ids]) + old_positions[:length]
+        )
         weight = torch.where(targets == rows.numbers[NOTHING], 0.3, 1.0) * (targets != -1)
         error = (states - wanted).pow(2).sum(-1) / spread  # (B, L)
         loss = (error * weight).sum() / weight.sum()
@@ -336,7 +357,9 @@ def train_join(plan: WordsPlan, student: Any, teacher: Any, rows: Rows, vectors:
                 right = float((nearest == targets[asked]).float().mean())
             log.report(step, mean, f", words right {100 * right:.1f} %")
         if step % plan.keep_every == 0 or step == plan.join_steps:
-            runs.save(path, {"student": student.state_dict(), "own": own, "optimizer": optimizer.state_dict(), "step": step})
+            runs.save(
+                path, {"student": student.state_dict(), "own": own, "optimizer": optimizer.state_dict(), "step": step}
+            )
 
 
 def _set_rate(optimizer: Any, rate: float, step: int, steps: int) -> None:
@@ -402,6 +425,9 @@ def train_distil(plan: WordsPlan, student: Any, teacher: Any, source: Any, align
         optimizer.load_state_dict(state["optimizer"])
         step = int(state["step"])
         log.say(f"goes on from step {step}")
+    else:  # `join` saw no place beyond its rows: they begin as its last one
+        places = student.get_parameter("embeddings.position_embedding.weight").data
+        places[plan.join_tokens :] = places[plan.join_tokens - 1]
     fixed = torch.ones(ROWS, WIDTH_OF_TEXT)
     for position, _ in text.FIXED:
         fixed.view(-1)[position] = 0
@@ -410,7 +436,9 @@ def train_distil(plan: WordsPlan, student: Any, teacher: Any, source: Any, align
         long = step % 12 == 11  # now and then all 77 rows
         batch, length = (plan.distil_batch // 2, ROWS) if long else (plan.distil_batch, plan.distil_tokens)
         pairs = source(step, batch)
-        canonical, free, rows, weights = (torch.tensor(x) for x in zip(*(aligner.align(p, length) for p in pairs), strict=True))
+        canonical, free, rows, weights = (
+            torch.tensor(x) for x in zip(*(aligner.align(p, length) for p in pairs), strict=True)
+        )
         with torch.no_grad():
             states = teacher(input_ids=canonical).last_hidden_state
             wanted = states.gather(1, rows[..., None].expand(-1, -1, WIDTH_OF_TEXT))
@@ -468,6 +496,28 @@ def train(plan: WordsPlan, folder: Path) -> None:
     train_distil(plan, student, teacher, sources, Aligner(old, new), folder)
 
 
+def export(student: Any, tokenizer: Path, folder: Path) -> int:
+    """Writes `text_encoder/` (float16, files under 15 MB) and `tokenizer/` into a folder; returns the bytes."""
+    half = copy.deepcopy(student).to(torch.float16)
+    for name in ("text_encoder", "tokenizer"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    half.save_pretrained(folder / "text_encoder", safe_serialization=True, max_shard_size="14MB")
+    config = folder / "text_encoder" / "config.json"
+    facts = json.loads(config.read_text(encoding="utf-8"))
+    facts.pop("_name_or_path", None)
+    config.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    shutil.copytree(tokenizer, folder / "tokenizer")
+    return sum(f.stat().st_size for f in (folder / "text_encoder").glob("*.safetensors"))
+
+
+def export_edition(folder: Path, edition: Path) -> int:
+    """A copy of the shipped edition with a run's student in it, to be looked at as data/editions/<slug>."""
+    student, _ = open_student(folder, *load_teacher())
+    if not edition.exists():
+        shutil.copytree(EDITION, edition)
+    return export(student, folder / "tokenizer", edition)
+
+
 class PairDraws:
     """The pairs of each step, the same for the same step."""
 
@@ -496,7 +546,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--join-steps", type=int, default=WordsPlan.join_steps)
     parser.add_argument("--distil-steps", type=int, default=WordsPlan.distil_steps)
+    parser.add_argument("--into", type=Path, help="train nothing: write an edition with what is learned so far")
     arguments = parser.parse_args()
+    if arguments.into:
+        print(f"{export_edition(arguments.folder, arguments.into) / 1e6:.1f} MB of weights in {arguments.into}")
+        return
     train(WordsPlan(join_steps=arguments.join_steps, distil_steps=arguments.distil_steps), arguments.folder)
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from transformers import CLIPTextModel
 
 from training import runs
@@ -25,7 +24,7 @@ from training.scenes.captions import GROUNDS, SKIES, with_article
 from training.scenes.sprites import SpritePack, open_pack, read_subjects
 from training.trainers import text_encoder as text
 from training.trainers import words as trainer
-from training.trainers.text_encoder import CaptionSource, Probe, PooledProbe, fact_sizes, facts_of, fix_values
+from training.trainers.text_encoder import CaptionSource, PooledProbe, Probe, fact_sizes, facts_of, fix_values
 from training.words.lexicon import SYNONYMS, Entry, read_lexicon
 from training.words.pairs import held_out_word
 
@@ -33,7 +32,9 @@ ROW = 40  # a row of padding, by which meanings are compared
 PER_GROUP = 400
 
 
-def train_probes(teacher: Any, tokenizer: Any, pack: SpritePack, folder: Path, steps: int = 900) -> tuple[Probe, PooledProbe]:
+def train_probes(
+    teacher: Any, tokenizer: Any, pack: SpritePack, folder: Path, steps: int = 900
+) -> tuple[Probe, PooledProbe]:
     """Both probes on the shipped encoder, which stays as it is; kept in the folder."""
     sizes = fact_sizes(len(pack.subjects()))
     torch.manual_seed(3)
@@ -104,7 +105,10 @@ class Examination:
         """Share of (word, ground) in "a dog in the …" nearest to the right ground's captions."""
         places = list(GROUNDS)
         canonical = torch.stack(
-            [self.teacher.states([f"a dog {p.format(colour='blue')}" for p in GROUNDS[g]])[:, ROW].mean(0) for g in places]
+            [
+                self.teacher.states([f"a dog {p.format(colour='blue')}" for p in GROUNDS[g]])[:, ROW].mean(0)
+                for g in places
+            ]
         )
         states = self.student.states([f"a dog in the {w}" for w, _ in words])[:, ROW]
         return _share(_nearest(states, canonical), torch.tensor([places.index(g) for _, g in words]))
@@ -126,7 +130,7 @@ class Examination:
         return {"cosine": float(F.cosine_similarity(states, plain).mean()), "cat": float(cats.float().mean())}
 
     def unchanged(self, number: int = 1000) -> dict[str, Any]:
-        """Captions from a seed never trained on: the cosine of both encoders' states, and what the probes read off them."""
+        """Captions of a seed never trained on: the cosine of both encoders' states, and what the probes read."""
         source = CaptionSource(self.pack, 10_000_019)
         pairs = [source.draw() for _ in range(number)]
         texts = [c.text for _, c in pairs]
@@ -198,7 +202,9 @@ def open_reader(folder: Path | None, teacher: Any, old: Any) -> Reader:
     if folder is None:
         return Reader(teacher, old)
     if (folder / "text_encoder").exists():
-        encoder = CLIPTextModel.from_pretrained(str(folder / "text_encoder"), dtype=torch.float32, local_files_only=True)
+        encoder = CLIPTextModel.from_pretrained(
+            str(folder / "text_encoder"), dtype=torch.float32, local_files_only=True
+        )
         return Reader(encoder, text.open_tokenizer(folder / "tokenizer"))
     return Reader(*trainer.open_student(folder, teacher, old))
 

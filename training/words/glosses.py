@@ -1,4 +1,4 @@
-"""Sentence vectors of glosses by MiniLM, in the making of the lexicon only (torch, transformers, the package's folder)."""
+"""Sentence vectors of glosses by MiniLM, in the making of the lexicon only (torch, transformers)."""
 
 from __future__ import annotations
 

@@ -46,16 +46,6 @@ RAREST, RAREST_PHRASE = 1.0, 3.0
 FOREIGN = 4.0
 """The weight of a word of another language: that of a rather common English one."""
 _WORD = re.compile(r"[a-z][a-z'-]*[a-z](?: [a-z][a-z'-]*[a-z]){0,2}")
-_FUNCTION = frozenset(
-    "a an the and or but nor for yet so if then than as at by in into of off on onto out over to up down with without "
-    "from about above across after against along among around before behind below beneath beside besides between "
-    "beyond during except inside near outside past since through throughout till toward under until upon within i you "
-    "he she it we they me him her us them my your his its our their mine yours hers ours theirs this that these those "
-    "who whom whose which what when where why how is am are was were be been being have has had having do does did "
-    "doing done will would shall should can could may might must ought not no yes there here all any each every other "
-    "another such only own same too just also again once ever never always often still now one two three four five "
-    "six seven eight nine ten left right middle centre center front back side top bottom edge next".split()
-)
 
 CAPTIONS_OWN = {
     "place meadow": "meadow field grass hill park", "place desert": "desert dunes", "place snow": "snow snowy winter",
@@ -106,15 +96,15 @@ def caption_words(subjects: list[Subject]) -> dict[str, Target | None]:
     """Every word that the captions' grammar uses; for names of things, settings' nouns and colours what they name."""
     phrases = [p for table in (captions.NUMBERS, captions.SIZES, captions.SIDES, captions.DEPTHS, captions.RELATIONS,
                                captions.GROUNDS, captions.BARE_GROUNDS, captions.SKIES, captions.EXTRAS, captions.VERBS)
-               for values in table.values() for p in values]  # type: ignore[attr-defined]  # fmt: skip
+               for values in table.values() for p in values]  # fmt: skip
     known: dict[str, Target | None] = {w: None for p in (*phrases, *captions.OPENINGS) for w in _words_of(p)}
-    known |= {w: None for w in ("to", "the", "on", "and", "with", "next", "beside", "there", "is", "are")}
+    known |= dict.fromkeys(("to", "the", "on", "and", "with", "next", "beside", "there", "is", "are"))
     known |= {hue: ("colour", hue) for hue in HUES} | {c: None for c in COLOURS if c not in HUES}
     for target, words in CAPTIONS_OWN.items():
         kind, _, name = target.partition(" ")
-        known |= {word: (kind, name) for word in words.split()}
+        known |= dict.fromkeys(words.split(), (kind, name))
     for subject in subjects:
-        known |= {name: ("thing", subject.name) for name in (*subject.words, subject.plural)}
+        known |= dict.fromkeys((*subject.words, subject.plural), ("thing", subject.name))
     return known
 
 
@@ -212,13 +202,16 @@ def word_target(links: Links, lemma: str, others: int) -> tuple[Target, str]:
     return best, ways[best][1]
 
 
-def build(wordnet: WordNet, others: dict[str, int], emojibase: dict[str, Any], encoder: GlossEncoder | None) -> list[Entry]:
+def build(
+    wordnet: WordNet, others: dict[str, int], emojibase: dict[str, Any], encoder: GlossEncoder | None
+) -> list[Entry]:
     """The whole lexicon. `others`: how often WordNet met a lemma as verb, adjective or adverb."""
     wordfreq: Any = importlib.import_module("wordfreq")
     subjects = read_subjects()
     known = caption_words(subjects)
     links = Links(wordnet, encoder)
     written = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+    function = set(written["function"].split())
 
     def weight(word: str) -> float:
         return float(wordfreq.zipf_frequency(word, "en"))
@@ -235,7 +228,7 @@ def build(wordnet: WordNet, others: dict[str, int], emojibase: dict[str, Any], e
     nouns = []
     for lemma in wordnet.senses:
         word = lemma.replace("_", " ")
-        if len(word) < 3 or not _WORD.fullmatch(word) or word in found or word in known or word in _FUNCTION:
+        if len(word) < 3 or not _WORD.fullmatch(word) or word in found or word in known or word in function:
             continue
         if weight(word) >= (RAREST_PHRASE if " " in word else RAREST):
             nouns.append(lemma)
@@ -248,9 +241,9 @@ def build(wordnet: WordNet, others: dict[str, int], emojibase: dict[str, Any], e
             # A phrase of which the last word says as much, or nothing at all, need not be learned.
             found[word] = Entry(word, *target, weight(word), how)
     for word in others:
-        if _WORD.fullmatch(word) and len(word) > 2 and not (word in found or word in known or word in _FUNCTION):
-            if weight(word) >= 2.5:
-                found[word] = Entry(word, *NOTHING, weight(word), "x")
+        passed = word in found or word in known or word in function or len(word) < 3 or not _WORD.fullmatch(word)
+        if not passed and weight(word) >= 2.5:
+            found[word] = Entry(word, *NOTHING, weight(word), "x")
     entries = list(found.values())
     for language in LANGUAGES:
         entries += foreign(language, emojibase[language], written[language], subjects)
@@ -268,11 +261,8 @@ def foreign(
     by_code = {entry["hexcode"].lower().removesuffix("-fe0f"): entry for entry in emoji}
     found: dict[str, Entry] = {}
     for subject in subjects:
-        entry = by_code.get(subject.sprite.removesuffix("-fe0f"))
-        if entry is None:
-            continue
-        label = entry["label"].lower()
-        for word in (label, *(t.lower() for t in entry.get("tags", []) if uses[t.lower()] == 1)):
+        own = by_code[subject.sprite.removesuffix("-fe0f")]
+        for word in (own["label"].lower(), *(t.lower() for t in own.get("tags", []) if uses[t.lower()] == 1)):
             found.setdefault(word, Entry(word, "thing", subject.name, FOREIGN, "e", language))
     for name, phrases in written.items():
         kind = "place" if name in captions.GROUNDS else "sky"

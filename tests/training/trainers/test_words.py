@@ -1,4 +1,4 @@
-"""Teaching the text encoder other words: the student's beginning, the rows of a pair, and both stages for a few steps."""
+"""Teaching the text encoder other words: the student's beginning, a pair's rows, a few steps of both stages."""
 
 from pathlib import Path
 from typing import Any
@@ -110,9 +110,19 @@ def test_a_target_of_one_token_keeps_its_vector(teacher: tuple[Any, Any]) -> Non
     assert not torch.equal(vectors[1], own)
 
 
-def test_both_stages_run_stop_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, teacher: tuple[Any, Any]) -> None:
+def test_both_stages_run_stop_and_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, teacher: tuple[Any, Any]
+) -> None:
     monkeypatch.setattr("training.trainers.words.PIECES", 1450)
-    small = {"vector_steps": 1, "join_batch": 2, "join_tokens": 12, "distil_batch": 2, "distil_tokens": 16, "report": 1, "keep_every": 1}
+    small = {
+        "vector_steps": 1,
+        "join_batch": 2,
+        "join_tokens": 12,
+        "distil_batch": 2,
+        "distil_tokens": 16,
+        "report": 1,
+        "keep_every": 1,
+    }
     train(WordsPlan(join_steps=2, distil_steps=1, **small), tmp_path)  # type: ignore[arg-type]
     first = torch.load(tmp_path / "distil.pt")["student"]
     train(WordsPlan(join_steps=2, distil_steps=3, **small), tmp_path)  # type: ignore[arg-type]

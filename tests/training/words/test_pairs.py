@@ -47,7 +47,9 @@ def test_words_that_are_held_out_are_never_shown() -> None:
     SOURCE.reseed(7)
     shown = {w for _ in range(1500) for w in SOURCE.draw().free.replace(",", " ").replace(".", " ").split()}
     assert len(shown) > 1000
-    assert not {w for w in shown if w in hidden and w not in {part for e in LEXICON if " " in e.word for part in e.word.split()}}
+    assert not {
+        w for w in shown if w in hidden and w not in {part for e in LEXICON if " " in e.word for part in e.word.split()}
+    }
 
 
 def test_words_by_hand_are_never_held_out() -> None:
@@ -63,9 +65,11 @@ def test_commoner_words_are_drawn_oftener() -> None:
 
 
 def test_a_sentence_is_said_in_the_captions_words() -> None:
-    readings = [Reading("three", "count", "3"), Reading("crimson", "colour", "red"), Reading("lorries", "thing", "truck"),
-                Reading("and", None, None), Reading("hound", "thing", "dog"), Reading("jungle", "place", "forest"),
-                Reading("midnight", "sky", "night")]  # fmt: skip
+    readings = [
+        Reading("three", "count", "3"), Reading("crimson", "colour", "red"), Reading("lorries", "thing", "truck"),
+        Reading("and", None, None), Reading("hound", "thing", "dog"), Reading("jungle", "place", "forest"),
+        Reading("midnight", "sky", "night"),
+    ]  # fmt: skip
     assert canonical_caption(readings) == "three red trucks and a dog in a forest at night"
     assert canonical_caption([Reading("the", None, None)]) == ""
     assert canonical_caption([Reading("jungle", "place", "forest")]) == "a forest"

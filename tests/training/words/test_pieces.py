@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from training.trainers.text_encoder import CaptionSource, open_tokenizer
 from training.scenes.sprites import open_pack, read_subjects
+from training.trainers.text_encoder import CaptionSource, open_tokenizer
 from training.words.lexicon import caption_words
 from training.words.pieces import extend, learn, letters_of, read_merges, split
 
