@@ -60,7 +60,7 @@ class WordsPlan:
 
     vector_steps: int = 240
     join_steps: int = 3000
-    join_batch: int = 64
+    join_batch: int = 40
     join_tokens: int = 32
     join_rate: float = 1.5e-3
     distil_steps: int = 4000
@@ -294,7 +294,7 @@ class Rows:
         for row in range(batch):
             ids[row, 0], at = self.tokenizer.bos_token_id, 1
             while at < length - 1:
-                if rng.random() < 0.3:
+                if rng.random() < 0.18:
                     pieces = self.own[int(rng.integers(len(self.own)))]
                     asked = [-2] * len(pieces)
                 else:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
+from training.errors import TrainingError
 from training.trainers.text_encoder import END, START
 
 Merge = tuple[str, str]
@@ -97,6 +98,8 @@ def extend(shipped: Path, folder: Path, kept: Iterable[str], words: Mapping[str,
     old = [m for m in merges if m in used]
     letters = sorted(_LETTERS.values())
     room = size - 2 - 2 * len(letters) - len(old)
+    if room < 0:
+        raise TrainingError(f"The captions alone need {size - room} pieces, more than {size}.", "Allow more pieces.")
     everything = old + learn(words, old, room)
     pieces = [*letters, *(a + "</w>" for a in letters), *(a + b for a, b in everything), START, END]
     folder.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ def teacher() -> tuple[Any, Any]:
 @pytest.fixture(scope="module")
 def new(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("tokenizer")
-    make_words_tokenizer(ENTRIES, folder, 1450)
+    make_words_tokenizer(ENTRIES, folder, 1640)
     return text.open_tokenizer(folder)
 
 
@@ -113,7 +113,7 @@ def test_a_target_of_one_token_keeps_its_vector(teacher: tuple[Any, Any]) -> Non
 def test_both_stages_run_stop_and_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, teacher: tuple[Any, Any]
 ) -> None:
-    monkeypatch.setattr("training.trainers.words.PIECES", 1450)
+    monkeypatch.setattr("training.trainers.words.PIECES", 1640)
     small = {
         "vector_steps": 1,
         "join_batch": 2,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from training.errors import TrainingError
 from training.scenes.sprites import open_pack, read_subjects
 from training.trainers.text_encoder import CaptionSource, open_tokenizer
 from training.words.lexicon import caption_words
@@ -18,7 +19,7 @@ WORDS = {"jungle": 30.0, "hounddog": 9.0, "happiness": 50.0, "happy": 40.0, "海
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tokenizer")
     known = {part for word in caption_words(read_subjects()) for part in word.split()}
-    extend(SHIPPED, path, sorted(known), WORDS, 1500)
+    extend(SHIPPED, path, sorted(known), WORDS, 1656)
     return path
 
 
@@ -41,8 +42,8 @@ def test_merges_are_learned_from_the_heaviest_pair_down() -> None:
 
 def test_it_has_the_size_asked_for_and_its_special_tokens_last(folder: Path) -> None:
     tokenizer = open_tokenizer(folder)
-    assert len(tokenizer) == 1500
-    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (1498, 1499, 1499)
+    assert len(tokenizer) == 1656
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (1654, 1655, 1655)
 
 
 def test_captions_fall_into_the_same_pieces_as_before(folder: Path) -> None:
@@ -57,3 +58,8 @@ def test_learned_words_fall_into_fewer_pieces(folder: Path) -> None:
     assert [len(new.tokenize(w)) for w in WORDS] == [1] * len(WORDS)
     assert all(len(old.tokenize(w)) > 1 for w in ("jungle", "hounddog", "happiness"))
     assert new.unk_token_id not in new("Ω ∞ 🙂 qwertz", add_special_tokens=False).input_ids
+
+
+def test_it_refuses_fewer_pieces_than_the_captions_need(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="more than 600"):
+        extend(SHIPPED, tmp_path, [w for s in read_subjects() for w in s.name.split()], WORDS, 600)
