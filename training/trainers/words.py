@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from training import runs
@@ -39,6 +40,7 @@ HERE = Path(__file__).parent
 EDITION = HERE.parents[1] / "editions" / "pocket-1"
 FOLDER = HERE.parent / "runs" / "words"
 PIECES = 4096
+SHARPNESS = 8.0  # what a squared distance is multiplied with before the targets compete
 Key = tuple[str, str, bool]  # kind, name, several
 _NOUNS = {"space": "space", "plain": "white"}
 _SKY_WORDS = {
@@ -260,9 +262,10 @@ def lower_layers(encoder: Any, states: torch.Tensor, number: int) -> torch.Tenso
 
 
 class Rows:
-    """Words in a row: token numbers and for each place the target's number, or −1 where nothing is asked of it.
+    """Words in a row: token numbers and for each place the target's number.
 
-    A caption's own words are their own targets: their numbers are −2.
+    −1 where nothing is asked of it (the words of a phrase before its last), −2 for a caption's own words, which are
+    their own targets, −3 for the pieces of a word before its last, which had best say nothing yet.
     """
 
     def __init__(self, entries: Iterable[Entry], keys: list[Key], tokenizer: Any, seed: int) -> None:
@@ -287,7 +290,6 @@ class Rows:
     def draw(self, step: int, batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Token numbers and targets (B, L) of one step."""
         rng = np.random.default_rng((self.seed, step))
-        nothing = self.numbers[NOTHING]
         ids = np.full((batch, length), self.tokenizer.eos_token_id, np.int64)
         targets = np.full((batch, length), -2, np.int64)
         drawn = iter(np.searchsorted(self.sums, rng.random(batch * length)).tolist())
@@ -300,7 +302,7 @@ class Rows:
                 else:
                     n = min(next(drawn), len(self.ids) - 1)
                     pieces = self.ids[n]
-                    before = -1 if self.phrase[n] else nothing
+                    before = -1 if self.phrase[n] else -3
                     asked = [before] * (len(pieces) - 1) + [self.targets[n]]
                 if at + len(pieces) > length - 1:
                     break
@@ -336,12 +338,16 @@ def train_join(plan: WordsPlan, student: Any, teacher: Any, rows: Rows, vectors:
         length = ids.shape[1]
         states = student.get_input_embeddings()(ids) + places[:length]
         states = lower_layers(student, states, 1)
+        wanted = torch.where((targets >= 0)[..., None], vectors[targets.clamp(min=0)], own[ids])
         wanted = (
-            torch.where((targets >= 0)[..., None], vectors[targets.clamp(min=0)], own[ids]) + old_positions[:length]
+            torch.where((targets == -3)[..., None], vectors[rows.numbers[NOTHING]], wanted) + old_positions[:length]
         )
-        weight = torch.where(targets == rows.numbers[NOTHING], 0.3, 1.0) * (targets != -1)
+        weight = torch.where(targets == -3, 0.3, 1.0) * (targets != -1)
         error = (states - wanted).pow(2).sum(-1) / spread  # (B, L)
-        loss = (error * weight).sum() / weight.sum()
+        asked = targets >= 0
+        found = (states - old_positions[:length])[asked] @ vectors.T - 0.5 * vectors.pow(2).sum(1)  # (words, targets)
+        # Which target is nearest counts beside how near it is: the distance alone learns slowly to tell them apart.
+        loss = (error * weight).sum() / weight.sum() + 0.3 * F.cross_entropy(SHARPNESS * found, targets[asked])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*lower, pieces, places], 1.0)
@@ -350,11 +356,7 @@ def train_join(plan: WordsPlan, student: Any, teacher: Any, rows: Rows, vectors:
         mean = 0.97 * mean + 0.03 * loss.item() if mean else loss.item()
         log.tick(len(ids))
         if step % plan.report == 0:
-            with torch.no_grad():
-                asked = (targets >= 0) & (targets != rows.numbers[NOTHING])
-                found = (states[asked] - old_positions[:length].expand(len(ids), -1, -1)[asked]) @ vectors.T
-                nearest = (found - 0.5 * vectors.pow(2).sum(1)).argmax(1)
-                right = float((nearest == targets[asked]).float().mean())
+            right = float((found.argmax(1) == targets[asked]).float().mean())
             log.report(step, mean, f", words right {100 * right:.1f} %")
         if step % plan.keep_every == 0 or step == plan.join_steps:
             runs.save(

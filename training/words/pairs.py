@@ -100,7 +100,7 @@ class Vocabulary:
 def share(entry: Entry) -> float:
     """How often a word is drawn, against others of its target: by hand oftener, phrases and guesses seldom."""
     trust = {"n": 2.0, "w": 6.0, "l": 1.0, "c": 1.0, "g": 0.6, "x": 1.0, "e": 1.0}[entry.how]
-    return float(trust * (0.35 if " " in entry.word else 1.0) * 10 ** (0.3 * min(entry.weight, 5.5)))
+    return float(trust * (0.35 if " " in entry.word else 1.0) * 10 ** (0.45 * min(entry.weight, 5.5)))
 
 
 class FreeWriter(Writer):
