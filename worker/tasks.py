@@ -32,4 +32,7 @@ def open_press(press: PrintingPress) -> None:
     global _press
     _press = press
     press.open()
-    press.take_up_what_waits()
+    press.jobs.release_dead()
+    for edition in press.editions:
+        if press.jobs.waiting(edition):
+            remind(edition)
