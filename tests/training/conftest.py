@@ -28,7 +28,7 @@ def train() -> Train:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         return subprocess.run(
             [sys.executable, "-m", "training", *arguments], cwd=ROOT, env=environment, text=True, capture_output=True,
-            timeout=1500, preexec_fn=prepare, check=False,
+            timeout=300, preexec_fn=prepare, check=False,
         )  # fmt: skip
 
     return run

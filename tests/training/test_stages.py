@@ -60,9 +60,8 @@ def test_a_stage_killed_in_the_middle_ends_with_the_same_weights(train, smoked, 
         [sys.executable, "-m", "training", "all", "--preset", "smoke", "--runs", str(folder)], cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    began = time.monotonic()
     while "pages" not in ((runs.load(folder / "unet.pt") or {}).get("progress", {})):
-        assert process.poll() is None and time.monotonic() - began < 120, "the first checkpoint of pages appears"
+        assert process.poll() is None, "the first checkpoint of pages appears before it ends"
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

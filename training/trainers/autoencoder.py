@@ -15,6 +15,7 @@ from training.plans import AutoencoderPlan
 from training.scenes.drawing import draw_page
 from training.scenes.scene import Director
 from training.scenes.sprites import SpritePack
+from training.trainers.precision import autocast
 from worker.engine.networks.autoencoder import PocketAutoencoder
 
 HELD_OUT_SEED = 10_000_019  # pages of the evaluation: no training page has this seed or one after it
@@ -91,7 +92,7 @@ def train(
         chosen = rng.integers(0, plan.pages, plan.batch)
         crops = [pages[i, r : r + plan.edge, c : c + plan.edge] for i, r, c in zip(chosen, rows, columns, strict=True)]
         x = to_model(np.stack(crops)).to(device)
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             z = model.encoder(x)
             generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
             noise = torch.randn(z.shape, generator=generator).to(z)

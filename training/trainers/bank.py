@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from training.scenes.illustrator import SHAPES, Illustrator
 from training.trainers.autoencoder import to_model
+from training.trainers.precision import autocast
 from training.trainers.text_encoder import embed
 from worker.engine.networks.autoencoder import PocketAutoencoder
 
@@ -52,7 +53,7 @@ class Bank:
             part = numbers[start : start + 8]
             drawn = [self.illustrator.draw(n) for n in part]
             x = to_model(np.stack([example.pixels for example in drawn])).to(self.device)
-            with torch.autocast(self.device, torch.bfloat16):
+            with autocast(self.device):
                 latents = self.vae.encode(x).latents  # type: ignore[union-attr]
             slots = [n % self.size for n in part]
             self.latents[slots] = latents.to("cpu", torch.float16)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from training.configs import SCHEDULER
+from training.trainers.precision import autocast
 from worker.engine.loop import denoise
 from worker.engine.solvers import make_plan
 
@@ -30,7 +31,7 @@ def sample(
     rows = torch.cat([empty.expand_as(embeddings), embeddings]).float().to(device)  # (2B, 77, 768)
 
     def predict(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             both = unet(
                 torch.cat([latents, latents]).contiguous(memory_format=torch.channels_last), timestep, rows
             ).sample

@@ -31,6 +31,7 @@ from training.scenes.caption_source import CaptionSource
 from training.scenes.captions import Caption
 from training.scenes.scene import SIDES, Scene
 from training.scenes.sprites import HUES, SpritePack
+from training.trainers.precision import autocast
 from worker.catalogue.key import snap_embedding
 
 ROWS, WIDTH_OF_TEXT = 77, 768
@@ -262,7 +263,7 @@ def train(
         ids, answers = _batch(
             CaptionSource(pack, seed * 1_000_003 + step, everything), tokenizer, plan.batch, plan.tokens
         )
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             states = encoder(input_ids=ids.to(device)).last_hidden_state
             logits = probe(fix_values(states))
             row = states[torch.arange(len(ids)), _row_after_end(ids, tokenizer.eos_token_id)]  # (B, 768)

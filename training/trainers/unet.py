@@ -33,6 +33,7 @@ from training.trainers import auxiliary
 from training.trainers.auxiliary import WithHeads
 from training.trainers.bank import Bank, shared
 from training.trainers.muon import ADAM_RATE, is_inner_matrix, views
+from training.trainers.precision import autocast
 from training.trainers.sampling import PROMPTS, sample
 from training.trainers.text_encoder import embed
 from worker.engine.networks.autoencoder import PocketAutoencoder
@@ -290,7 +291,7 @@ class Trainer:
         x, states, t, noise, weight, where = (v.to(self.device) for v in (x, states, t, noise, weight, where))
         a, s = signal[t].view(-1, 1, 1, 1), level[t].view(-1, 1, 1, 1)
         noised = (a * x + s * noise).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device, torch.bfloat16):
+        with autocast(self.device):
             output, position, subjects = network(noised, t, states)
         error: torch.Tensor = (output.float() - (a * noise - s * x)).pow(2).mean(1, keepdim=True)
         heads = auxiliary.loss(position, subjects, where) if share.kind == "pages" else error.new_zeros(())
