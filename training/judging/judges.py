@@ -26,6 +26,7 @@ from training.scenes.backdrops.setting import GROUNDS, HEIGHT, SKIES, WIDTH, Bac
 from training.scenes.drawing import render
 from training.scenes.scene import CROP, Director, Scene, draw_setting
 from training.scenes.sprites import HUES, SpritePack, open_pack
+from training.trainers.precision import autocast
 
 Pixels = NDArray[np.uint8]
 PLACES = (*GROUNDS, "space")
@@ -255,7 +256,7 @@ def train_judge(pack: SpritePack, folder: Path, log: Callable[[str], None], step
         rows = torch.from_numpy(rng.integers(0, len(pages), 24))
         x = pages[rows].float() / 127.5 - 1
         present, place, sky = (part[rows] for part in answers)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu"):
             maps, a, b, _ = judge(x.flip(3) if step % 2 else x)
         found = evidence(maps.float())
         loss = F.binary_cross_entropy_with_logits(found, present, pos_weight=torch.tensor(20.0)) * 8
@@ -279,7 +280,7 @@ def train_counter(judge: Judge, pack: SpritePack, folder: Path, log: Callable[[s
     examples, seen, densities, numbers = Examples(pack, 503), [], [], []
     for _ in range(_COUNTED):
         scene, pixels = examples.page()
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), autocast("cpu"):
             seen.append(judge.trunk(F.avg_pool2d(half([pixels]), 2))[0].half())
         densities.append(_density(scene))
         numbers.append(len(scene.items))
@@ -287,8 +288,8 @@ def train_counter(judge: Judge, pack: SpritePack, folder: Path, log: Callable[[s
 
     def losses(rng: np.random.Generator, _: int) -> torch.Tensor:
         rows = torch.from_numpy(rng.integers(0, len(features), 48))
-        with torch.autocast("cpu", torch.bfloat16):
-            found = judge.counter(features[rows].to(torch.bfloat16)).float()
+        with autocast("cpu"):
+            found = judge.counter(features[rows].float()).float()
         error = F.smooth_l1_loss(found.sum((1, 2, 3)), count[rows], beta=0.5)
         return error + 100 * F.mse_loss(found, truth[rows])
 
@@ -331,7 +332,7 @@ def _on_patches(
     def losses(rng: np.random.Generator, step: int) -> torch.Tensor:
         rows = torch.from_numpy(rng.integers(0, len(patches), 32))
         x = seen(patches[rows].float() / 127.5 - 1)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu"):
             logits = network(x.flip(3) if step % 2 else x)
         return F.cross_entropy(logits.float(), names[rows])
 
@@ -427,7 +428,7 @@ def told_apart(rendered: Sequence[Verdict], generated: Sequence[Verdict], folds:
         for _ in range(6):
             for part in train[torch.randperm(len(train))].split(16):
                 optimizer.zero_grad()
-                with torch.autocast("cpu", torch.bfloat16):
+                with autocast("cpu"):
                     logits = net(x[part])
                 F.cross_entropy(logits.float(), y[part]).backward()
                 optimizer.step()
