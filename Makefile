@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage lint bench train evaluate clean
+.PHONY: help install run test chaos coverage lint bench train evaluate clean
 .DELETE_ON_ERROR:
 
 help:  ## list these tasks
@@ -32,6 +32,9 @@ run: .venv/.runs  ## open the library in a browser's reach; Ctrl-C closes it
 
 test: .venv/.tests  ## run all tests
 	@$(VENV)/python -m pytest
+
+chaos: .venv/.tests  ## try the site with 10,000 damaged keys and pictures, in ten minutes at most
+	@FUZZ_CASES=10000 FUZZ_SECONDS=600 $(VENV)/python -m pytest -q tests/gallery/test_fuzz.py
 
 coverage: .venv/.tests  ## run all tests and name the lines of babelia, gallery and worker that none of them runs
 	@$(VENV)/python -m pytest --cov --cov-report=term-missing:skip-covered

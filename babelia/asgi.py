@@ -1,4 +1,7 @@
-"""The site as an ASGI application: bodies are counted while they arrive, static files served, the rest is Django's."""
+"""The site as an ASGI application: bodies are counted while they arrive, static files served, the rest is Django's.
+
+What proxies say comes first (babelia.web.proxies), and every answer leaves by one rule (babelia.web.content).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 from django.core.asgi import get_asgi_application
 
-from babelia import ALIVE
+from babelia import ALIVE, READY
+from babelia.web.content import fit_answers
+from babelia.web.headers import plain_headers
+from babelia.web.proxies import believe_proxies, path_inside
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 
 if TYPE_CHECKING:
@@ -71,7 +77,8 @@ def limit_bodies(application: ASGI3Application) -> ASGI3Application:
 async def _refuse(send: ASGISendCallable, limit: int, scope: HTTPScope) -> None:
     message = f"What was sent is larger than {limit:,} bytes."
     hint = "A key has 189,436 characters; a picture file may have 16 MB, sent as image/png or by the form."
-    if scope["path"].startswith("/api/"):  # its errors have one shape (gallery.answers)
+    asks_json = any(b"application/json" in value for name, value in scope["headers"] if name == b"accept")
+    if asks_json or path_inside(scope).startswith("/api/"):  # its errors have one shape (gallery.answers)
         kind, body = b"application/json", json.dumps({"code": "too_large", "message": message, "hint": hint}).encode()
     else:
         kind, body = b"text/plain; charset=utf-8", f"{message} {hint}\n".encode()
@@ -82,7 +89,6 @@ async def _refuse(send: ASGISendCallable, limit: int, scope: HTTPScope) -> None:
             "headers": [
                 (b"content-type", kind),
                 (b"content-length", str(len(body)).encode()),
-                (b"x-content-type-options", b"nosniff"),
                 (b"connection", b"close"),
             ],
             "trailers": False,
@@ -91,22 +97,32 @@ async def _refuse(send: ASGISendCallable, limit: int, scope: HTTPScope) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def answer_alive(application: ASGI3Application) -> ASGI3Application:
-    """Return an ASGI application that answers `ALIVE`, whatever the host, and hands the rest on."""
+def answer_probes(application: ASGI3Application) -> ASGI3Application:
+    """Return an ASGI application that answers `ALIVE` and `READY`, whatever the host, and hands the rest on."""
 
     async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] != "http" or scope["path"] != ALIVE:
+        path = path_inside(scope) if scope["type"] == "http" else ""
+        if scope["type"] != "http" or path not in (ALIVE, READY):
             await application(scope, receive, send)
             return
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"6"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": False})
-        await send({"type": "http.response.body", "body": b"alive\n", "more_body": False})
+        if path == ALIVE:
+            status, kind, body = 200, b"text/plain", b"alive\n"
+        else:
+            lacks = await missing()
+            status, kind = 503 if lacks else 200, b"application/json"
+            body = json.dumps({"ready": not lacks, "missing": lacks}).encode() + b"\n"
+        length = str(len(body)).encode()
+        headers = [(b"content-type", kind), (b"content-length", length), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
+        body = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return answer
 
 
 _django = cast("ASGI3Application", get_asgi_application())
 
-from babelia.static import serve_static  # noqa: E402  (Django has to be set up first)
+from babelia.static import serve_static  # noqa: E402
+from babelia.web.readiness import missing  # noqa: E402  (Django has to be set up first)
 
-application = answer_alive(limit_bodies(serve_static(_django)))
+application = believe_proxies(fit_answers(answer_probes(limit_bodies(serve_static(plain_headers(_django))))))

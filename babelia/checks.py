@@ -7,7 +7,23 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from babelia import strays
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_OWN_PATHS = {"-", "about", "api", "card.png", "key", "mark", "prompt", "random", "search", "stacks", "static"}
+"""What a path of the site's own may begin with: below such a prefix nobody could tell whether a proxy took it off."""
+
+
+@register(deploy=True)
+def reached_over_https(**_: Any) -> list[CheckMessage]:
+    """Return a warning where `check --deploy` is asked of a site that does not know of HTTPS.
+
+    Django's own warnings of that look for its own name of the middleware and find ours (babelia.middleware).
+    """
+    if settings.HTTPS:
+        return []
+    hint = "Set BABELIA_HTTPS=true once a proxy in front of the site speaks HTTPS: docs/operating.md has how."
+    return [Warning("BABELIA_HTTPS is off: what visitors see and send can be read.", hint=hint, id="babelia.W004")]
 
 
 @register()
@@ -39,6 +55,15 @@ def settings_agree(**_: Any) -> list[CheckMessage]:
                 id="babelia.E003",
             )
         )
+    first = settings.PREFIX.split("/")[1] if settings.PREFIX else ""
+    if first in _OWN_PATHS:
+        found.append(
+            Error(
+                f"BABELIA_PREFIX is {settings.PREFIX}, and /{first} is a path of the site's own.",
+                hint="Take another name, such as /library.",
+                id="babelia.E004",
+            )
+        )
     if settings.HTTPS and set(settings.ALLOWED_HOSTS) <= _LOOPBACK | {"[::1]"}:
         found.append(
             Warning(
@@ -64,3 +89,10 @@ def settings_agree(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def no_strays(**_: Any) -> list[CheckMessage]:
+    """Return the variables of the libraries underneath that are set and do not count."""
+    hint = "Unset it where the library starts, or set what decides."
+    return [Warning(sentence, hint=hint, id="babelia.W004") for sentence in strays.sentences()]

@@ -16,6 +16,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
 
@@ -53,6 +54,10 @@ class Frames(_OnTheLoop, XFrameOptionsMiddleware):
 class Csrf(_OnTheLoop, CsrfViewMiddleware):
     """Refuses forms that were sent from other sites."""
 
+    def _get_secret(self, request: HttpRequest) -> str | None:  # noqa: ARG002
+        """None: the site hands out no token. With a cookie that claims one, Django would read the whole form."""
+        return None
+
     async def process_view(  # type: ignore[override]  # Django asks only whether it is a coroutine
         self, request: HttpRequest, callback: Any, callback_args: Any, callback_kwargs: Any
     ) -> HttpResponseBase | None:
@@ -61,13 +66,26 @@ class Csrf(_OnTheLoop, CsrfViewMiddleware):
 
 
 class Methods(_OnTheLoop):
-    """Gives the API's error shape to its 405, which ninja answers in plain text before any handler of ours."""
+    """Lets the API answer HEAD as GET, as the site does, and gives its error shape to a 405.
+
+    Ninja knows HEAD of no operation, and answers a wrong method in plain text before any handler of ours. The body is
+    taken off behind us (babelia.web.content); META keeps the method, so that HEAD starts no print.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Hand HEAD to the API as GET."""
+        if request.method == "HEAD" and request.path_info.startswith("/api/"):
+            request.method = "GET"
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Return a 405 of the API in the shape of every other error, and everything else as it is."""
-        if response.status_code != 405 or not request.path.startswith("/api/"):
+        if response.status_code != 405 or not request.path_info.startswith("/api/"):
             return response
-        allowed = response.headers.get("Allow", "")
-        message = f"{request.method} is not among what this path takes."
-        shape = {"code": "method_refused", "message": message, "hint": f"It takes {allowed}. See /api/docs."}
+        allowed = response.headers.get("Allow", "").replace("GET", "GET, HEAD")
+        message = f"{request.META['REQUEST_METHOD']} is not among what this path takes."
+        shape = {
+            "code": "method_refused",
+            "message": message,
+            "hint": f"It takes {allowed}. See {reverse('api:openapi-view')}.",
+        }
         return JsonResponse(shape, status=405, headers={"Allow": allowed})

@@ -12,9 +12,6 @@ from django.conf import settings
 from worker.jobs.client import JobClient
 from worker.store.store import Store
 
-USUAL_REDIS = "redis://127.0.0.1:6379/0"
-"""Where a Redis is looked for when no setting names one; a site without any still serves what is kept."""
-
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, Path], JobClient]] = WeakKeyDictionary()
 
 
@@ -33,7 +30,7 @@ def job_client() -> JobClient:
     from worker.tasks import remind  # not for commands, which need no Celery
 
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    url = settings.REDIS_URL or USUAL_REDIS
+    url = settings.REDIS_URL or settings.USUAL_REDIS
     where = (url, settings.DATA_DIR)
     if where not in clients:
         clients[where] = JobClient(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 import secrets
 import socket
@@ -21,44 +22,82 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import lazy
 
 from babelia import environment as env
-from worker.catalogue.limits import PICTURE_FILE_BYTES
+from babelia import redis_url
+from worker.catalogue.address import is_slug
 from worker.editions.edition import BATCH_MAX, DEVICES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # -- where things lie
 
+
+def _has_home(path: str) -> bool:
+    """Whether the `~somebody` that a path begins with, if it does, is somebody."""
+    return not os.path.expanduser(path).startswith("~")  # noqa: PTH111  (Path's own raises RuntimeError)
+
+
 DATA_DIR = Path(
-    env.text("BABELIA_DATA", str(BASE_DIR / "data"), "the folder for everything that is kept", shown="data")
+    env.text(
+        "BABELIA_DATA",
+        str(BASE_DIR / "data"),
+        "the folder for everything that is kept",
+        shown="data",
+        form="the path of a folder, on one line",
+        valid=_has_home,
+    )
 ).expanduser()
 if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
 
 DATABASE_URL = env.text(
     "DATABASE_URL",
-    f"sqlite:///{DATA_DIR / 'library.sqlite3'}",
+    "",
     "the database that remembers pages; `postgres://…` for many machines",
     shown="a SQLite file in the data folder",
+    secret=True,
 )
 REDIS_URL = env.text(
     "REDIS_URL",
     "",
     "the Redis or Valkey server that carries the queue; never one that evicts keys without expiry",
     shown="a server of our own on loopback",
+    secret=True,
 )
 REDIS_IS_OURS = not REDIS_URL
 """Whether no server was named, so that `manage.py library` starts one."""
 REDIS_URL_FILE = DATA_DIR / "valkey" / "url"
 """Where `manage.py library` leaves the URL of the server it started, for other commands on this machine."""
 if not REDIS_URL:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UnicodeDecodeError):
         REDIS_URL = REDIS_URL_FILE.read_text(encoding="ascii").strip()
+USUAL_REDIS = "redis://127.0.0.1:6379/0"
+"""Where a Redis is looked for when no setting names one; a site without any still serves what is kept."""
+
+
+def _redis() -> redis_url.RedisUrl:
+    try:
+        return redis_url.parse(REDIS_URL or USUAL_REDIS)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"The environment variable REDIS_URL should be {redis_url.FORM}: {error}."
+            if not REDIS_IS_OURS
+            else f"The file {REDIS_URL_FILE} is damaged: {error}. Delete it, and start the library again."
+        ) from None
+
+
+_REDIS = _redis()
+if REDIS_URL:
+    REDIS_URL = _REDIS.client
 
 # -- the site
 
 DEBUG = env.flag("BABELIA_DEBUG", False, "error pages with the source in them; never on a public site")
 LISTEN = env.text(
-    "BABELIA_LISTEN", "127.0.0.1", "the address the site listens on; `0.0.0.0` lets phones in your network in"
+    "BABELIA_LISTEN",
+    "127.0.0.1",
+    "the address the site listens on; `0.0.0.0` lets phones in your network in",
+    form="an address of this machine: 127.0.0.1, ::1, or 0.0.0.0 or :: for all of them",
+    valid=env.is_listening_address,
 )
 PORT = env.integer("BABELIA_PORT", 8000, 1, 65535, "the site's port; if it is taken, the next free one is used")
 SITE_PROCESSES = env.integer(
@@ -68,8 +107,13 @@ HTTPS = env.flag(
     "BABELIA_HTTPS", False, "the site is reached over HTTPS (a proxy in front of it): redirect, HSTS, secure cookies"
 )
 PROXIES = env.names(
-    "BABELIA_PROXIES", ["127.0.0.1"], "addresses of proxies whose X-Forwarded-For and -Proto are believed"
+    "BABELIA_PROXIES",
+    ["127.0.0.1"],
+    "addresses of proxies whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are believed",
+    form="addresses or networks with commas between them, as 127.0.0.1,10.0.0.0/8",
+    valid=env.is_proxy,
 )
+PREFIX = env.path("BABELIA_PREFIX", "the path of its host below which the site lies, as `/library`", shown="none")
 
 
 def _own_names() -> list[str]:
@@ -89,7 +133,12 @@ def _own_names() -> list[str]:
 
 
 ALLOWED_HOSTS = env.names(
-    "BABELIA_HOSTS", _own_names(), "host names the site answers to", shown="this machine's names and addresses"
+    "BABELIA_HOSTS",
+    _own_names(),
+    "host names the site answers to",
+    shown="this machine's names and addresses",
+    form="host names without port and path, with commas between them, as library.example.org",
+    valid=env.is_host,
 )
 
 
@@ -115,7 +164,13 @@ def _kept_secret_key() -> str:
 
 
 SECRET_KEY = env.text(
-    "SECRET_KEY", "", "what Django signs with, 50 characters or more", shown="made once, kept in the data folder"
+    "SECRET_KEY",
+    "",
+    "what Django signs with, 50 characters or more",
+    shown="made once, kept in the data folder",
+    form="50 characters or more, five of them different",
+    valid=lambda key: len(key) >= 50 and len(set(key)) >= 5,  # Django's own measure of a weak one
+    secret=True,
 )
 if not SECRET_KEY:
     # Made when something is first signed, so that a command that refuses its input leaves nothing behind.
@@ -125,9 +180,24 @@ PICTURE_WAIT = env.integer(
     "BABELIA_PICTURE_WAIT", 60, 1, 600, "seconds that `.png` of a page not printed yet waits for it before a 503"
 )
 
+VISITOR_LIMIT = env.integer(
+    "BABELIA_VISITOR_LIMIT",
+    60,
+    0,
+    1_000_000,
+    "keys that one address may bring a minute, and pages it may have tried again, for each process; 0: no limit",
+)
+
 # -- the press
 
-EDITIONS = env.names("BABELIA_EDITIONS", [], "editions this machine's press prints", shown="all that are installed")
+EDITIONS = env.names(
+    "BABELIA_EDITIONS",
+    [],
+    "editions this machine's press prints",
+    shown="all that are installed",
+    form="names of editions with commas between them, as pocket-1,sd-1.5",
+    valid=is_slug,
+)
 DEVICE = env.choice(
     "BABELIA_DEVICE", "auto", ("auto", *DEVICES), "what the press computes on; `auto`: CUDA, else the CPU"
 )
@@ -212,16 +282,23 @@ STORAGES: dict[str, dict[str, Any]] = {
 }
 
 
+_SQLITE, _POSTGRESQL = "django.db.backends.sqlite3", "django.db.backends.postgresql"
+
+
 def _database() -> dict[str, Any]:
-    try:
-        database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
-    except (ValueError, KeyError) as error:  # its UnknownSchemeError is a ValueError
-        raise ImproperlyConfigured(
-            "The environment variable DATABASE_URL should look like postgres://user:password@host/name or "
-            "sqlite:////folder/file, and cannot be read."
-        ) from error
+    database: dict[str, Any] = {"ENGINE": _SQLITE, "NAME": str(DATA_DIR / "library.sqlite3")}
+    if DATABASE_URL:
+        database = _read_database_url()
     database["CONN_MAX_AGE"] = 0  # Django's advice under ASGI
-    if database["ENGINE"] == "django.db.backends.sqlite3":
+    if database["ENGINE"] == _POSTGRESQL:
+        try:
+            importlib.import_module("psycopg")
+        except ImportError as error:
+            raise ImproperlyConfigured(
+                "DATABASE_URL names PostgreSQL, and its driver psycopg is missing here. "
+                "Install it: python -m pip install -r requirements.txt."
+            ) from error
+    else:
         database["OPTIONS"] = {
             # IMMEDIATE: a deferred transaction that reads and then writes fails at once, whatever the timeout.
             "transaction_mode": "IMMEDIATE",
@@ -229,6 +306,23 @@ def _database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     return database
+
+
+def _read_database_url() -> dict[str, Any]:
+    """What DATABASE_URL says, of the two kinds that the library runs on; a relative file is one of the checkout."""
+    form = "postgres://user:password@host/name or sqlite:////folder/file, with what is special percent-encoded"
+    try:
+        found: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
+    except (ValueError, KeyError):  # its UnknownSchemeError is a ValueError
+        raise env.refused("DATABASE_URL", form, None) from None
+    name = str(found.get("NAME", ""))
+    if found["ENGINE"] not in (_SQLITE, _POSTGRESQL) or name in ("", ":memory:") or not name.isprintable():
+        raise env.refused("DATABASE_URL", form, None)
+    if "#" in DATABASE_URL or (found["ENGINE"] == _SQLITE and ("?" in DATABASE_URL or found.get("HOST"))):
+        raise env.refused("DATABASE_URL", form, None)
+    if found["ENGINE"] == _SQLITE:
+        found["NAME"] = str(BASE_DIR / name)
+    return found
 
 
 DATABASES = {"default": _database()}
@@ -260,8 +354,11 @@ SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 
 # Bodies are counted while they arrive by babelia.asgi; these are Django's own limits behind that one.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
-FILE_UPLOAD_MAX_MEMORY_SIZE = PICTURE_FILE_BYTES
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024  # beyond it a body waits on the disk: 60 pictures at once took 1.9 GB
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 LOG_LEVEL = env.choice(
     "BABELIA_LOG_LEVEL",
@@ -269,19 +366,26 @@ LOG_LEVEL = env.choice(
     ("DEBUG", "INFO", "WARNING", "ERROR"),
     "how much is logged, on standard error",
 )
+LOG_PROMPTS = env.flag("BABELIA_LOG_PROMPTS", False, "name in the log what visitors wrote, not only its digest")
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+        | ({} if LOG_PROMPTS else {"()": "babelia.logs.Discreet"})
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {name: {"level": LOG_LEVEL} for name in ("babelia", "gallery", "worker")}
-    | {"django.request": {"level": "ERROR"}},  # a 404 is no news, and prompts do not belong into a log
+    | {
+        "django.request": {"level": "ERROR"},  # a 404 is no news, and prompts do not belong into a log
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # said once for each name (gallery.views.refusals)
+    },
 }
 
 # -- Celery (the reasons: each setting defends against something that was seen to happen)
 
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = _REDIS.broker
 CELERY_TASK_IGNORE_RESULT = True  # no result backend: a publish to a dead one stalls for 19 s
 # A message is acknowledged before its print: it only says that pages wait, and a new child looks for itself. With late
 # acknowledgement, a Redis that dies at the end of a print leaves a worker that waits for ever to acknowledge (seen).
@@ -290,6 +394,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True  # a press holds no message while it prints: another press may be idle
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # a lost broker does not spoil a print
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 300.0  # the child loads the model before it says that it lives
+CELERY_WORKER_LOST_WAIT = 0.1  # a killed child's message held up the next one for 10 s; the page is the record, not it
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # nobody uses it, and each worker would hold a pub/sub connection for it
 CELERY_TASK_TIME_LIMIT = PRINT_LIMIT

@@ -12,7 +12,6 @@ Measured under uvicorn on two busy cores, 8 connections, one style sheet: ServeS
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass
@@ -25,14 +24,15 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.core.exceptions import SuspiciousFileOperation
-from django.utils.http import parse_etags
+from django.urls import get_script_prefix
+
+from babelia.web.content import is_text, squeezed, takes_gzip
+from babelia.web.proxies import path_inside
 
 if TYPE_CHECKING:
     from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
-_ASKED = (b"if-none-match", b"accept-encoding")
-_TEXT = ("text/", "image/svg+xml", "application/json", "application/manifest+json")
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,10 @@ def _load(path: Path, changed: int) -> _File:  # noqa: ARG001  (part of the cach
     """Read a file once for each time that it changed (`changed`: its mtime in ns, so that a developer sees edits)."""
     body = path.read_bytes()
     found = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    squeezed = gzip.compress(body, 9, mtime=0) if found.startswith(_TEXT) else body
+    smaller = squeezed(body, 9) if is_text(found.encode()) else None
     if found.startswith("text/"):
         found += "; charset=utf-8"
-    return _File(
-        body, squeezed if len(squeezed) < 0.9 * len(body) else None, hashlib.sha256(body).hexdigest()[:16], found
-    )
+    return _File(body, smaller, hashlib.sha256(body).hexdigest()[:16], found)
 
 
 @lru_cache(maxsize=512)
@@ -79,47 +77,38 @@ class StampedStorage(StaticFilesStorage):
         file = _file(name or "")
         if file is None:
             raise ValueError(f"There is no static file {name!r}.")
-        return f"{super().url(name)}?v={file.stamp}"
-
-
-def _is_known(if_none_match: str, tag: str) -> bool:
-    """Whether a client has what a strong tag names: any file (`*`), or this one among its tags, weak or strong."""
-    tags = parse_etags(if_none_match)
-    return tags == ["*"] or tag in {given.removeprefix("W/") for given in tags}
+        # Below the path that this request's host has for us. Django would keep the first one that it sees.
+        return f"{get_script_prefix()[:-1]}{super().url(name)}?v={file.stamp}"
 
 
 def serve_static(application: ASGI3Application) -> ASGI3Application:
-    """Return an ASGI application that answers under STATIC_URL and hands the rest to `application`."""
+    """Return an ASGI application that answers under STATIC_URL and hands the rest to `application`.
+
+    It sends whole files, tagged; what a visitor gets of them, and whether at all, is the rule of babelia.web.content.
+    """
     prefix = settings.STATIC_URL
 
     async def serve(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(prefix):
+        if scope["type"] != "http" or not (path := path_inside(scope)).startswith(prefix):
             await application(scope, receive, send)
             return
-        file = _file(unquote(scope["path"][len(prefix) :])) if scope["method"] in ("GET", "HEAD") else None
+        file = _file(unquote(path[len(prefix) :])) if scope["method"] in ("GET", "HEAD") else None
         if file is None:
             await application(scope, receive, send)  # the site's own 404
             return
-        given = {name: b", ".join(value for key, value in scope["headers"] if key == name) for name in _ASKED}
-        tag = f'"{file.stamp}"'
-        status, body = 200, file.body
+        body, tag = file.body, f'"{file.stamp}"'
         stamped = scope["query_string"] == f"v={file.stamp}".encode()
         headers = [
             (b"content-type", file.type.encode()),
-            (b"etag", tag.encode()),
             (b"cache-control", b"public, max-age=31536000, immutable" if stamped else b"public, max-age=86400"),
             (b"vary", b"Accept-Encoding"),
-            (b"x-content-type-options", b"nosniff"),
         ]
-        if _is_known(given[b"if-none-match"].decode("latin-1"), tag):
-            status, body = 304, b""
-        elif file.squeezed is not None and b"gzip" in given[b"accept-encoding"]:
-            body = file.squeezed
+        accepted = b", ".join(value for name, value in scope["headers"] if name == b"accept-encoding")
+        if file.squeezed is not None and takes_gzip(accepted.decode("latin-1")):
+            body, tag = file.squeezed, f"W/{tag}"
             headers.append((b"content-encoding", b"gzip"))
-        if status == 200:
-            headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-        body = b"" if scope["method"] == "HEAD" else body
+        headers += [(b"etag", tag.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": False})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return serve

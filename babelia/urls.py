@@ -9,5 +9,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("gallery.urls")),
 ]
 
+handler400 = "gallery.views.refusals.unreadable"
 handler404 = "gallery.views.refusals.not_found"
 handler500 = "gallery.views.refusals.broken"

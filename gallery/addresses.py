@@ -4,9 +4,10 @@ The grammar itself is `worker.catalogue.address`; this module only joins it to D
 """
 
 from typing import Final
+from urllib.parse import unquote
 
 from django.http import HttpRequest
-from django.urls import get_script_prefix
+from django.urls import Resolver404, get_script_prefix, resolve
 
 from worker.catalogue.address import NAME_LIMIT, PAGES, Address, is_slug
 from worker.errors import AddressRefused
@@ -61,10 +62,25 @@ def path_of(address: Address, form: str = "/") -> str:
     return prefix + address.path()[1:-1] + form
 
 
+def address_of_link(path: str) -> Address:
+    """Return the page that a link of this site names in one of its forms (`/`, `.png`, `/thumbnail.webp` …).
+
+    `path` is the link's percent-encoded path, with the site's script prefix. Raises AddressRefused for any other link.
+    """
+    text = unquote(path).removeprefix(get_script_prefix()[:-1])
+    try:
+        found = resolve(text).kwargs.get("address")
+    except Resolver404:
+        found = None
+    if not isinstance(found, Address):
+        raise AddressRefused("This link leads to no page of the library.", hint="The link of a page has its address.")
+    return found
+
+
 def raw_path(request: HttpRequest) -> str | None:
     """Return the percent-encoded path of a request, without the site's script prefix; None where it is not known.
 
-    It stands in the ASGI scope; Django's test client leaves it out. A proxy in front must pass the path on unchanged.
+    It stands in the ASGI scope; Django's test client leaves it out. A proxy may have encoded it anew.
     """
     raw: bytes | None = getattr(request, "scope", {}).get("raw_path")
     if raw is None:
@@ -74,11 +90,12 @@ def raw_path(request: HttpRequest) -> str | None:
 
 
 def is_canonical(request: HttpRequest, address: Address, form: str) -> bool:
-    """Say whether a request spells an address the one canonical way: byte for byte where its raw path is known."""
-    raw = raw_path(request)
-    if raw is None:
-        return bool(request.path_info == f"/{address.format()}{form}")
-    return raw == address.path()[:-1] + form
+    """Say whether a request names an address the one canonical way; how its path was percent-encoded does not count.
+
+    Some proxies decode a path and encode it anew, by rules of their own: sent to our own encoding, they would come back
+    with theirs for ever. Which encoding is the canonical one, the page itself says (`rel="canonical"`).
+    """
+    return bool(request.path_info == f"/{address.format()}{form}")
 
 
 def neighbour_page(address: Address, by: int) -> Address | None:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -19,6 +20,8 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import split_domain_port, validate_host
 from django.shortcuts import render
 from django.urls import get_script_prefix, reverse
 from django.utils.cache import get_conditional_response
@@ -26,6 +29,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from gallery import ledger
 from gallery.addresses import is_canonical, path_of
+from gallery.bounds import TooMany
 from gallery.editions import default_edition, edition_of, offered_editions
 from gallery.pages import cards
 from gallery.pages.status import ASK_AGAIN_SECONDS
@@ -40,6 +44,7 @@ from worker.errors import (
     InputRefused,
     KeyRefused,
     LibraryBusy,
+    PageHidden,
     PrintFailed,
     StoreUnavailable,
     WeightsRefused,
@@ -71,11 +76,11 @@ AddressView = Callable[[HttpRequest, Address], Coroutine[Any, Any, HttpResponseB
 _log = logging.getLogger(__name__)
 
 
-class PageHidden(BabeliaError):
-    """A page that the keepers of this library have hidden."""
+class ForeignSite(BabeliaError):
+    """Something that a page of another site had a visitor's browser send."""
 
-    code = "page_hidden"
-    hint = "Its neighbours are still there."
+    code = "foreign_site"
+    hint = "Open the page here and send it again."
 
 
 class TooLarge(BabeliaError):
@@ -89,11 +94,13 @@ class TooLarge(BabeliaError):
 
 
 _STATUS: dict[type[BabeliaError], int] = {
+    TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     KeyRefused: HTTPStatus.BAD_REQUEST,
     InputRefused: HTTPStatus.BAD_REQUEST,
     AddressRefused: HTTPStatus.NOT_FOUND,
     EditionRefused: HTTPStatus.NOT_FOUND,
     PageHidden: HTTPStatus.GONE,
+    ForeignSite: HTTPStatus.FORBIDDEN,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     WeightsRefused: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -114,8 +121,17 @@ def status_of(error: BabeliaError) -> int:
 
 
 def retry_after_of(error: BabeliaError, status: int) -> int | None:
-    """Return the seconds of the header Retry-After: of every 503, and of no other refusal."""
-    return (error.retry_after or ASK_AGAIN_SECONDS) if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    """Return the seconds of the header Retry-After: of every 503 and 429, and of no other refusal."""
+    later = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+    return (error.retry_after or ASK_AGAIN_SECONDS) if status in later else None
+
+
+def waiting(response: HttpResponse, error: BabeliaError) -> HttpResponse:
+    """Return the answer to something refused, with the header that says when to come back where it is worth it."""
+    retry_after = retry_after_of(error, response.status_code)
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    return response
 
 
 def error_shape(error: BabeliaError) -> dict[str, str]:
@@ -124,10 +140,13 @@ def error_shape(error: BabeliaError) -> dict[str, str]:
 
 
 def refusal(request: HttpRequest, error: BabeliaError, form: str = "/", *, status: int | None = None) -> HttpResponse:
-    """Return the answer to something refused, in the form that was asked for: HTML, JSON or one line of text."""
+    """Return the answer to something refused, in the form that was asked for: HTML, JSON or one line of text.
+
+    JSON is asked for by its path or by the header Accept, whatever the path.
+    """
     status = status or status_of(error)
     retry_after = retry_after_of(error, status)
-    if form == ".json":
+    if form == ".json" or wants_json(request):
         response: HttpResponse = JsonResponse(error_shape(error), status=status)
     elif form in ("/", ""):
         title, heading = _HEADINGS.get(HTTPStatus(status), _REFUSED)
@@ -173,7 +192,7 @@ def at_address(form: str) -> Callable[[AddressView], View]:
                 return HttpResponsePermanentRedirect(path_of(address, form) + (f"?{query}" if query else ""))
             try:
                 edition_of(address.edition)
-                await require_shown(address)
+                await ledger.require_shown(address)
                 return await view(request, address)
             except StoreUnavailable as error:
                 _log.warning("%s (%r)", error, error.__cause__)
@@ -186,12 +205,6 @@ def at_address(form: str) -> Callable[[AddressView], View]:
     return decorate
 
 
-async def require_shown(address: Address, mark: str | None = None) -> None:
-    """Raise PageHidden where a page is hidden by its address or its mark."""
-    if await ledger.is_hidden(address, mark):
-        raise PageHidden("The keepers of this library have hidden this page.")
-
-
 def require_size(size: int) -> None:
     """Raise InputRefused where a file is larger than a picture with its key can be."""
     if size > PICTURE_FILE_BYTES:
@@ -201,8 +214,7 @@ def require_size(size: int) -> None:
 def require_own_post(view: View) -> View:
     """Decorate a view that takes a form of this site: POST only, and not sent by another site's page.
 
-    The site has no accounts and sets no cookies, so there is no token to compare. Browsers say where a form came from
-    (Sec-Fetch-Site, or Origin in old ones); a program that says neither acts for nobody but itself.
+    The site has no accounts and sets no cookies, so there is no token to compare (see `require_own_site`).
     """
 
     @functools.wraps(view)
@@ -215,25 +227,74 @@ def require_own_post(view: View) -> View:
             response = refusal(request, error, status=405)
             response["Allow"] = "POST"
             return response
-        origin = request.headers.get("Origin")
-        site = request.headers.get("Sec-Fetch-Site")
-        foreign = site in ("cross-site", "same-site") if site else bool(origin) and not _is_own(request, str(origin))
-        if foreign:
-            error = InputRefused("This form was sent by another site.", hint="Open the page here and send it again.")
-            return refusal(request, error, status=403)
+        try:
+            require_own_site(request)
+        except ForeignSite as foreign:
+            return refusal(request, foreign)
+        if not _can_be_read(request):
+            error = InputRefused("This form cannot be read.", hint="Open its page and send it again.")
+            return refusal(request, error, ".json" if wants_json(request) else "/")
         return await view(request, *args, **kwargs)
 
     exempt: View = csrf_exempt(answer)
     return exempt
 
 
-def _is_own(request: HttpRequest, origin: str) -> bool:
-    return bool(urlsplit(origin).netloc == request.get_host())
+def require_own_site(request: HttpRequest) -> None:
+    """Raise ForeignSite where a page of another site sent this.
+
+    Browsers say what sent it: Sec-Fetch-Site, which they leave out over plain HTTP, or Origin. A program that says
+    neither acts for nobody but itself. An Origin is ours if it names the host that was asked, or one of BABELIA_HOSTS;
+    ports do not count, because proxies often leave them out.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site in ("same-origin", "none") or (site is None and origin is None):
+        return
+    asked, named = split_domain_port(request.get_host())[0], _host_of(origin)
+    ours = bool(named) and (named == asked or validate_host(named, [n for n in settings.ALLOWED_HOSTS if n != "*"]))
+    if site is None and ours:
+        return
+    if site is None and named:
+        _tell_keeper(asked, named)
+        raise ForeignSite(
+            f"This was sent by a page of {named}, and this site is asked as {asked}.",
+            hint="If both are this library, its proxy has to hand on the host that visitors type, in the header "
+            "Host or X-Forwarded-Host (nginx: proxy_set_header Host $http_host), or BABELIA_HOSTS has to name it.",
+        )
+    raise ForeignSite("This was sent by a page of another site.")
+
+
+@functools.lru_cache(maxsize=16)  # once for each name of ours, so that nobody fills the log
+def _tell_keeper(asked: str, named: str) -> None:
+    """Log what a proxy that hands on no host looks like."""
+    _log.warning(
+        "What a page of %r sent was refused, for this site is asked as %r. If both are this library, its proxy "
+        "hands on no host: see docs/operating.md, “Behind a proxy”.",
+        named,
+        asked,
+    )
+
+
+def _host_of(origin: str | None) -> str:
+    """Return the host of a header Origin, without its port; empty for `null`, which stands for a site in hiding."""
+    try:
+        return split_domain_port(urlsplit(origin or "").netloc)[0]
+    except ValueError:  # brackets that do not match
+        return ""
+
+
+def _can_be_read(request: HttpRequest) -> bool:
+    """Say whether Django can read a form: the headers of its parts may name any codec, and it looks them up."""
+    try:
+        request.POST  # noqa: B018  (reads it)
+    except (MultiPartParserError, LookupError, ValueError):
+        return False
+    return True
 
 
 def wants_json(request: HttpRequest) -> bool:
     """Say whether a script asks: it prefers JSON to a page."""
-    return "application/json" in request.headers.get("Accept", "")
+    return bool(request.get_preferred_type(["text/html", "application/json"]) == "application/json")
 
 
 def send_kept(request: HttpRequest, body: bytes, kind: str, tag: str, filename: str) -> HttpResponseBase:

@@ -1,7 +1,8 @@
 """The JSON API, described by OpenAPI at /api/docs: the site's own functions, without pages around them.
 
 An address is written as in a URL, percent-encoded once like any value of a query: `key/borges/1`, `prompt/a dog/1`.
-Every error has one shape: {code, message, hint}. Nothing here needs an account, so no request can be forged.
+Every error has one shape: {code, message, hint}. Nothing here needs an account; what pages of other sites have a
+visitor's browser send is refused all the same, so that nobody's pages are printed at somebody else's cost.
 """
 
 import asyncio
@@ -11,8 +12,9 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
-from ninja import Field, NinjaAPI, Schema
+from ninja import Field, NinjaAPI, Schema, Status
 from ninja.errors import HttpError, ValidationError
+from pydantic import ConfigDict
 
 from babelia.services import job_client
 from gallery import ledger
@@ -20,23 +22,42 @@ from gallery.addresses import path_of
 from gallery.answers import (
     KEY_TYPE,
     error_shape,
-    require_shown,
+    of_unknown_length,
+    require_own_site,
     require_size,
     retry_after_of,
     send_kept,
     status_of,
 )
+from gallery.bounds import require_patience
 from gallery.description import PageOut, RecentOut, describe_recent
 from gallery.editions import default_edition, edition_of, editions
-from gallery.keys import address_of_file
+from gallery.keys import address_of_file, place_to_read
 from gallery.pages.events import event_stream
-from gallery.pages.status import not_printed, page_status, require_key, require_known, require_picture
-from gallery.visits import visitor_of
+from gallery.pages.status import (
+    held_key,
+    kept_picture,
+    not_printed,
+    page_status,
+    require_key,
+    require_known,
+    require_picture,
+)
+from gallery.visits import asks_head, visitor_of
 from worker.catalogue.address import Address
 from worker.catalogue.key import CHARACTERS
 from worker.errors import BabeliaError
 
+
+def _ours(request: HttpRequest) -> bool:
+    """Let in what no page of another site sent. Ninja calls this before each operation; raises ForeignSite."""
+    if request.method == "POST":
+        require_own_site(request)
+    return True
+
+
 api = NinjaAPI(
+    auth=_ours,
     title="Babelia",
     version="1",
     description=(
@@ -61,6 +82,8 @@ class ErrorOut(Schema):
 class Ask(Schema):
     """A page to be printed, by its address."""
 
+    model_config = ConfigDict(strict=True)  # what the description calls a number is no text with digits in it
+
     address: str = Field(max_length=4000, examples=["prompt/a dog/1"])
     visitor: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Any name for whoever waits; needed to leave the queue"
@@ -76,6 +99,8 @@ class Ask(Schema):
 
 class Leave(Schema):
     """Who no longer waits for which page."""
+
+    model_config = ConfigDict(strict=True)
 
     address: str = Field(max_length=4000)
     visitor: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -110,7 +135,33 @@ _ERRORS = {
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
 }
+_POST_ERRORS = _ERRORS | {int(HTTPStatus.FORBIDDEN): ErrorOut}
+_BODY_ERRORS = _POST_ERRORS | {int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE): ErrorOut}
+_COUNTED_ERRORS = _BODY_ERRORS | {int(HTTPStatus.TOO_MANY_REQUESTS): ErrorOut}
+_ASKED_WRONGLY = {int(HTTPStatus.BAD_REQUEST): ErrorOut}
 _VISITOR = "api"
+
+
+def _sends(kind: str, description: str, *, kept: bool = True) -> dict[str, Any]:
+    """What OpenAPI says of an answer that is no JSON; `kept`: it has an ETag, and 304 is answered to who knows it."""
+    schema: dict[str, Any] = {"type": "string"}
+    if kind == "text/event-stream":
+        schema = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
+    sent: dict[str, Any] = {"description": description, "content": {kind: {"schema": schema}}}
+    known = {304: {"description": "As the If-None-Match of the request says, it is there already"}} if kept else {}
+    return {"responses": {200: sent, **known}}
+
+
+_KEY_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": f"A key's text of {CHARACTERS:,} characters, or a PNG that carries its key or its address",
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in ("text/plain", "image/png", "application/octet-stream")
+        },
+    }
+}
 
 
 def _see_docs() -> str:
@@ -170,7 +221,7 @@ async def _found(text: str) -> Address:
     """Return the address that a caller wrote: known, shown, of an edition that is here."""
     address = Address.parse(text, default_edition())
     edition_of(address.edition)
-    await require_shown(address)
+    await ledger.require_shown(address)
     await require_known(address)
     return address
 
@@ -186,19 +237,27 @@ async def facts(request: HttpRequest, address: str) -> PageOut:
 
 
 @api.post(
-    "/page", response={200: PageOut, 202: PageOut, **_ERRORS}, by_alias=True, summary="Ask for a page", tags=["page"]
+    "/page",
+    response={200: PageOut, 202: PageOut, **_COUNTED_ERRORS},
+    by_alias=True,
+    summary="Ask for a page",
+    tags=["page"],
 )
-async def ask(request: HttpRequest, payload: Ask) -> tuple[int, PageOut]:
+async def ask(request: HttpRequest, payload: Ask) -> Status[PageOut]:
     """Ask for a page: 200 where it is kept, 202 where it waits or is printed. Asking twice prints once."""
+    if payload.again:
+        require_patience(request)
     address = await _found(payload.address)
     visitor = payload.visitor or visitor_of(request)
     status = await page_status(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     if status.progress.state in ("failed", "busy"):
         raise await not_printed(address, status.progress)
-    return (200 if status.kept else 202), status.describe()
+    return Status(200 if status.kept else 202, status.describe())
 
 
-@api.post("/page/leave", response={200: PageOut, **_ERRORS}, by_alias=True, summary="Leave the queue", tags=["page"])
+@api.post(
+    "/page/leave", response={200: PageOut, **_BODY_ERRORS}, by_alias=True, summary="Leave the queue", tags=["page"]
+)
 async def leave(request: HttpRequest, payload: Leave) -> PageOut:
     """No longer wait for a page. Others who wait for it are not touched."""
     address = await _found(payload.address)
@@ -207,25 +266,41 @@ async def leave(request: HttpRequest, payload: Leave) -> PageOut:
     return status.describe()
 
 
-@api.get("/page/events", summary="Follow a page while it is printed", tags=["page"])
+@api.get(
+    "/page/events",
+    response=_ERRORS,
+    openapi_extra=_sends("text/event-stream", "Events, until the last", kept=False),
+    summary="Follow a page while it is printed",
+    tags=["page"],
+)
 async def follow(request: HttpRequest, address: str, visitor: str | None = None) -> HttpResponseBase:
     """Ask for a page and follow it by server-sent events: `progress`, and `done` as the last."""
-    return await event_stream(request, await _found(address))
+    found = await _found(address)
+    return of_unknown_length("text/event-stream") if asks_head(request) else await event_stream(request, found)
 
 
-@api.get("/page/picture", summary="The picture, image/png", tags=["page"])
+@api.get(
+    "/page/picture",
+    response=_ERRORS,
+    openapi_extra=_sends("image/png", "The picture"),
+    summary="The picture, image/png",
+    tags=["page"],
+)
 async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
     """Send the PNG; of a page not printed yet, print it and wait, up to a limit, then 503 with Retry-After."""
     found = await _found(address)
-    image = await job_client().picture(found)
+    image = await kept_picture(found)
+    if image is None and asks_head(request):
+        return of_unknown_length("image/png")
     if image is None:
         image = await require_picture(found, visitor_of(request), settings.PICTURE_WAIT)
-    await require_shown(found, image.mark)
     return send_kept(request, image.png, "image/png", image.digest, f"babelia-{image.mark}.png")
 
 
 @api.get(
     "/page/key",
+    response=_ERRORS,
+    openapi_extra=_sends("text/plain", "The key"),
     summary="The key, text/plain",
     description=f"Send the key's {CHARACTERS:,} characters; where the press has to make it first, as `/page/picture`.",
     tags=["page"],
@@ -233,6 +308,8 @@ async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
 async def key(request: HttpRequest, address: str) -> HttpResponseBase:
     """Send the key of a page, under the ETag that the site gives it."""
     found = await _found(address)
+    if asks_head(request) and await asyncio.to_thread(held_key, found) is None:
+        return of_unknown_length(KEY_TYPE)
     sent = await require_key(found, visitor_of(request), settings.PICTURE_WAIT)
     return send_kept(request, sent.format().encode(), KEY_TYPE, sent.mark, f"babelia-{sent.mark}.txt")
 
@@ -240,14 +317,28 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
 # -- full keys
 
 
-@api.post("/key", response={201: OpenedOut, **_ERRORS}, summary="Open a full key", tags=["key"])
-async def open_key(request: HttpRequest, edition: str | None = None) -> tuple[int, dict[str, Any]]:
+@api.post(
+    "/key",
+    response={201: OpenedOut, **_COUNTED_ERRORS},
+    openapi_extra=_KEY_BODY,
+    summary="Open a full key",
+    tags=["key"],
+)
+async def open_key(request: HttpRequest, edition: str | None = None) -> Status[dict[str, Any]]:
     """Send a key's text (text/plain) or a PNG with a key inside (image/png) as the body; it is held for ever."""
-    body = request.read()  # not `request.body`, which Django limits to what a form without files may have
-    require_size(len(body))
-    address = await asyncio.to_thread(address_of_file, body, edition_of(edition or default_edition()).slug)
+    require_patience(request)
+    slug = edition_of(edition or default_edition()).slug
+
+    def read() -> Address:
+        body = request.read()  # not `request.body`, which Django limits to what a form without files may have
+        require_size(len(body))
+        return address_of_file(body, slug)
+
+    async with place_to_read():
+        address = await asyncio.to_thread(read)
+    await ledger.require_shown(address)
     mark = address.name if address.kind == "mark" else None
-    return 201, {"address": address.format(), "mark": mark, "page": path_of(address)}
+    return Status(201, {"address": address.format(), "mark": mark, "page": path_of(address)})
 
 
 # -- the library
@@ -260,7 +351,7 @@ async def list_editions(request: HttpRequest) -> list[dict[str, Any]]:
     return [{field: getattr(edition, field) for field in fields} for edition in editions().values()]
 
 
-@api.get("/recent", response=list[RecentOut], summary="Pages printed last", tags=["library"])
+@api.get("/recent", response={200: list[RecentOut], **_ASKED_WRONGLY}, summary="Pages printed last", tags=["library"])
 async def list_recent(request: HttpRequest, limit: int = 24) -> list[RecentOut]:
     """List the pages printed last that somebody has looked at or followed, newest first, 1 to 100."""
     return [describe_recent(row) for row in await ledger.recent(max(1, min(limit, 100)))]

@@ -66,6 +66,14 @@ class PageOut(BaseModel):
     seconds: float | None = Field(description="What the print took")
     printed_at: str | None = Field(description="ISO 8601, UTC")
     flagged: bool | None = Field(description="The verdict of the edition's safety checker; null where it has none")
+    weights: str | None = Field(description="SHA-256 of the weights it was printed with; null where it is not known")
+    former_weights: str | None = Field(description="The first 16 digits, where an earlier print had other weights")
+    former_pixel_digest: str | None = Field(description="Of that earlier print, which showed other pixels")
+    notice: str | None = Field(description="What is to be said of prints with other weights; null where there are none")
+    unread: str | None = Field(
+        description="The end of the prompt that the text encoder has no room for, so that it decides nothing of the "
+        "picture; empty where all of it was read; null where no prompt names the page, or before it is printed"
+    )
     links: LinksOut
 
 
@@ -115,6 +123,10 @@ class RecordFields(TypedDict):
     seconds: float
     printed_at: str
     flagged: bool | None
+    weights: str | None
+    former_weights: str | None
+    former_pixel_digest: str | None
+    unread: str | None
 
 
 def address_fields(address: Address) -> AddressFields:
@@ -151,15 +163,33 @@ def record_fields(record: PageRecord) -> RecordFields:
         "seconds": record.seconds,
         "printed_at": record.printed_at,
         "flagged": record.flagged,
+        "weights": record.weights,
+        "former_weights": record.former_weights,
+        "former_pixel_digest": record.former_pixel_digest,
+        "unread": record.unread,
     }
 
 
-def describe(address: Address, progress: Progress, sentence: str, record: PageRecord | None) -> PageOut:
-    """Return the description of a page; without a record, what only a print decides is None."""
+def describe(
+    address: Address,
+    progress: Progress,
+    sentence: str,
+    record: PageRecord | None,
+    *,
+    former: PageRecord | None = None,
+    notice: str | None = None,
+) -> PageOut:
+    """Return the description of a page; without a record, what only a print decides is None.
+
+    `former`: the record of an earlier print with other weights, whose picture is gone; `notice` says it in words.
+    """
     printed: dict[str, Any] = dict.fromkeys(RecordFields.__annotations__) | {"mark": progress.mark}
     if record is not None:
         printed |= record_fields(record)
-    return PageOut(**address_fields(address), **progress_fields(progress, sentence), **printed, links=links_of(address))
+    elif former is not None:
+        printed |= {"former_weights": former.known_weights, "former_pixel_digest": former.pixel_digest}
+    said = {**address_fields(address), **progress_fields(progress, sentence), **printed}
+    return PageOut(**said, notice=notice, links=links_of(address))
 
 
 def describe_recent(row: Page) -> RecentOut:

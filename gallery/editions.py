@@ -9,7 +9,8 @@ from cachetools import TTLCache, cached
 from django.conf import settings
 
 from worker.editions.edition import DEFAULT_EDITION, Edition, all_editions
-from worker.errors import EditionRefused
+from worker.editions.weights import weights_digest
+from worker.errors import BabeliaError, EditionRefused
 
 _FRESH_SECONDS: Final = 10.0
 
@@ -47,6 +48,19 @@ def default_edition() -> str:
     if DEFAULT_EDITION in shelf.known:
         return DEFAULT_EDITION
     return next((edition.slug for edition in (*shelf.installed, *shelf.known.values())), DEFAULT_EDITION)
+
+
+def weights_here(edition: Edition) -> str | None:
+    """Return the digest of an edition's weights as they lie here, None where they do not. May hash files: blocks."""
+    return _weights_digest(edition.weights, edition.digest_cache) if edition.installed else None
+
+
+@cached(TTLCache(maxsize=32, ttl=_FRESH_SECONDS), lock=threading.Lock())
+def _weights_digest(weights: Path, cache: Path) -> str | None:
+    try:
+        return weights_digest(weights, cache)
+    except (OSError, BabeliaError):  # they are being replaced, or damaged: the press says what is wrong with them
+        return None
 
 
 def edition_of(slug: str) -> Edition:

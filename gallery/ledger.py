@@ -1,29 +1,38 @@
 """The ledger: what the database is told and asked about pages, away from the path of a request. Imports Django.
 
 A kept page is sent without touching the database. That it was opened is noted in memory and written every few seconds
-in one go; what is hidden is read every few seconds into a set. Both lag by so much, and a process that dies loses the
-openings of its last seconds, never a page: its row is written when the page is next opened.
+in one go; it lags by so much, and a process that dies loses the openings of its last seconds, never a page: its row is
+written when the page is next opened. What is hidden is a matter of files (`worker.store.hidden`), looked at anew for
+each request; the database is read every few seconds, for whatever stands in its rows alone, and copied to the files.
 """
 
 import asyncio
 import logging
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from django.db import DatabaseError
+from django.db import Error as AnyDatabaseError
 from django.db.models import F
 
+from babelia.services import store
 from gallery.description import address_fields, record_fields
 from gallery.models import Page
 from gallery.snapshot import Snapshot
 from worker.catalogue.address import Address
-from worker.errors import StoreUnavailable
+from worker.catalogue.expansion import stacks_key
+from worker.errors import PageHidden, StoreUnavailable
+from worker.store import hidden
 from worker.store.records import PageRecord
 
 WRITE_SECONDS: Final = 2.0
 HIDDEN_SECONDS: Final = 3.0
 RECENT_SECONDS: Final = 3.0
+DATABASE_SECONDS: Final = 2.5
+"""Seconds after which a database that does not answer counts as away."""
 _RECENT_ROWS = 200
+_SHELF_ROWS = 500
 _log = logging.getLogger(__name__)
 
 
@@ -74,42 +83,119 @@ async def write(address: Address, record: PageRecord, openings: int) -> None:
     await Page.objects.filter(pk=page.pk).aupdate(**printed, opened=F("opened") + openings)
 
 
+# -- what is hidden
+
+
+async def require_shown(address: Address, mark: str | None = None) -> None:
+    """Raise PageHidden where a page is hidden, StoreUnavailable where that cannot be told (see `is_hidden`)."""
+    if await is_hidden(address, mark):
+        raise PageHidden
+
+
 async def is_hidden(address: Address, mark: str | None = None) -> bool:
-    """Say whether a page is hidden, by its address or by its mark, as of a few seconds ago."""
-    names = await _hidden.get()
-    if address.kind == "mark":
-        mark = address.name
-    return address.digest in names or (mark is not None and f"{address.edition}/{mark}" in names)
+    """Say whether a page is hidden: by its address, or by its key, given by its mark or known here by the address.
+
+    Raises StoreUnavailable where neither the files can be read, nor the database, nor was it ever.
+    """
+    in_database = await _hidden.get()
+    names, in_files, complete = await asyncio.to_thread(_look_for, address, mark)
+    if in_files or (in_database is not None and names & in_database):
+        return True
+    if in_database is None and not complete:
+        raise StoreUnavailable(
+            "Which pages are hidden cannot be read at the moment, so none is shown.",
+            hint="Try again in a moment. The library's keepers find more in its log.",
+        )
+    return False
 
 
-async def _read_hidden(before: frozenset[str]) -> frozenset[str]:
-    """Return the digest of each hidden address and `edition/mark` of each hidden mark."""
-    names: set[str] = set()
+def _look_for(address: Address, mark: str | None) -> tuple[set[str], set[str], bool]:
+    """Return the names that a page may be hidden under, those that files say so of, and whether these are complete."""
+    data = store().data
+    names = hidden.names_of_page(address, mark) | hidden.names_of_page(address, known_mark(address))
+    return names, hidden.found_among(data, names), hidden.is_complete(data)
+
+
+def known_mark(address: Address) -> str | None:
+    """Return the mark of an address as far as it is known without a model, whether or not anything was printed."""
+    if address.kind == "stacks":
+        return _mark_in_stacks(address.name, address.page or 1)
+    return store().linked(address)
+
+
+@lru_cache(maxsize=4096)
+def _mark_in_stacks(name: str, page: int) -> str:
+    return stacks_key(name, page).mark
+
+
+async def _read_hidden(before: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the names of what the rows say is hidden, and let the files say so too; None: it was never read."""
     try:
-        async for digest, edition, mark in Page.objects.filter(hidden=True).values_list("digest", "edition", "mark"):
-            names |= {digest, f"{edition}/{mark}"} if mark else {digest}
-    except DatabaseError:
-        _log.exception("The list of hidden pages could not be read; the previous one is used.")
+        async with asyncio.timeout(DATABASE_SECONDS):
+            names = await _hidden_in_rows()
+            await _copy_to_files(names)
+    except (AnyDatabaseError, TimeoutError):
+        _log.exception("The hidden pages in the database could not be read; the list of files is used.")
         return before
+    except StoreUnavailable as error:
+        _log.warning("%s", error)
+    return names
+
+
+async def _hidden_in_rows() -> frozenset[str]:
+    names: set[str] = set()
+    rows = Page.objects.filter(hidden=True).values_list("digest", "edition", "mark", "everywhere")
+    async for digest, edition, mark, everywhere in rows:
+        names.add(f"addresses/{digest}")
+        if mark:
+            names.add(hidden.name_of_key(mark, None if everywhere else edition))
     return frozenset(names)
 
 
-_hidden: Snapshot[frozenset[str]] = Snapshot(_read_hidden, frozenset(), fresh=HIDDEN_SECONDS, stale=10 * HIDDEN_SECONDS)
+async def _copy_to_files(names: frozenset[str]) -> None:
+    """Write the files of what only rows say is hidden. Raises StoreUnavailable where that cannot be done."""
+    data = store().data
+    missing = names - await asyncio.to_thread(hidden.found_among, data, names)
+    if missing:
+        await asyncio.to_thread(hidden.hide, data, missing)
+        shown_meanwhile = missing - await _hidden_in_rows()
+        await asyncio.to_thread(hidden.show, data, shown_meanwhile)
+    if not await asyncio.to_thread(hidden.is_complete, data):
+        await asyncio.to_thread(hidden.set_complete, data)
+
+
+_hidden: Snapshot[frozenset[str] | None] = Snapshot(_read_hidden, None, fresh=HIDDEN_SECONDS, stale=10 * HIDDEN_SECONDS)
 """Read in the background, so that no visitor of a busy library waits for it; after half a minute without visitors the
-first one does, or a page hidden meanwhile would be shown once more."""
+first one does. What `manage.py hide` hides does not wait for it: that is there at once, as files."""
+
+
+# -- lists
 
 
 async def recent(limit: int = 24) -> list[Page]:
-    """Return the pages printed last that are neither hidden nor flagged, newest first, each mark once."""
+    """Return the pages printed last that are neither hidden nor flagged, newest first, each mark once.
+
+    None where it cannot be told what is hidden: the entrance is there all the same.
+    """
     once = {(page.edition, page.mark): page for page in reversed(await _recent.get())}
-    return list(reversed(once.values()))[:limit]
+    shown: list[Page] = []
+    try:
+        for page in reversed(once.values()):
+            if len(shown) == limit:
+                break
+            if not await is_hidden(Address.parse(page.address), page.mark or None):
+                shown.append(page)
+    except StoreUnavailable as error:
+        _log.warning("No page is listed: %s", error)
+        return []
+    return shown
 
 
 async def _read_recent(before: list[Page]) -> list[Page]:
     newest = Page.objects.filter(hidden=False, flagged=False).order_by("-printed_at", "-pk")[:_RECENT_ROWS]
     try:
         return [page async for page in newest]
-    except DatabaseError:
+    except AnyDatabaseError:
         _log.exception("The pages printed last could not be read; the previous ones are shown.")
         return before
 
@@ -126,10 +212,11 @@ async def neighbour_prompt(address: Address, by: int) -> Address | None:
     shelf = Page.objects.filter(edition=address.edition, kind="prompt", hidden=False)
     order, side = ("name", "name__gt") if by > 0 else ("-name", "name__lt")
     try:
-        found = (
-            await shelf.filter(**{side: address.name}).order_by(order).values_list("name", flat=True).afirst()
-            or await shelf.exclude(name=address.name).order_by(order).values_list("name", flat=True).afirst()
-        )
-    except DatabaseError as error:
+        for part in (shelf.filter(**{side: address.name}), shelf.exclude(name=address.name)):
+            async for row in part.order_by(order)[:_SHELF_ROWS]:
+                found = Address(address.edition, "prompt", row.name, address.page)
+                if not (await is_hidden(Address.parse(row.address), row.mark) or await is_hidden(found)):
+                    return found
+    except AnyDatabaseError as error:
         raise StoreUnavailable("The database does not answer, so the shelf of prompts is not known.") from error
-    return None if found is None else Address(address.edition, "prompt", found, address.page)
+    return None

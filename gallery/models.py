@@ -24,6 +24,8 @@ class Page(models.Model):
     """The edition's safety checker flagged it: shown behind a veil, not listed on walls."""
     hidden = models.BooleanField(default=False)
     """Neither shown, printed nor listed; by address and by mark."""
+    everywhere = models.BooleanField(default=False)
+    """Where it is hidden: the key is hidden in every edition, and not in this one alone."""
 
     class Meta:
         indexes = [

@@ -30,6 +30,11 @@ _MACHINES = re.compile(
 )
 
 
+def asks_head(request: HttpRequest) -> bool:
+    """Say whether only the headers are asked for; to the API such a request looks like GET (babelia.middleware)."""
+    return bool(request.META.get("REQUEST_METHOD") == "HEAD")
+
+
 def may_start_print(request: HttpRequest) -> bool:
     """Say whether this request may ask the press for a page (see the module's docstring)."""
     if request.method != "GET":

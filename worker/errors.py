@@ -62,6 +62,16 @@ class InputRefused(BabeliaError):
     code = "input_refused"
 
 
+class PageHidden(BabeliaError):
+    """A page that the keepers of this library have hidden."""
+
+    code = "page_hidden"
+    hint = "Its neighbours are still there."
+
+    def __init__(self, message: str = "The keepers of this library have hidden this page.") -> None:
+        super().__init__(message)
+
+
 class StoreUnavailable(BabeliaError):
     """Redis or the disk does not answer."""
 

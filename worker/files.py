@@ -77,11 +77,6 @@ def _make_folder(folder: Path) -> list[Path]:
 
 def _sync_all(paths: Mapping[Path, Path]) -> None:
     """Sync files and folders, all at once; an error carries the name that a path has in the mapping."""
-    if len(paths) == 1:  # no thread for one: there may be no memory for it
-        ((path, name),) = paths.items()
-        with _naming(name):
-            _sync(path)
-        return
     pending = [(_syncing.submit(_sync, path), name) for path, name in paths.items()]
     wait(done for done, _ in pending)
     for done, name in pending:

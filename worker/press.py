@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
-from worker.editions.edition import load_edition
-from worker.errors import BabeliaError, EditionRefused, InputRefused, PrintFailed, StoreUnavailable
+from worker.editions.edition import SHIPPED, load_edition
+from worker.errors import BabeliaError, EditionRefused, InputRefused, PageHidden, PrintFailed, StoreUnavailable
 from worker.jobs import preview
 from worker.jobs.consumer import Claim, JobConsumer, press_name
 from worker.jobs.progress import Press
 from worker.keys import find_key
+from worker.store.hidden import require_shown
 from worker.store.store import Store
 from worker.store.upkeep import make_room
 
@@ -43,6 +44,8 @@ PREVIEW_PAUSE = 0.1
 """Seconds between two previews: more than ten in a second nobody sees."""
 DISK_PAUSE = 60
 """Seconds until a page that met a full disk may be tried again."""
+HIDDEN_PAUSE = 5
+"""Seconds until a page that was hidden may be tried again: it may be shown again any time."""
 
 log = logging.getLogger(__name__)
 
@@ -96,12 +99,16 @@ class PrintingPress:
         threads: int | None = None,
         batch: int | None = None,
         restart: Callable[[], None] = lambda: None,
+        remind: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`editions`: the slugs it prints pages of, the most wanted first. Nothing is loaded yet.
 
-        `restart` ends the worker that this press is the child of, for its supervisor to start another.
+        `restart` ends the worker that this press is the child of, for its supervisor to start another; `remind` tells
+        presses, this one among them, that pages of an edition wait (see worker.tasks).
         """
         self._restart = restart
+        self._remind = remind
+        self._unheard = False
         self.store = store
         self.jobs = jobs
         self.editions = tuple(editions)
@@ -139,7 +146,11 @@ class PrintingPress:
             log.error("Edition %s cannot be printed: %s %s", self.editions[0], error, error.hint)
             self._say(state="broken", sentence=self._sentence(error))
             return
-        self._say(state="ready", rendition=engine.rendition.format())
+        except Exception as error:  # a library's own: OSError of a disk, RuntimeError of a device
+            log.exception("Edition %s could not be loaded.", self.editions[0])
+            self._say(state="broken", sentence=_could_not_load(self.editions[0], error))
+            return
+        self._stand()
         log.info("Ready to print: %s (loaded in %.1f s)", engine.rendition.format(), engine.seconds_to_load)
 
     def engine(self, slug: str) -> Engine:
@@ -161,7 +172,27 @@ class PrintingPress:
         try:
             self.jobs.announce(self._press)
         except StoreUnavailable as error:
-            log.warning("Nobody hears that this press is %s: %s", self._press.state, error)
+            if not self._unheard:  # once, not at every sign of life
+                log.warning("Nobody hears that this press is %s: %s", self._press.state, error)
+            self._unheard = True
+        else:
+            if self._unheard:
+                log.warning("This press is heard again.")
+            self._unheard = False
+
+    def _stand(self) -> None:
+        """Say where this press stands: at work or idle, unless it has no engine or the disk has no room."""
+        engine = next(iter(self._engines.values()), None)
+        if engine is None:
+            self._say(state="broken")  # as it was: its sentence says why
+            return
+        try:
+            self.store.require_room()
+        except StoreUnavailable as error:
+            self._say(state="blocked", rendition=engine.rendition.format(), sentence=self._sentence(error))
+        else:
+            state = "printing" if self._printing else "ready"
+            self._say(state=state, rendition=engine.rendition.format(), sentence="")
 
     def close(self) -> None:
         """Say no longer that this press is there."""
@@ -170,7 +201,12 @@ class PrintingPress:
     def _beat(self) -> None:
         unheard = 0
         while not self._closed.wait(PULSE):
-            self._say()
+            if self._press.state not in ("loading", "broken"):
+                self._stand()  # the disk may have filled up, or been freed
+            else:
+                self._say()
+            if self._press.able and not self._printing:
+                self.take_up_what_waits()
             unheard = unheard + 1 if self._lost_its_connection() else 0
             if unheard == UNHEARD_PULSES:
                 log.error("This press has not heard of waiting pages for %.0f s; it restarts.", PULSE * UNHEARD_PULSES)
@@ -178,6 +214,18 @@ class PrintingPress:
             if time.monotonic() - self._heard < SILENCE:
                 for claim in list(self._printing):
                     self.jobs.renew(claim)
+
+    def take_up_what_waits(self) -> None:
+        """Put pages of presses that are gone back into the queue, and be told of what waits: nobody else may ask."""
+        try:
+            self.jobs.recover()
+            for edition in self.editions:
+                if self.jobs.waiting(edition) and not self.jobs.has_unheard_messages(edition):
+                    self._remind(edition)
+        except StoreUnavailable:
+            return  # said already
+        except Exception as error:  # of the library that carries messages; the next sign of life tries again
+            log.warning("This press could not remind itself of pages that wait: %s", error)
 
     def _lost_its_connection(self) -> bool:
         """Whether this press is idle while messages for it lie in the queue: Celery's worker noticed nothing."""
@@ -200,14 +248,11 @@ class PrintingPress:
             claims = self.jobs.take(edition, engine.batch if engine else 1)
         if claims:
             self._heard, self._printing = time.monotonic(), claims
-            self._say(state="printing")
+            if self._engines:  # a press that could not load never says that it prints
+                self._stand()
             self._print(claims)
             self._printing = []
-            engine = next(iter(self._engines.values()), None)
-            if engine is None:
-                self._say(state="broken")  # as it was: its sentence says why
-            else:
-                self._say(state="ready", rendition=engine.rendition.format())
+            self._stand()
             make_room(self.store)
         return self.jobs.waiting(edition) > 0
 
@@ -224,6 +269,7 @@ class PrintingPress:
             try:
                 with self.times.of_model():
                     key = self.key_of(claim.address)
+                self._require_shown(claim.address, key)
                 if self._is_kept_already(claim, key):
                     continue
                 self.jobs.step(claim, 0, key.steps, mark=key.mark)
@@ -244,6 +290,17 @@ class PrintingPress:
             )
         return key
 
+    def _require_shown(self, address: Address, key: Key) -> None:
+        """Raise PageHidden before anything is told of a page whose key is hidden, StoreUnavailable if that is unknown.
+
+        The site cannot know the key of a prompt that was never printed; the link tells it from now on.
+        """
+        try:
+            require_shown(self.store.data, address, key.mark)
+        except PageHidden:
+            self.store.link(address, key)
+            raise
+
     def _is_kept_already(self, claim: Claim, key: Key) -> bool:
         """Whether the page was printed before, under this address or another one."""
         if not self.store.has(claim.address.edition, key.mark):
@@ -251,6 +308,9 @@ class PrintingPress:
         if self.store.picture(Address(claim.address.edition, "mark", key.mark, None)) is None:
             return False
         self.store.link(claim.address, key)
+        unread = self._unread(claim.address)
+        if unread is not None:
+            self.store.note_unread(claim.address.edition, key.mark, unread)
         self.jobs.finish(claim, key.mark)
         return True
 
@@ -312,19 +372,33 @@ class PrintingPress:
             steps=printed.steps,
             seconds=seconds,
             flagged=printed.flagged,
+            weights=printed.rendition.weights,
+            unread=self._unread(claim.address),
         )
         self.jobs.finish(claim, key.mark, seconds=seconds)
         log.info("Printed %s in %.2f s", name_in_log(claim.address), seconds)
 
+    def _unread(self, address: Address) -> str | None:
+        """The end of a page's prompt that decided nothing of its picture; None where no prompt names it."""
+        return self.engine(address.edition).unread(address.name).strip() if address.kind == "prompt" else None
+
     def _sentence(self, error: BabeliaError) -> str:
         """An error and what to do, for visitors: where our folders lie is none of their business."""
-        return f"{error} {error.hint}".strip().replace(str(self.store.data), "data")
+        said = f"{error} {error.hint}".strip().replace(str(self.store.data), "data")
+        for slug in self.editions:
+            with suppress(BabeliaError):
+                edition = load_edition(slug, self.store.data)
+                for folder in (edition.weights, edition.folder):
+                    said = said.replace(str(folder), f"{slug}/{folder.name}" if folder.name != slug else slug)
+        return said.replace(str(SHIPPED), "editions")
 
     def _give_up(self, claim: Claim, error: Exception) -> None:
         """Tell those who wait what went wrong; what another try cannot mend is final."""
         name = name_in_log(claim.address)
         if isinstance(error, StoreUnavailable):
             final, pause = True, {"pause": DISK_PAUSE}
+        elif isinstance(error, PageHidden):
+            final, pause = True, {"pause": HIDDEN_PAUSE}
         else:
             final, pause = isinstance(error, BabeliaError) and not isinstance(error, PrintFailed), {}
         if isinstance(error, BabeliaError):
@@ -340,6 +414,11 @@ class PrintingPress:
             self.jobs.give_up(claim, sentence, final=final, **pause)
         except StoreUnavailable as away:
             log.warning("Nobody hears that %s failed: %s", name, away)
+
+
+def _could_not_load(edition: str, error: Exception) -> str:
+    """What visitors are told of an error that is not ours: its words may name files and machines."""
+    return f"Edition {edition} could not be loaded ({type(error).__name__}); the press's log says more."
 
 
 def name_in_log(address: Address) -> str:

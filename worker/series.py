@@ -278,13 +278,18 @@ def print_again(engine: Engine, page: PlannedPage, command: Sequence[str]) -> tu
         key_file.write_text(page.key.format(), encoding="ascii")
         options = ["--digest-only", "--json", "--key-file", str(key_file), "--edition", engine.edition.slug]
         options += ["--num-inference-steps", str(page.steps)]
-        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, *options], capture_output=True, check=False)
     if done.returncode != 0:
-        raise PrintFailed(f"The fresh process that should print the page again ended with: {done.stderr.strip()}")
+        raise PrintFailed(f"The fresh process that should print the page again ended with: {_said(done.stderr)}")
     fresh = json.loads(done.stdout)
     if fresh["rendition"] != engine.rendition.format():
         raise PrintFailed(f"The fresh process prints another rendition: {fresh['rendition']}.")
     return here, str(fresh["pages"][0]["pixel_digest"])
+
+
+def _said(line: bytes) -> str:
+    """What a process said, in whatever encoding its terminal has."""
+    return line.decode("utf-8", errors="backslashreplace").strip()
 
 
 def describe_print(page: PlannedPage, printed: Print) -> dict[str, Any]:

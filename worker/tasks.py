@@ -32,7 +32,4 @@ def open_press(press: PrintingPress) -> None:
     global _press
     _press = press
     press.open()
-    press.jobs.release_dead()
-    for edition in press.editions:
-        if press.jobs.waiting(edition):
-            remind(edition)
+    press.take_up_what_waits()

@@ -1,4 +1,4 @@
-"""The processes of one machine: keeping them running, this library's parts, ports and addresses, its Valkey server.
+"""The processes of one machine: keeping them running, this library's parts, ports, connections, its Valkey server.
 
 May import babelia.settings (through Django), babelia's constants and `worker`; never `gallery`.
 """

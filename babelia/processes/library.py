@@ -9,19 +9,24 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import redis
 from django.conf import settings
 
+from babelia import strays
 from babelia.processes.errors import LibraryRefused
-from babelia.processes.network import addresses, free_port, listen, serves
+from babelia.processes.network import addresses, listen, serves
+from babelia.processes.pulse import Watch
 from babelia.processes.supervisor import Child, Supervisor
-from babelia.processes.valkey import Server
+from babelia.processes.valkey import Server, remembered_port
 from worker.errors import StoreUnavailable
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Press
@@ -29,7 +34,8 @@ from worker.jobs.progress import Press
 PARTS = ("redis", "press", "site")
 PRESS_GRACE, SITE_GRACE, REDIS_GRACE = 5.0, 5.0, 3.0
 """Seconds that each part gets to stop; press and site stop together, Redis after them: 8 s in all."""
-VALKEY_PORT = 16379
+REDIS_WITHIN = 30.0
+"""Seconds that Redis gets to answer before that is said, or is a reason to stop where no site serves what is kept."""
 
 
 def open_library(parts: Sequence[str], say: Callable[[str], None]) -> None:
@@ -45,29 +51,32 @@ def open_library(parts: Sequence[str], say: Callable[[str], None]) -> None:
             if supervisor.children:
                 say("Closing the library.")
             supervisor.stop()
+            for watch in (child.watch for child in supervisor.children):
+                if watch is not None:
+                    shutil.rmtree(watch.folder, ignore_errors=True)
             if "redis" in parts:
                 settings.REDIS_URL_FILE.unlink(missing_ok=True)
 
 
 def _run(supervisor: Supervisor, parts: Sequence[str]) -> None:
     say = supervisor.say
+    for sentence in strays.sentences():
+        say(sentence)
     url = _start_redis(supervisor) if "redis" in parts and settings.REDIS_IS_OURS else settings.REDIS_URL
     if not url:
         raise LibraryRefused(
             "There is no Redis to work with.", hint="Set REDIS_URL, or start one with `manage.py library --only redis`."
         )
-    if not supervisor.wait(lambda: _answers(url), 30):
-        if not supervisor.stopping:
-            raise StoreUnavailable(
-                f"Redis at {_without_password(url)} does not answer.", hint="Check REDIS_URL and that the server runs."
-            )
-        return
-    _refuse_evicting(url)
-    press = supervisor.add(_press(url)) if "press" in parts else None
-    if "site" in parts:
+    listening = None
+    if "site" in parts:  # first, whatever becomes of Redis: what is kept is served without it
         listening = listen(settings.LISTEN, settings.PORT, say)
         for number in range(settings.SITE_PROCESSES):
             supervisor.add(_site(url, listening, number + 1))
+    _wait_for_redis(supervisor, url, goes_on=listening is not None)
+    if supervisor.stopping:
+        return
+    press = supervisor.add(_press(url)) if "press" in parts else None
+    if listening is not None:
         port = listening.getsockname()[1]
         if not supervisor.wait(lambda: serves(settings.LISTEN, port), 60) and not supervisor.stopping:
             say("The site does not answer yet; its messages are above.")
@@ -77,6 +86,23 @@ def _run(supervisor: Supervisor, parts: Sequence[str]) -> None:
     if "site" in parts and not supervisor.stopping:
         say(f"\n    The library is open:  {addresses(settings.LISTEN, port)}\n    Ctrl-C closes it.\n")
     supervisor.wait(lambda: False)
+
+
+def _wait_for_redis(supervisor: Supervisor, url: str, *, goes_on: bool) -> None:
+    """Wait until Redis answers. Where it does not: say so if the library `goes_on`, else raise StoreUnavailable."""
+    if supervisor.wait(lambda: _answers(url), REDIS_WITHIN):
+        _refuse_evicting(url)
+    elif supervisor.stopping:
+        return
+    elif goes_on:
+        supervisor.say(
+            f"Redis at {_without_password(url)} does not answer, so nothing new is printed until it does. "
+            "Kept pages can be read all the same."
+        )
+    else:
+        raise StoreUnavailable(
+            f"Redis at {_without_password(url)} does not answer.", hint="Check REDIS_URL and that the server runs."
+        )
 
 
 def _wait_for_press(supervisor: Supervisor, url: str, press: Child | None) -> None:
@@ -98,16 +124,35 @@ def _wait_for_press(supervisor: Supervisor, url: str, press: Child | None) -> No
         say("The press is still loading; its messages are above.")
     jobs.close()
     for one in found:
-        if one.able:
+        if one.able and one.rendition:
             say(f"The press can print: {one.rendition}.")
         else:
             say(f"The press cannot print: {one.sentence} Kept pages can be read all the same.")
 
 
 def _start_redis(supervisor: Supervisor) -> str:
-    server = Server(settings.DATA_DIR / "valkey", free_port(VALKEY_PORT))
+    folder = settings.DATA_DIR / "valkey"
+    server = Server(folder, remembered_port(folder, supervisor.say))
+
+    def command() -> list[str]:
+        place = server.set_aside_damage()
+        if place is not None:
+            supervisor.say(
+                f"The queue's file was damaged and is set aside at {place}. The queue begins empty: whoever opens a "
+                "page that waited puts it there again."
+            )
+        return server.command()
+
     supervisor.add(
-        Child("Redis", server.command, settings.BASE_DIR, REDIS_GRACE, ends_with_us=signal.SIGTERM, stops_last=True)
+        Child(
+            "Redis",
+            command,
+            settings.BASE_DIR,
+            REDIS_GRACE,
+            ends_with_us=signal.SIGTERM,
+            stops_last=True,
+            ready=lambda: _answers(server.url),
+        )
     )
     file = settings.REDIS_URL_FILE
     file.unlink(missing_ok=True)
@@ -120,14 +165,26 @@ def _press(url: str) -> Child:
     command = [sys.executable, "-m", "celery", "-q", "-A", "babelia", "worker", "--loglevel", "WARNING"]
     # prefork with one child: the parent keeps the broker alive and can end a print that hangs; the child has the model.
     command += ["--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle"]
-    return Child("The press", lambda: command, settings.BASE_DIR, PRESS_GRACE, {"REDIS_URL": url})
+    watch = Watch(_pulses("press"), "child")
+    return Child("The press", lambda: command, settings.BASE_DIR, PRESS_GRACE, {"REDIS_URL": url}, watch=watch)
+
+
+def _pulses(part: str) -> Path:
+    """A new folder for one part's signs of life: on a disk of this machine, whatever becomes of the data folder's."""
+    return Path(tempfile.mkdtemp(prefix=f"babelia-{part}-"))
 
 
 def _site(url: str, listening: socket.socket, number: int) -> Child:
     command = [sys.executable, "-m", "babelia.serve", "--fd", str(listening.fileno())]
     name = "The site" if settings.SITE_PROCESSES == 1 else f"The site's process {number}"
     return Child(
-        name, lambda: command, settings.BASE_DIR, SITE_GRACE, {"REDIS_URL": url}, sockets=(listening.fileno(),)
+        name,
+        lambda: command,
+        settings.BASE_DIR,
+        SITE_GRACE,
+        {"REDIS_URL": url},
+        sockets=(listening.fileno(),),
+        watch=Watch(_pulses(f"site-{number}"), "site"),
     )
 
 
@@ -155,8 +212,22 @@ def _answers(url: str) -> bool:
             return bool(client.ping())
     except redis.exceptions.AuthenticationError as error:
         raise LibraryRefused(f"Redis at {_without_password(url)} does not accept the password in REDIS_URL.") from error
-    except (redis.exceptions.RedisError, OSError):
+    except redis.exceptions.ResponseError as error:
+        raise LibraryRefused(f"Redis at {_without_password(url)} refuses: {error}.", hint="Check REDIS_URL.") from error
+    except (redis.exceptions.RedisError, OSError) as error:
+        if _is_untrusted(error):
+            raise LibraryRefused(
+                f"Redis at {_without_password(url)} shows a certificate that is not trusted here.",
+                hint="Name the file of its CA in REDIS_URL: …?ssl_ca_certs=/path/of/ca.pem",
+            ) from error
         return False
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate that could not be verified lies behind an error."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _refuse_evicting(url: str) -> None:
@@ -174,4 +245,6 @@ def _refuse_evicting(url: str) -> None:
 
 
 def _without_password(url: str) -> str:
-    return url.rpartition("@")[2].partition("://")[2] or url.rpartition("@")[2]
+    """Where a Redis is, for people: the URL without account and options."""
+    where = url.partition("?")[0].rpartition("@")[2]
+    return where.partition("://")[2] or where

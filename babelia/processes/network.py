@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -18,7 +19,6 @@ from babelia.processes.errors import LibraryRefused
 
 PORTS_TRIED = 100
 _ALL = ("0.0.0.0", "::")
-_LOOPBACK = ("127.0.0.1", "::1")
 
 
 def listen(host: str, port: int, say: Callable[[str], None]) -> socket.socket:
@@ -41,12 +41,23 @@ def listen(host: str, port: int, say: Callable[[str], None]) -> socket.socket:
                 continue
             raise LibraryRefused(
                 f"The site cannot listen on {host} ({error.strerror}).",
-                hint="BABELIA_LISTEN is an address of this machine: 127.0.0.1, or 0.0.0.0 for all of them.",
+                hint="BABELIA_LISTEN is an address of this machine: 127.0.0.1, or 0.0.0.0 or :: for all of them.",
             ) from error
         if candidate != port:
             say(f"Port {port} is taken, so the site uses port {candidate}.")
         return listening
     raise LibraryRefused(f"The ports from {port} on are all taken.", hint="Set BABELIA_PORT to another one.")
+
+
+def as_seen(proxies: Sequence[str], host: str) -> list[str]:
+    """The proxies as a site on `host` sees them: on `::`, who comes over IPv4 has an address of IPv6 (::ffff:…)."""
+    mapped = []
+    if ":" in host:
+        for proxy in proxies:
+            with contextlib.suppress(ValueError):
+                network = ipaddress.IPv4Network(proxy, strict=False)
+                mapped.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return [*proxies, *mapped]
 
 
 def free_port(first: int) -> int:
@@ -62,7 +73,7 @@ def free_port(first: int) -> int:
 
 def serves(host: str, port: int) -> bool:
     """Whether the site answers there; `host` is the address that it listens on."""
-    connection = http.client.HTTPConnection("127.0.0.1" if host in _ALL else host, port, timeout=2)
+    connection = http.client.HTTPConnection({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port, timeout=2)
     try:
         connection.request("GET", ALIVE)
         return connection.getresponse().status == 200
@@ -75,7 +86,7 @@ def serves(host: str, port: int) -> bool:
 def addresses(host: str, port: int) -> str:
     """The URLs under which the site is reached, the one for this machine first."""
     if host not in _ALL:
-        shown = "localhost" if host in _LOOPBACK else host
+        shown = "localhost" if host == "127.0.0.1" else host
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
     own = {
         address.address

@@ -1,10 +1,10 @@
 """Keeps processes running: starts, restarts and stops them. What they are is babelia.processes.library's business.
 
 Each process is a child in a session of its own, so that Ctrl-C reaches only the supervisor, which then stops them in
-order. One that ends unasked is restarted after a pause that doubles from one second to half a minute, and the
-supervisor says so. On Linux every child asks the kernel to end it when its parent is gone, so that nothing is left
-running even where the supervisor itself is killed. May import processes.parent and
-psutil, neither Django nor `worker`.
+order. One that ends unasked is restarted: at once if it had become ready, else after a pause that doubles from one
+second to half a minute; one whose signs of life stop is ended. The supervisor says so. On Linux every child asks the
+kernel to end it when its parent is gone, so that nothing is left running even where the supervisor itself is killed.
+May import processes.parent, processes.pulse and psutil, neither Django nor `worker`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from pathlib import Path
 
 import psutil
 
+from babelia.processes import pulse
 from babelia.processes.parent import end_with_parent
 
 PAUSE_FIRST, PAUSE_MAX = 1.0, 30.0
+RAN = 2.0
+"""Seconds that a process which had become ready must have run to be started again at once."""
 STEADY = 60.0
 """Seconds after which a process counts as running well: its next pause is the first one again."""
 
@@ -40,22 +43,47 @@ class Child:
     sockets: tuple[int, ...] = ()
     stops_last: bool = False  # after all that do not say so, because they need it until they have stopped
     ends_with_us: signal.Signals = signal.SIGKILL  # what the kernel sends it when the supervisor is gone
+    watch: pulse.Watch | None = None  # its signs of life; it has become ready with the first
+    ready: Callable[[], bool] | None = None  # whether it has become ready, where it gives no signs of life
     process: subprocess.Popen[bytes] | None = None
+    became_ready: bool = False
     pause: float = PAUSE_FIRST
     started: float = 0.0
     again_at: float | None = None
 
     def start(self) -> None:
         """Start it now."""
-        self.again_at, self.started = None, time.monotonic()
+        self.again_at, self.started, self.became_ready = None, time.monotonic(), False
+        environment = os.environ | self.environment
+        if self.watch is not None:
+            self.watch.clear()
+            environment[pulse.FOLDER] = str(self.watch.folder)
         self.process = subprocess.Popen(
             list(self.command()),
             cwd=self.folder,
-            env=os.environ | self.environment,
+            env=environment,
             pass_fds=self.sockets,
             start_new_session=True,
             preexec_fn=functools.partial(end_with_parent, os.getpid(), self.ends_with_us),  # safe: we have one thread
         )
+
+    def look(self) -> str | None:
+        """Note whether it has become ready; whose sign of life has been missing for too long, or None."""
+        silent = None if self.watch is None else self.watch.look()
+        if not self.became_ready:
+            self.became_ready = self.watch.begun if self.watch is not None else bool(self.ready and self.ready())
+        return silent
+
+    def kill(self) -> None:
+        """End it and its descendants at once, also where it is stopped."""
+        assert self.process is not None, "it was started"
+        family: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     @property
     def alive(self) -> bool:
@@ -87,15 +115,25 @@ class Supervisor:
         return child
 
     def look(self) -> None:
-        """Restart what has ended, when its pause is over."""
+        """End what hangs; restart what has ended: at once if it had become ready, else when its pause is over."""
         now = time.monotonic()
         for child in self.children:
             if child.alive:
+                silent = child.look()
+                if silent is not None:
+                    self.say(f"{child.name} hangs: no sign of life of its {silent} for {pulse.SILENCE:.0f} s.")
+                    child.kill()
                 if now - child.started > STEADY:
                     child.pause = PAUSE_FIRST
             elif child.again_at is None:
                 assert child.process is not None, "a child is started when it is added"
-                self.say(f"{child.name} {_ending(child.process.returncode)}. Starting it again in {child.pause:.0f} s.")
+                ending = f"{child.name} {_ending(child.process.returncode)}."
+                if child.became_ready and now - child.started > RAN:
+                    self.say(f"{ending} Starting it again.")
+                    child.pause = PAUSE_FIRST
+                    child.start()
+                    continue
+                self.say(f"{ending} Starting it again in {child.pause:.0f} s.")
                 child.again_at = now + child.pause
                 child.pause = min(PAUSE_MAX, 2 * child.pause)
             elif now >= child.again_at:

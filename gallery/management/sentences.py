@@ -5,6 +5,7 @@ May import Django and worker.errors; never torch, so that a refusal comes at onc
 
 import abc
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -59,6 +60,11 @@ class PressCommand(abc.ABC, BaseCommand):
     def say(self, sentence: str) -> None:
         """One line on standard error, where everything goes that is not a result."""
         self.stderr.write(sentence, str)  # str in place of a style: Django's own makes every line red
+
+    def write_json(self, value: Any) -> None:
+        """One JSON value on standard output; beyond ASCII in JSON's escapes where that is not UTF-8."""
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        self.stdout.write(json.dumps(value, indent=2, ensure_ascii=not encoding.lower().startswith("utf")))
 
     def _let_go(self) -> None:
         """Flush what was written; where standard output takes nothing any more, let the rest go nowhere."""

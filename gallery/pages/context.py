@@ -57,7 +57,7 @@ def page_context(status: PageStatus, visitor: str, *, unveiled: bool, absolute: 
         "retry_after": progress.retry_after,
         "mark_page": path_of(Address(address.edition, "mark", status.mark, None)) if status.mark else None,
         "prompt": address.name if address.kind == "prompt" else "",
-        "alt_text": alt_text(address),
+        "alt_text": alt_text(address, page.unread),
         "visitor": visitor,
         "veiled": status.flagged and not unveiled,
         "url": absolute(links.page),

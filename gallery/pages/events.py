@@ -15,11 +15,12 @@ from typing import Any, Final
 from django.http import HttpRequest, StreamingHttpResponse
 
 from babelia.services import job_client
+from gallery import ledger
 from gallery.description import progress_fields
 from gallery.pages.status import note_printed, require_printable, sentence_for
 from gallery.visits import visitor_of
 from worker.catalogue.address import Address
-from worker.errors import StoreUnavailable
+from worker.errors import PageHidden, StoreUnavailable
 from worker.jobs.preview import CONTENT_TYPE
 from worker.jobs.progress import Progress
 
@@ -60,6 +61,10 @@ async def events(address: Address, visitor: str, known: int | None = None) -> As
                     yield ": still here\n\n"
                     continue
                 known = progress.version
+                if await ledger.is_hidden(address, progress.mark):
+                    hidden = Progress("failed", version=progress.version, sentence=str(PageHidden()))
+                    yield event_text(hidden, str(hidden.sentence), None)
+                    return
                 preview = None
                 if progress.preview > preview_of_step and (found := await client.preview(address)) is not None:
                     preview_of_step, preview = found

@@ -1,16 +1,25 @@
 """What is said of a page in words: its status, its alt text, its day. Plain functions; imports `worker` only."""
 
 from datetime import datetime
+from typing import Final
 
 from worker.catalogue.address import PAGES, Address
 from worker.jobs.progress import Progress
+from worker.store.records import PageRecord
+
+ALWAYS_READ: Final = 75
+"""Bytes of a prompt that every text encoder has room for: it reads 75 tokens, and a token is a byte or more."""
+_BEGINNING: Final = 60
 
 
-def alt_text(address: Address) -> str:
-    """Return the picture in words, for alt texts and link previews."""
+def alt_text(address: Address, unread: str | None = None) -> str:
+    """Return the picture in words, for alt texts and link previews. `unread`: as in the page's record.
+
+    Where that is not known, a long prompt is named by its beginning: it may be that its end was not read.
+    """
     match address.kind:
         case "prompt":
-            return f"A picture printed for the words “{address.name}”, page {address.page} of {PAGES}"
+            return f"A picture printed for {_words_of(address.name, unread)}, page {address.page} of {PAGES}"
         case "key":
             return f"Page {address.page} of {PAGES} of the volume {address.name}"
         case "stacks":
@@ -19,6 +28,15 @@ def alt_text(address: Address) -> str:
             )
         case _:
             return f"The page with the mark {address.name}"
+
+
+def _words_of(prompt: str, unread: str | None) -> str:
+    """Return the words that a picture was printed for, and no others."""
+    if unread and prompt.endswith(unread):
+        return f"the words “{prompt.removesuffix(unread).rstrip()}”, and not for the rest of its prompt"
+    if unread is None and len(prompt.lower().encode()) > ALWAYS_READ:
+        return f"words that begin “{prompt[:_BEGINNING].rstrip()}…”"
+    return f"the words “{prompt}”"
 
 
 def sentence_of(progress: Progress) -> str:
@@ -43,6 +61,25 @@ def sentence_of(progress: Progress) -> str:
             return "So many pages wait already that no more are taken right now."
         case _:
             return "Nobody waits for this page."
+
+
+def notice_of(record: PageRecord | None, former: PageRecord | None) -> str | None:
+    """Return what is to be said of a page that was printed with other weights; None where there is nothing to say.
+
+    `record`: of the picture that is kept; `former`: where none is, of an earlier print with weights that are not here.
+    """
+    if former is not None:
+        return (
+            f"This page was printed here on {day_of(former.printed_at)} with other weights of this edition "
+            f"({former.known_weights}…), and that picture is gone. Printed with the weights of now, the same address "
+            "will show another picture."
+        )
+    if record is not None and record.former_weights is not None:
+        return (
+            f"An earlier print of this page was made with other weights of this edition ({record.former_weights}…), "
+            "and showed another picture."
+        )
+    return None
 
 
 def day_of(printed_at: str) -> str:

@@ -14,8 +14,8 @@ from cachetools import TTLCache
 from babelia.services import job_client, store
 from gallery import ledger
 from gallery.description import PageOut, describe
-from gallery.editions import edition_of
-from gallery.pages.sentences import sentence_of
+from gallery.editions import edition_of, weights_here
+from gallery.pages.sentences import notice_of, sentence_of
 from gallery.visits import PATIENCE
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
@@ -40,6 +40,8 @@ class PageStatus:
     progress: Progress
     sentence: str
     record: PageRecord | None = None
+    former: PageRecord | None = None
+    """Of a page that is not kept: the record of an earlier print, where that had other weights than those of now."""
 
     @property
     def kept(self) -> bool:
@@ -53,12 +55,13 @@ class PageStatus:
 
     @property
     def mark(self) -> str | None:
-        """The mark of a kept page."""
-        return None if self.record is None else self.record.mark
+        """The mark, of a kept page or as far as the press has said."""
+        return self.progress.mark if self.record is None else self.record.mark
 
     def describe(self) -> PageOut:
         """Return what is known of the page."""
-        return describe(self.address, self.progress, self.sentence, self.record)
+        notice = notice_of(self.record, self.former)
+        return describe(self.address, self.progress, self.sentence, self.record, former=self.former, notice=notice)
 
 
 async def page_status(
@@ -66,9 +69,11 @@ async def page_status(
 ) -> PageStatus:
     """Return the status of a page and, if `starts`, ask the press for one that is not kept.
 
-    Raises AddressRefused for a mark that this library does not know, StoreUnavailable where Redis does not answer.
+    Raises AddressRefused for a mark that this library does not know, PageHidden for a page that is hidden, and
+    StoreUnavailable where Redis does not answer.
     """
     record = await kept_record(address)
+    await ledger.require_shown(address, record.mark if record is not None else None)
     if record is not None:
         progress = Progress("kept", mark=record.mark)
         return PageStatus(address, progress, sentence_of(progress), record)
@@ -81,7 +86,27 @@ async def page_status(
         progress = await client.look(address)
     if progress.state == "kept":  # since we looked
         record = await kept_record(address)
-    return PageStatus(address, progress, await sentence_for(address, progress), record)
+    await ledger.require_shown(address, progress.mark)
+    former = None if record is not None else await _former_print(address)
+    return PageStatus(address, progress, await sentence_for(address, progress), record, former)
+
+
+async def _former_print(address: Address) -> PageRecord | None:
+    """Return the record of an earlier print of a page that had other weights than its edition has now; else None."""
+
+    def look() -> PageRecord | None:
+        mark = ledger.known_mark(address)
+        return None if mark is None else store().record(address.edition, mark)
+
+    former = await asyncio.to_thread(look)
+    if former is None or former.known_weights is None:
+        return None
+    edition = edition_of(address.edition)
+    here = await asyncio.to_thread(weights_here, edition)
+    # Where the weights are on the presses' machines alone, what these print names them.
+    words = [press.rendition.split(" ") for press in await presses() if press.rendition]
+    now = [here[:16]] if here is not None else [weights for slug, weights, *_ in words if slug == edition.slug]
+    return former if now and former.known_weights not in now else None
 
 
 async def kept_record(address: Address) -> PageRecord | None:
@@ -118,8 +143,9 @@ async def require_printable(address: Address) -> None:
     edition = edition_of(address.edition)
     if edition.installed or any(edition.slug in press.editions for press in await presses()):
         return
+    remedy = edition.remedy if edition.hub else "Its keepers put the weights into the edition's folder."
     raise EditionRefused(
-        f"No press of this library can print {edition.title}: its weights are not installed.", hint=edition.remedy
+        f"No press of this library can print {edition.title}: its weights are not installed.", hint=remedy
     )
 
 
@@ -140,10 +166,24 @@ async def require_picture(address: Address, visitor: str, seconds: float) -> Pic
     Raises what `not_printed` returns where it is not there in time, and what `require_printable` raises.
     """
     progress = await _wait_for_print(address, visitor, seconds)
-    picture = await job_client().picture(address)
+    picture = await kept_picture(address)
     if picture is None:
         raise await not_printed(address, progress)
     return picture
+
+
+async def kept_picture(address: Address) -> Picture | None:
+    """Return the picture of a page, None where none is kept. Raises PageHidden, StoreUnavailable."""
+    picture = await job_client().picture(address)
+    await ledger.require_shown(address, picture.mark if picture is not None else None)
+    return picture
+
+
+async def preview_of(address: Address) -> bytes | None:
+    """Return the last preview (WebP) of a page being printed; None where there is none. Raises as `kept_picture`."""
+    found = await job_client().preview(address)
+    await ledger.require_shown(address, (await job_client().look(address)).mark)
+    return None if found is None else found[1]
 
 
 async def require_key(address: Address, visitor: str, seconds: float) -> Key:
@@ -154,6 +194,7 @@ async def require_key(address: Address, visitor: str, seconds: float) -> Key:
         key = await asyncio.to_thread(held_key, address)
         if key is None:
             raise await not_printed(address, progress)
+    await ledger.require_shown(address, key.mark)
     return key
 
 
@@ -172,7 +213,11 @@ async def _wait_for_print(address: Address, visitor: str, seconds: float) -> Pro
 
 
 async def not_printed(address: Address, progress: Progress) -> LibraryBusy | PrintFailed:
-    """Return what to raise for a page whose picture or key is asked for and is not there; it says when to come back."""
+    """Return what to raise for a page whose picture or key is asked for and is not there; it says when to come back.
+
+    Raises PageHidden where it turned out to be hidden as the press worked out its key.
+    """
+    await ledger.require_shown(address, progress.mark)
     sentence = await sentence_for(address, progress)
     error: LibraryBusy | PrintFailed
     if progress.state == "busy":
@@ -195,6 +240,9 @@ async def sentence_for(address: Address, progress: Progress) -> str:
         return sentence_of(progress)
     if any(press.state == "loading" for press in own):
         return "The press is starting; this page is printed as soon as it is ready."
+    blocked = next((press.sentence for press in own if press.state == "blocked"), None)
+    if blocked is not None:
+        return f"Nothing can be printed just now. {blocked}"
     broken = next((f" {press.sentence}" for press in own if press.sentence), "")
     return f"No press of this edition is at work just now; the page waits for one.{broken}"
 
@@ -205,7 +253,7 @@ async def sentence_for(address: Address, progress: Progress) -> str:
 async def note_printed(address: Address, openings: int = 0) -> None:
     """Tell the ledger of a page that has just been printed, so that it is listed among the recent ones."""
     record = await kept_record(address)
-    if record is not None:
+    if record is not None and not await ledger.is_hidden(address, record.mark):
         ledger.note_opening(address, record, openings)
 
 

@@ -67,5 +67,6 @@ async def random(request: HttpRequest, edition: str | None = None) -> HttpRespon
 async def robots(request: HttpRequest) -> HttpResponse:
     """Keep crawlers off the addresses: there is no end of them, and each would be printed."""
     root, about_path = reverse("entrance"), reverse("about")
-    body = f"User-agent: *\nAllow: {root}$\nAllow: {about_path}\nAllow: {settings.STATIC_URL}\nDisallow: {root}\n"
+    static = root[:-1] + settings.STATIC_URL
+    body = f"User-agent: *\nAllow: {root}$\nAllow: {about_path}\nAllow: {static}\nDisallow: {root}\n"
     return HttpResponse(body, content_type="text/plain; charset=utf-8")

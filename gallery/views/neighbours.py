@@ -7,12 +7,13 @@ import asyncio
 from typing import Final, Literal
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from babelia.services import store
 from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import View, at_address, require_own_post, see_other, uncached
+from gallery.bounds import require_patience
 from gallery.pages.status import held_key, require_known
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
@@ -33,8 +34,8 @@ def _volume_view(direction: Direction) -> View:
         found = await ledger.neighbour_prompt(address, _STEP[direction])
         return uncached(HttpResponseRedirect(path_of(found or address)))
 
-    only_get: View = require_GET(view)
-    return only_get
+    safe: View = require_safe(view)
+    return safe
 
 
 def _key_view(direction: Direction) -> View:
@@ -43,6 +44,7 @@ def _key_view(direction: Direction) -> View:
     @require_own_post
     @at_address(f"/{direction}-key")
     async def view(request: HttpRequest, address: Address) -> HttpResponseBase:
+        require_patience(request)
         await require_known(address)
         key = await asyncio.to_thread(held_key, address)
         if key is None or address.kind != "mark":

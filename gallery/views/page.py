@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_safe
 
-from babelia.services import job_client, store
+from babelia.services import store
 from gallery import ledger
 from gallery.answers import (
     A_DAY,
@@ -14,14 +14,21 @@ from gallery.answers import (
     at_address,
     of_unknown_length,
     render_page,
-    require_shown,
     send_kept,
     uncached,
 )
 from gallery.keys import with_key
 from gallery.pages.cards import card
 from gallery.pages.context import page_context
-from gallery.pages.status import held_key, not_printed, page_status, require_key, require_known, require_picture
+from gallery.pages.status import (
+    held_key,
+    kept_picture,
+    not_printed,
+    page_status,
+    require_key,
+    require_known,
+    require_picture,
+)
 from gallery.visits import may_start_print, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
@@ -35,7 +42,6 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
     visitor = visitor_of(request)
     status = await page_status(address, visitor, starts=may_start_print(request))
     if status.record:
-        await require_shown(address, status.mark)
         ledger.note_opening(address, status.record)
     unveiled = request.GET.get("show") == "1"
     context = page_context(status, visitor, unveiled=unveiled, absolute=request.build_absolute_uri)
@@ -52,11 +58,10 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
 @at_address(".png")
 async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The picture: at once where it is kept, else asked for and waited for, up to BABELIA_PICTURE_WAIT seconds."""
-    found = await job_client().picture(address)
+    found = await kept_picture(address)
     if found is None and may_start_print(request):
         found = await require_picture(address, visitor_of(request), settings.PICTURE_WAIT)
     if found is not None:
-        await require_shown(address, found.mark)
         return send_kept(request, found.png, "image/png", found.digest, f"babelia-{found.mark}.png")
     if request.method == "HEAD":
         await require_known(address)
@@ -68,11 +73,10 @@ async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/with-key.png")
 async def picture_with_key(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The picture with its whole key inside, for those who take it elsewhere. Starts nothing: the page offers it."""
-    found = await job_client().picture(address)
+    found = await kept_picture(address)
     key = None if found is None else await asyncio.to_thread(held_key, address)
     if found is None or key is None:
         raise InputRefused("The picture or its key is not here yet.", hint="Open the page first.")
-    await require_shown(address, found.mark)
     body = await asyncio.to_thread(with_key, found.png, key)
     return send_kept(request, body, "image/png", f"{found.digest}-key", f"babelia-{found.mark}-with-key.png")
 
@@ -83,6 +87,7 @@ async def key_text(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The key as text; of a page whose key needs the text encoder, as soon as the press has made it."""
     await require_known(address)
     key = await asyncio.to_thread(held_key, address)
+    await ledger.require_shown(address, key.mark if key is not None else None)
     if key is None and request.method == "HEAD":
         return of_unknown_length(KEY_TYPE)
     if key is None and not may_start_print(request):
@@ -97,7 +102,6 @@ async def key_text(request: HttpRequest, address: Address) -> HttpResponseBase:
 async def page_json(request: HttpRequest, address: Address) -> HttpResponseBase:
     """What is known of a page. Starts nothing."""
     status = await page_status(address, "", starts=False)
-    await require_shown(address, status.mark)
     description = status.describe().model_dump(by_alias=True)
     return uncached(JsonResponse(description, json_dumps_params={"ensure_ascii": False}))
 
@@ -110,7 +114,7 @@ async def thumbnail(request: HttpRequest, address: Address) -> HttpResponseBase:
     small = None if mark is None else await asyncio.to_thread(store().thumbnail, address.edition, mark)
     if mark is None or small is None:
         raise AddressRefused("No picture of this page is kept at the moment.", hint="Open the page to print it.")
-    await require_shown(address, mark)
+    await ledger.require_shown(address, mark)
     return send_kept(request, small, "image/webp", f"{mark}-thumbnail", f"babelia-{mark}-small.webp")
 
 

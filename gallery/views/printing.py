@@ -2,23 +2,26 @@
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_safe
+from django.views.decorators.http import require_safe
 
 from babelia.services import job_client
 from gallery.addresses import path_of
-from gallery.answers import at_address, require_own_post, see_other, uncached
+from gallery.answers import at_address, of_unknown_length, require_own_post, see_other, uncached
+from gallery.bounds import require_patience
 from gallery.pages.events import event_stream
-from gallery.pages.status import page_status
-from gallery.visits import visitor_of
+from gallery.pages.status import page_status, preview_of
+from gallery.visits import asks_head, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused
 from worker.jobs.preview import CONTENT_TYPE
 
 
-@require_GET
+@require_safe
 @at_address("/events")
 async def follow(request: HttpRequest, address: Address) -> HttpResponseBase:
     """Server-sent events: the status of the page, until it is there."""
+    if asks_head(request):
+        return of_unknown_length("text/event-stream")
     return await event_stream(request, address)
 
 
@@ -26,10 +29,10 @@ async def follow(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/preview.webp")
 async def preview(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The last preview of a page being printed, for pages without scripts."""
-    found = await job_client().preview(address)
+    found = await preview_of(address)
     if found is None:
         raise AddressRefused("There is no preview of this page at the moment.", hint="Open the page itself.")
-    return uncached(HttpResponse(found[1], content_type=CONTENT_TYPE))
+    return uncached(HttpResponse(found, content_type=CONTENT_TYPE))
 
 
 @require_own_post
@@ -44,5 +47,6 @@ async def leave(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/again")
 async def again(request: HttpRequest, address: Address) -> HttpResponseBase:
     """Ask once more for a page that could not be printed."""
+    require_patience(request)
     await page_status(address, visitor_of(request), starts=True, again=True)
     return see_other(path_of(address))

@@ -1,13 +1,36 @@
-"""What is answered where no view is reached: 404, 405 and 403 for forms, 500. Named in babelia.urls and settings."""
+"""What is answered where no view is reached: 400, 404, 405 and 403, 500. Named in babelia.urls and settings."""
 
+import logging
+
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from gallery.addresses import raw_path
-from gallery.answers import refusal
+from gallery.answers import ForeignSite, refusal, require_own_site
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
+
+_log = logging.getLogger(__name__)
+_foreign_hosts: set[str] = set()
+FOREIGN_HOSTS = 20
+"""So many names that are not ours are logged by a process, each once: anybody can make up more."""
+
+
+def unreadable(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400 with a sentence: a host that is not ours, or a request that Django cannot read. In the form asked for."""
+    if not isinstance(exception, DisallowedHost):
+        return refusal(request, InputRefused("This request cannot be read.", hint=""), _form_of(request), status=400)
+    host = request.META.get("HTTP_HOST", "")[:100]
+    if host not in _foreign_hosts and len(_foreign_hosts) < FOREIGN_HOSTS:
+        _foreign_hosts.add(host)
+        _log.warning("Refused: BABELIA_HOSTS does not name the host %r, as which this site was visited.", host)
+    error = InputRefused(
+        f"This library does not answer to the name “{host}”.",
+        hint="Its keeper lists the names that it answers to in the setting BABELIA_HOSTS.",
+    )
+    return refusal(request, error, _form_of(request), status=400)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -27,8 +50,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     """What Django's check of forms refuses: 403 to a form of another site, else 405, for our forms never get here."""
     form = _form_of(request)
-    if reason.startswith("Origin checking failed"):
-        return refusal(request, InputRefused("This form was sent by another site.", hint=""), form, status=403)
+    try:
+        require_own_site(request)
+    except ForeignSite as foreign:
+        return refusal(request, foreign, form)
     error = InputRefused("Nothing can be sent to this address; it can only be opened.", hint="Ask for it with GET.")
     response = refusal(request, error, form, status=405)
     response["Allow"] = "GET, HEAD"

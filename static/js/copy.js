@@ -11,7 +11,7 @@ document.addEventListener("click", async (event) => {
   const label = button.querySelector("span");
   const before = label.textContent;
   try {
-    await navigator.clipboard.writeText(button.dataset.copy);
+    await navigator.clipboard.writeText(new URL(button.dataset.copy, location).href);
     label.textContent = button.dataset.done;
   } catch {
     label.textContent = button.dataset.failed;

@@ -9,7 +9,7 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-share]");
   if (!button) return;
   try {
-    await navigator.share({ url: button.dataset.share, title: button.dataset.title });
+    await navigator.share({ url: new URL(button.dataset.share, location).href, title: button.dataset.title });
   } catch (error) {
     if (error.name === "AbortError") return; // the visitor closed the sheet
     document.querySelector("#notice").textContent = button.dataset.failed;

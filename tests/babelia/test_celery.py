@@ -102,3 +102,16 @@ def test_a_worker_that_does_not_fork_prints_and_is_stopped_itself(library: Runni
     finally:
         solo.kill()
         solo.wait()
+
+
+def test_a_press_that_could_not_be_opened_ends_its_worker_with_a_word(library: RunningPress) -> None:
+    """Celery logs what a signal's receiver raises, and used to go on with a child that could never print."""
+    library.settings["BABELIA_DEVICE"] = "cpu"
+    script = "import babelia.celery, worker.press\n"
+    script += "def fail(*_, **__): raise OSError(24, 'Too many open files')\n"
+    script += "worker.press.PrintingPress.__init__ = fail\n"
+    script += "from celery.__main__ import main; import sys; sys.argv[1:] = sys.argv[1:]; main()"
+    command = [sys.executable, "-c", script, *WORKER.split()[1:], "prefork"]
+    done = subprocess.run(command, cwd=ROOT, env=library.environment, capture_output=True, text=True, timeout=60)
+    assert "The press could not be opened, so its worker ends." in done.stderr
+    assert "Too many open files" in done.stderr

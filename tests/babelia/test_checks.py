@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from babelia.checks import settings_agree
+from babelia.checks import reached_over_https, settings_agree
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ from babelia.checks import settings_agree
         ({"PROXIES": ["*"]}, ["babelia.E002"]),
         ({"LEASE": 1800}, ["babelia.E003"]),
         ({"HTTPS": True, "ALLOWED_HOSTS": ["localhost", "127.0.0.1"]}, ["babelia.W001"]),
+        ({"PREFIX": "/key/borges"}, ["babelia.E004"]),
+        ({"PREFIX": "/library"}, []),
         ({"DISK_BUDGET": 1_000_000}, ["babelia.W002"]),
         ({"THREADS": 2, "DEVICE": "cuda"}, ["babelia.W003"]),
     ],
@@ -25,3 +27,10 @@ def test_settings_that_contradict_each_other_are_found(settings: dict[str, Any],
         messages = settings_agree()
     assert [message.id for message in messages] == found
     assert all(message.hint for message in messages)
+
+
+def test_a_check_before_going_public_says_that_https_is_off() -> None:
+    with override_settings(HTTPS=False):
+        assert [message.id for message in reached_over_https()] == ["babelia.W004"]
+    with override_settings(HTTPS=True):
+        assert reached_over_https() == []

@@ -37,6 +37,8 @@ def test_values_are_read(read: Any) -> None:
     assert read(environment.flag, "Yes", False) is True
     assert read(environment.flag, "off", True) is False
     assert read(environment.names, " a.example , b.example,", []) == ["a.example", "b.example"]
+    paths = {None: "", "/": "", "/library/": "/library", "/a/b-c.d": "/a/b-c.d"}
+    assert {text: read(environment.path, text, shown="none") for text in paths} == paths
     assert read(environment.choice, "cpu", "auto", ("auto", "cpu")) == "cpu"
     sizes = {"0": 0, "750 MB": 750_000_000, "2.5gb": 2_500_000_000, "3k": 3_000, "12": 12, "1 TB": 10**12}
     assert {text: read(environment.size, text, "0") for text in sizes} == sizes
@@ -60,3 +62,11 @@ def test_nonsense_is_refused_with_a_sentence(read: Any, reader: str, value: str,
     with pytest.raises(ImproperlyConfigured) as refused:
         read(getattr(environment, reader), value, *arguments)
     assert str(refused.value) == f"The environment variable BABELIA_TEST should be {expected}, and is {value!r}."
+
+
+@pytest.mark.parametrize(
+    "value", ["library", "//library", "/a//b", "/a b", "/..", "/a/./b", "/%20", "https://a.example/b", "/é"]
+)
+def test_what_is_no_path_of_a_url_is_refused(read: Any, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="BABELIA_TEST should be a path like /library"):
+        read(environment.path, value, shown="none")

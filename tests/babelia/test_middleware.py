@@ -76,11 +76,11 @@ def test_a_method_that_the_api_does_not_take_is_refused_in_the_api_s_shape() -> 
         return [await AsyncClient().delete("/api/strict/"), await AsyncClient().delete("/strict/")]
 
     api, page = asyncio.run(ask())
-    assert (api.status_code, api["Allow"], page.status_code) == (405, "GET", 405)
+    assert (api.status_code, api["Allow"], page.status_code) == (405, "GET, HEAD", 405)
     assert api.json() == {
         "code": "method_refused",
         "message": "DELETE is not among what this path takes.",
-        "hint": "It takes GET. See /api/docs.",
+        "hint": "It takes GET, HEAD. See /api/docs.",
     }
     assert page.content == b""
 

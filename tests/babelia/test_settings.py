@@ -32,9 +32,16 @@ def test_production_settings_pass_djangos_own_check(tmp_path: Path) -> None:
     assert done.stdout.startswith("System check identified no issues")
 
 
+def test_a_check_before_going_public_names_what_is_missing(tmp_path: Path) -> None:
+    done = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode == 1
+    assert "BABELIA_HTTPS is off" in done.stderr and "Set BABELIA_HTTPS=true" in done.stderr
+    assert "babelia.W004" not in manage(tmp_path, "check").stderr
+
+
 def test_a_wrong_variable_ends_every_command_with_its_sentence_alone(tmp_path: Path) -> None:
     done = manage(tmp_path, "check", BABELIA_PORT="eight thousand")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == (
         "The environment variable BABELIA_PORT should be a whole number from 1 to 65,535, and is 'eight thousand'.\n"
     )
@@ -46,7 +53,7 @@ def test_the_secret_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> 
     assert len(first.strip()) >= 50
     assert manage(tmp_path, "shell", "-v", "0", "-c", read).stdout == first
     assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
-    assert manage(tmp_path, "shell", "-v", "0", "-c", read, SECRET_KEY="x" * 50).stdout == "x" * 50 + "\n"
+    assert manage(tmp_path, "shell", "-v", "0", "-c", read, SECRET_KEY="five5" * 10).stdout == "five5" * 10 + "\n"
 
 
 def test_a_command_that_refuses_its_input_leaves_no_data_folder_behind(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_what_is_known_of_a_page_holds_no_facts_before_it_is_printed() -> None:
     known = PageStatus(address, Progress("queued", place=2), "Number 2 in the queue.").describe()
     assert known.state == "queued"
     assert known.sentence == "Number 2 in the queue."
-    fields = ("mark", "rendition", "pixel_digest", "file_digest", "steps", "seconds", "printed_at", "flagged")
+    fields = ("mark", "rendition", "pixel_digest", "file_digest", "steps", "seconds", "printed_at", "flagged", "unread")
     assert {getattr(known, name) for name in fields} == {None}
     assert known.links.picture == "/pocket-1/prompt/a%20dog/1.png"
 
@@ -96,7 +96,8 @@ def test_the_json_of_a_page_is_public_to_the_byte() -> None:
         '"state": "kept", "sentence": "The page is printed.", "place": null, "step": 0, "of": 0, '
         '"seconds_left": null, "mark": "numxaqqioe4lpfc6qxh46pi5yy", "rendition": "by hand", '
         f'"pixel_digest": "{64 * "1"}", "file_digest": "{64 * "2"}", "steps": 20, "seconds": 1.25, '
-        '"printed_at": "2026-11-05T09:07:33.120+00:00", "flagged": false, "links": '
+        '"printed_at": "2026-11-05T09:07:33.120+00:00", "flagged": false, "weights": null, '
+        '"former_weights": null, "former_pixel_digest": null, "notice": null, "unread": null, "links": '
         '{"page": "/pocket-1/key/borges/7/", "picture": "/pocket-1/key/borges/7.png", '
         '"key": "/pocket-1/key/borges/7.txt", "json": "/pocket-1/key/borges/7.json", '
         '"events": "/pocket-1/key/borges/7/events", "next_page": "/pocket-1/key/borges/8/", '
@@ -108,10 +109,10 @@ def test_the_json_of_a_page_is_public_to_the_byte() -> None:
 def test_a_field_has_one_name_wherever_it_is_said() -> None:
     page, links = set(PageOut.model_fields), set(LinksOut.model_fields) | {"thumbnail"}
     parts = [set(part.__annotations__) for part in (AddressFields, ProgressFields, RecordFields)]
-    assert set.union(*parts) | {"links"} == page
+    assert set.union(*parts) | {"links", "notice"} == page
     assert sum(map(len, parts)) == len(set.union(*parts)), "each field comes from one place"
     assert set(RecentOut.model_fields) <= page | links
-    columns = {field.name for field in Page._meta.fields} - {"id", "digest", "opened", "hidden"}
+    columns = {field.name for field in Page._meta.fields} - {"id", "digest", "opened", "hidden", "everywhere"}
     assert columns <= page
     event = event_text(Progress("printing", step=1, of=20, seconds=2.0), "Step 1 of 20.", None)
     told = json.loads(event.split("data: ", 1)[1])

@@ -12,7 +12,7 @@ from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.limits import KEY_TEXT_BYTES
 from worker.catalogue.png import KEY, PIXELS_SHAPE, encode_page, read_chunks
-from worker.errors import AddressRefused, KeyRefused
+from worker.errors import InputRefused, KeyRefused
 
 BORGES = stacks_key("borges", 1)
 BY_MARK = Address("pocket-1", "mark", BORGES.mark, None)
@@ -49,7 +49,7 @@ def test_the_edition_is_the_files_own_where_that_is_known() -> None:
 @pytest.mark.parametrize("mark", ["", "../../../etc/passwd", "NUMXAQQIOE4LPFC6QXH46PI5YY"])
 def test_a_text_that_is_no_mark_is_passed_over(mark: str) -> None:
     """The PNG of a page that is off the catalogue has an empty one, and anybody can write anything there."""
-    with pytest.raises(AddressRefused):
+    with pytest.raises(InputRefused, match="leads to no page"):
         address_of_file(png(mark=mark, address="off the catalogue: 1 steps from tiny/key/a/1"), "pocket-1")
 
 

@@ -1,7 +1,9 @@
 """gallery.ledger: rows, openings and what is hidden, over a real database."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +15,19 @@ from gallery.models import Page
 from gallery.snapshot import Snapshot
 from tests.gallery.test_description import MARK, RECORD
 from worker.catalogue.address import Address
+from worker.errors import StoreUnavailable
+from worker.store import hidden
 
 ADDRESS = Address.parse("prompt/a dog/1")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def unread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def unread(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> Iterator[None]:
     """A ledger that has read and noted nothing yet, and writes at once."""
+    settings.DATA_DIR = tmp_path
     monkeypatch.setattr(ledger, "_openings", ledger._Openings())
-    monkeypatch.setattr(ledger, "_hidden", Snapshot(ledger._read_hidden, frozenset(), fresh=0, stale=0))
+    monkeypatch.setattr(ledger, "_hidden", Snapshot(ledger._read_hidden, None, fresh=0, stale=0))
     monkeypatch.setattr(ledger, "WRITE_SECONDS", 0.01)
     yield
 
@@ -74,11 +79,50 @@ def test_what_is_hidden_stays_hidden_while_the_database_is_away(monkeypatch: pyt
     Page.objects.update(hidden=True)
     assert async_to_sync(ledger.is_hidden)(ADDRESS)
 
+    take_the_database_away(monkeypatch)
+    assert async_to_sync(ledger.is_hidden)(ADDRESS)
+    start_again(monkeypatch)
+    assert async_to_sync(ledger.is_hidden)(ADDRESS), "the files know"
+    assert not async_to_sync(ledger.is_hidden)(Address.parse("prompt/a cat/1")), "and they know all"
+
+
+def test_nothing_is_shown_while_it_was_never_read_what_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library of release 0.1.0, say, whose database is away at the first start of this one."""
+    take_the_database_away(monkeypatch)
+    with pytest.raises(StoreUnavailable, match="Which pages are hidden cannot be read"):
+        async_to_sync(ledger.is_hidden)(ADDRESS)
+
+
+def test_a_list_of_files_that_was_deleted_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 1)
+    Page.objects.update(hidden=True, everywhere=True)
+    assert async_to_sync(ledger.is_hidden)(ADDRESS)
+    shutil.rmtree(tmp_path / "hidden")
+    assert async_to_sync(ledger.is_hidden)(Address("tiny", "mark", MARK, None)), "of another edition"
+    assert hidden.is_complete(tmp_path)
+    assert hidden.is_hidden(tmp_path, ADDRESS, None)
+
+
+def test_a_page_hidden_by_its_key_is_on_no_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(ledger, "_recent", Snapshot(ledger._read_recent, [], fresh=0, stale=0))
+    other = Address.parse("prompt/a cat/1")
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 1)
+    assert [row.address for row in async_to_sync(ledger.recent)()] == [ADDRESS.format()]
+    assert async_to_sync(ledger.neighbour_prompt)(other, 1) == ADDRESS
+    hidden.hide(tmp_path, [hidden.name_of_key(MARK)])
+    assert async_to_sync(ledger.recent)() == []
+    assert async_to_sync(ledger.neighbour_prompt)(other, 1) is None
+
+
+def take_the_database_away(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any, **options: Any) -> None:
         raise DatabaseError("away")
 
     monkeypatch.setattr(Page.objects, "filter", fail)
-    assert async_to_sync(ledger.is_hidden)(ADDRESS)
+
+
+def start_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "_hidden", Snapshot(ledger._read_hidden, None, fresh=0, stale=0))
 
 
 def test_the_shelf_of_prompts_is_ordered_and_closes_to_a_ring() -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
@@ -234,6 +235,97 @@ def test_a_file_that_is_no_key_is_refused_where_it_was_dropped(context: BrowserC
     drop(page, "notes.txt", "text/plain", b"not a key!")
     expect(page.locator("#notice")).to_contain_text("Character 10 of this key is “!”")
     assert page.url == site + "/"
+
+
+def drop_link(page: Page, kind: str, text: str, target: str = "main") -> None:
+    """Drop what another tab hands over: a list of links, or a piece of HTML."""
+    transfer = page.evaluate_handle(
+        """([kind, text]) => {
+            const transfer = new DataTransfer();
+            transfer.setData(kind, text);
+            return transfer;
+        }""",
+        [kind, text],
+    )
+    page.dispatch_event(target, "dragover", {"dataTransfer": transfer})
+    page.dispatch_event(target, "drop", {"dataTransfer": transfer})
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("text/uri-list", "{page}"),
+        ("text/uri-list", "# from another tab\r\n{page}\r\n"),
+        ("text/uri-list", "{picture}"),
+        ("text/html", '<meta charset="utf-8"><img src="{picture}" alt="a picture">'),
+        ("text/html", '<a href="{page}"><img src="{thumbnail}"></a>'),
+    ],
+)
+def test_a_link_dropped_from_another_tab_opens_its_page(
+    kind: str, text: str, context: BrowserContext, site: str
+) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    base = site + address.path()[:-1]
+    page = context.new_page()
+    page.goto(site + "/about/")
+    drop_link(page, kind, text.format(page=base + "/", picture=base + ".png", thumbnail=base + "/thumbnail.webp"))
+    page.wait_for_url("**" + address.path())
+    assert pixels_shown(page) == pixels_kept(site, address)
+
+
+@pytest.mark.parametrize(
+    ("link", "sentence"),
+    [("https://example.org/picture.jpg", "leads out of this library"), ("{site}/about/", "leads to no page")],
+)
+def test_a_link_that_is_no_page_of_this_library_is_said_to_be_none(
+    link: str, sentence: str, context: BrowserContext, site: str
+) -> None:
+    page = context.new_page()
+    page.goto(site + "/")
+    drop_link(page, "text/uri-list", link.format(site=site))
+    expect(page.locator("#notice")).to_contain_text(sentence)
+    assert page.url == site + "/"
+
+
+def test_several_files_are_said_to_be_several(context: BrowserContext, site: str) -> None:
+    page = context.new_page()
+    page.goto(site + "/")
+    transfer = page.evaluate_handle(
+        """() => {
+            const transfer = new DataTransfer();
+            for (const name of ["a.txt", "b.txt"]) transfer.items.add(new File(["A"], name));
+            return transfer;
+        }"""
+    )
+    page.dispatch_event("main", "drop", {"dataTransfer": transfer})
+    expect(page.locator("#notice")).to_contain_text("several files")
+
+
+def test_what_was_taken_up_on_the_same_page_or_is_meant_for_a_field_is_left_alone(
+    context: BrowserContext, site: str
+) -> None:
+    page = context.new_page()
+    page.goto(site + "/")
+    drop_link(page, "text/uri-list", "https://example.org/", "input[name=prompt]")
+    page.dispatch_event("main", "dragstart")
+    drop_link(page, "text/uri-list", "https://example.org/")
+    assert page.locator("#notice").text_content() == ""
+    page.dispatch_event("main", "dragend")
+    drop_link(page, "text/uri-list", "https://example.org/")
+    expect(page.locator("#notice")).to_contain_text("leads out of this library")
+
+
+def test_a_page_says_which_words_of_its_prompt_were_not_read(context: BrowserContext, site: str) -> None:
+    address = Address("tiny", "prompt", "a red boat on a calm sea under a yellow moon, " * 8 + "and a dog", 1)
+    printed(site, address)
+    page = context.new_page()
+    page.goto(site + address.path())
+    expect(page.locator("#unread")).to_contain_text("and a dog")
+    assert "and a dog" not in str(page.locator("#picture").get_attribute("alt"))
+    unread = ask(site, address.path()[:-1] + ".json").json["unread"]
+    assert str(unread).endswith("and a dog")
+    assert ask(site, "/api/page?address=" + quote(address.format())).json["unread"] == unread
 
 
 def test_a_pasted_key_with_one_wrong_character_is_answered_with_its_place(context: BrowserContext, site: str) -> None:

@@ -88,9 +88,8 @@ def test_a_request_below_a_path_is_canonical_whether_its_proxy_takes_the_path_of
     for raw in (path_of(ADDRESS), path_of(ADDRESS).removeprefix("/library")):
         request.scope = {"raw_path": raw.encode()}
         assert raw_path(request) == ADDRESS.path()
+        request.path_info = unquote(ADDRESS.path())
         assert is_canonical(request, ADDRESS, "/")
-    request.scope = {"raw_path": path_of(ADDRESS).replace("%27", "'").encode()}
-    assert not is_canonical(request, ADDRESS, "/")
 
 
 def test_every_route_has_a_name_of_its_own() -> None:
@@ -145,7 +144,7 @@ def test_a_site_below_a_path_answers_as_django_serves_it(
 
     status, _ = async_to_sync(ask)(kept_here.path())
     assert status == 200
-    status, headers = async_to_sync(ask)(kept_here.path().replace("%27", "'"))
+    status, headers = async_to_sync(ask)(kept_here.path().replace("%20dog", "%20%20dog"))
     assert (status, headers[b"Location"].decode()) == (
         301,
         f"/library{kept_here.path()}",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conftest import write_edition
+from tests.conftest import wait_until, write_edition
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.engine.engine import Engine
@@ -86,6 +86,36 @@ def test_one_page_after_the_other_is_taken_until_none_waits(press: PrintingPress
     assert press.print_waiting("tiny") is False
     assert store.find(page(2)) is not None
     assert press.print_waiting("tiny") is False
+
+
+LONG = "a red boat on a calm sea under a yellow moon, " * 8 + "and a dog"
+
+
+@pytest.mark.parametrize(("name", "ends"), [("a dog", ""), (LONG, "and a dog")])
+def test_the_record_names_the_end_of_a_prompt_that_was_not_read(
+    name: str, ends: str, press: PrintingPress, visitor: Any, store: Store
+) -> None:
+    address = Address("tiny", "prompt", name, 1)
+    visitor("ask", address, "v")
+    press.print_waiting("tiny")
+    record = store.record("tiny", str(store.find(address)))
+    assert record is not None
+    assert record.unread == press.engine("tiny").unread(name).strip()
+    assert record.unread.endswith(ends)
+    assert len(record.unread) < len(name)
+
+
+def test_a_page_kept_by_its_mark_learns_which_words_were_not_read(
+    press: PrintingPress, visitor: Any, store: Store
+) -> None:
+    address = Address("tiny", "prompt", LONG, 2)
+    mark = Address("tiny", "mark", store.keep_key(press.key_of(address)), None)
+    for asked, unread in ((mark, None), (address, press.engine("tiny").unread(LONG).strip())):
+        visitor("ask", asked, "v")
+        press.print_waiting("tiny")
+        record = store.record("tiny", mark.name)
+        assert record is not None
+        assert record.unread == unread
 
 
 def test_a_batch_of_several_lanes_is_printed_at_once(
@@ -263,6 +293,68 @@ def test_an_idle_press_that_does_not_hear_of_waiting_pages_restarts(
         with redis.Redis.from_url(redis_url) as client:
             client.lpush("press.tiny", "a message that nobody takes")
         assert called.wait(2)
+    finally:
+        press.close()
+        time.sleep(0.2)  # its last sign of life
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error", "/secret/place"), RuntimeError("no kernel image")])
+def test_a_press_that_could_not_load_says_so_whoever_raised_it(
+    store: Store, jobs: JobConsumer, visitor: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    states: list[tuple[str, str]] = []
+    announce = jobs.announce
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("worker.engine.engine.Engine.__init__", fail)
+    monkeypatch.setattr(jobs, "announce", lambda said: states.append((said.state, said.rendition)) or announce(said))
+    visitor("ask", page(1), "v")
+    press = PrintingPress(store, jobs, ["tiny"])
+    press.open()
+    press.print_waiting("tiny")
+    press.close()
+    assert {state for state, _ in states} == {"loading", "broken"}  # never that it prints
+    (said,) = jobs.presses()
+    assert said.sentence == f"Edition tiny could not be loaded ({type(error).__name__}); the press's log says more."
+
+
+def test_an_idle_press_takes_up_a_page_of_another_that_is_gone(
+    redis_url: str, store: Store, jobs: JobConsumer, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.press.PULSE", 0.05)
+    reminded = threading.Event()
+    with contextlib.closing(JobConsumer(redis_url, lease=0.2)) as elsewhere:
+        visitor("ask", page(1), "api", patience=1)
+        assert len(elsewhere.take("tiny")) == 1
+    press = PrintingPress(store, jobs, ["tiny"], remind=lambda _: reminded.set())
+    press._engines["tiny"] = tiny_engine
+    press.open()
+    try:
+        assert reminded.wait(5)
+        press.print_waiting("tiny")
+        assert store.find(page(1)) is not None
+    finally:
+        press.close()
+        time.sleep(0.2)  # its last sign of life
+
+
+def test_a_full_disk_is_announced_and_so_is_room(
+    data: Path, jobs: JobConsumer, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.press.PULSE", 0.05)
+    store = Store(data, reserve=1 << 60)
+    press = PrintingPress(store, jobs, ["tiny"])
+    press._engines["tiny"] = tiny_engine
+    press.open()
+    try:
+        (said,) = jobs.presses()
+        assert (said.state, said.able) == ("blocked", False)
+        assert "are to stay free, so nothing new is printed." in said.sentence
+        store.reserve = 0
+        wait_until(lambda: jobs.presses()[0].able, 5, "it can print again")
+        assert jobs.presses()[0].sentence == ""
     finally:
         press.close()
         time.sleep(0.2)  # its last sign of life

@@ -122,12 +122,14 @@ class Address:
     @classmethod
     def parse_path(cls, path: str, default_edition: str = DEFAULT_EDITION) -> "Address":
         """Read an address from a URL or its percent-encoded path, strictly UTF-8. Raises AddressRefused."""
-        if "://" in path:
-            path = urlsplit(path).path
         try:
+            if "://" in path:
+                path = urlsplit(path).path
             text = unquote_to_bytes(path).decode("utf-8")
         except UnicodeError as error:
             raise AddressRefused("This path is not UTF-8, so it names nothing.") from error
+        except ValueError as error:  # urlsplit's, of brackets that do not match
+            raise AddressRefused(f"“{_shown(path)}” is no address.") from error
         return cls.parse(text, default_edition)
 
     @classmethod

@@ -5,11 +5,51 @@ May import worker.errors, worker.catalogue.key and worker.catalogue.png; neither
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from worker.catalogue.key import CHARACTERS, Key, is_mark
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
-from worker.catalogue.png import ADDRESS, EDITION, KEY, MARK, is_png, read_chunks
+from worker.catalogue.png import EDITION, KEY, MARK, address_among, is_png, read_chunks
 from worker.errors import InputRefused, KeyRefused, reason
+
+ADDRESS_CHARACTERS: Final = 4000
+"""Characters of an address inside a picture that are read as one: many times the longest."""
+
+_PICTURE_HINT = (
+    "Chat programs and editors change pictures and take out what stood inside: ask for the link of its page, or for "
+    "the PNG as it was saved, sent as a file."
+)
+_PARCEL_HINT = "Take out of it what was put in: the key's text, or the PNG as it was saved here."
+_FOREIGN_HINT = "A key comes as its text, or inside a PNG as it was saved here."
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_BRANDS = {
+    b"avif": "an AVIF picture",
+    b"avis": "an AVIF picture",
+    b"heic": "a HEIC picture",
+    b"heix": "a HEIC picture",
+    b"heim": "a HEIC picture",
+    b"heis": "a HEIC picture",
+    b"hevc": "a HEIC picture",
+    b"hevx": "a HEIC picture",
+    b"mif1": "a HEIF picture",
+    b"msf1": "a HEIF picture",
+}
+"""What the brand of an ISO base media file says that it is; every other is a film."""
+_BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
+    (b"\xff\xd8\xff", "a JPEG picture", _PICTURE_HINT),
+    (b"GIF87a", "a GIF picture", _PICTURE_HINT),
+    (b"GIF89a", "a GIF picture", _PICTURE_HINT),
+    (b"\xff\x0a", "a JPEG XL picture", _PICTURE_HINT),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture", _PICTURE_HINT),
+    (b"II*\0", "a TIFF picture", _PICTURE_HINT),
+    (b"MM\0*", "a TIFF picture", _PICTURE_HINT),
+    (b"%PDF-", "a PDF document", _PARCEL_HINT),
+    (b"PK\x03\x04", "a ZIP archive, or a document that is one", _PARCEL_HINT),
+    (b"PK\x05\x06", "an empty ZIP archive", _PARCEL_HINT),
+    (b"\x1f\x8b", "a gzip archive", _PARCEL_HINT),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _PARCEL_HINT),
+    (b"Rar!\x1a\x07", "a RAR archive", _PARCEL_HINT),
+)
 
 
 @dataclass(frozen=True)
@@ -30,21 +70,44 @@ def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
     """
     if is_png(data):
         texts = read_chunks(data)
-        mark = texts.get(MARK, "")
-        return KeyFile(True, texts.get(KEY), mark if is_mark(mark) else None, texts.get(ADDRESS), texts.get(EDITION))
-    if len(data) > KEY_TEXT_BYTES:
+        mark, address = texts.get(MARK, ""), address_among(texts)
+        if address is not None and len(address) > ADDRESS_CHARACTERS:
+            address = None
+        return KeyFile(True, texts.get(KEY), mark if is_mark(mark) else None, address, texts.get(EDITION))
+    foreign = _foreign(data)
+    if foreign is not None:
+        kind, hint = foreign
+        raise KeyRefused(f"{name} is {kind}, and no key can be in it.", hint=hint)
+    is_wide = data.startswith(_UTF16)
+    limit = 2 * KEY_TEXT_BYTES if is_wide else KEY_TEXT_BYTES
+    if len(data) > limit:
         raise KeyRefused(
             f"{name} has {len(data):,} bytes; a key has {CHARACTERS:,} characters, and its file may have "
-            f"{KEY_TEXT_BYTES:,} bytes.",
+            f"{limit:,} bytes.",
             length=len(data),
         )
     try:
-        return KeyFile(False, data.decode("utf-8-sig"))
+        return KeyFile(False, data.decode("utf-16" if is_wide else "utf-8-sig"))
     except UnicodeDecodeError as error:
         position = error.start + 1
         raise KeyRefused(
             f"{name} is neither a key's text nor a PNG: its byte {position:,} is no text.", position=position
         ) from error
+
+
+def _foreign(data: bytes) -> tuple[str, str] | None:
+    """What a file is that holds neither text nor a PNG, by how it begins, and what to do about it."""
+    for beginning, kind, hint in _BEGINNINGS:
+        if data.startswith(beginning):
+            return kind, hint
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "a WebP picture", _PICTURE_HINT
+    if data[4:8] == b"ftyp":
+        brand = _BRANDS.get(data[8:12])
+        return ("a film", _FOREIGN_HINT) if brand is None else (brand, _PICTURE_HINT)
+    if data[:2] == b"BM" and len(data) > 14 and int.from_bytes(data[2:6], "little") == len(data):
+        return "a BMP picture", _PICTURE_HINT
+    return None
 
 
 def read_key_file(path: Path) -> Key:

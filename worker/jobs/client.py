@@ -18,7 +18,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from worker.catalogue.address import Address
 from worker.errors import BabeliaError, StoreUnavailable
@@ -38,7 +38,7 @@ _LOOK_EVERY = 1.0  # the news are only a way to look sooner
 _QUIET_AFTER = 15.0
 _AWAY_AFTER = 20.0  # a Redis that is started again meanwhile breaks no stream
 _HOT_WITHIN = 0.4
-_HOT_PAUSE = 5.0
+_PROBE_EVERY = 1.0
 _HOT_EXPIRY = 3600
 _HOT_SIZE = 2_000_000
 
@@ -98,7 +98,8 @@ class JobClient:
         self._script = self._redis.register_script(SCRIPT)
         self._feeds: dict[str, _Feed] = {}
         self._listener: asyncio.Task[None] | None = None
-        self._hot_again_at = 0.0
+        self._answers = True
+        self._probe: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._chores: set[asyncio.Task[Any]] = set()
 
@@ -117,16 +118,32 @@ class JobClient:
         return picture
 
     async def _hot(self, command: Awaitable[Any]) -> Any:
-        """A Redis command that may be skipped: None if Redis is away, and for five seconds after."""
-        if time.monotonic() < self._hot_again_at:
+        """A Redis command that may be skipped: None if Redis is away, at once from the second time on."""
+        if not self._answers:
             cast(Any, command).close()
             return None
         try:
             async with asyncio.timeout(_HOT_WITHIN):
                 return await command
-        except (RedisError, OSError, TimeoutError):
-            self._hot_again_at = time.monotonic() + _HOT_PAUSE
+        except ResponseError:  # it answers, and has no memory left, say
             return None
+        except (RedisError, OSError, TimeoutError):
+            self._note_silence()
+            return None
+
+    def _note_silence(self) -> None:
+        """Redis does not answer: nobody who wants a kept picture asks it again until it does."""
+        self._answers = False
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._wait_for_answer())
+
+    async def _wait_for_answer(self) -> None:
+        while not self._answers:
+            await asyncio.sleep(_PROBE_EVERY)
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    await self._redis.ping()
+                    self._answers = True
 
     # -- asking
 
@@ -278,10 +295,14 @@ class JobClient:
 
     async def _listen(self) -> None:
         """One subscription for all of the process; what it hears only wakes those who look."""
+        away = False
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as news:
                     await news.subscribe("babelia:news")
+                    if away:
+                        log.warning("There is news from Redis again.")
+                    away = False
                     while True:
                         message = await news.get_message(timeout=1.0)
                         if message is None:
@@ -291,7 +312,9 @@ class JobClient:
                             if name == digest or (len(name) < 64 and feed.progress.state == "queued"):
                                 feed.wake.set()
             except (RedisError, OSError) as error:
-                log.warning("No news from Redis (%s); looking every second instead.", error)
+                if not away:  # once, however long it stays away
+                    log.warning("No news from Redis (%s); looking every second instead.", error)
+                away = True
                 await asyncio.sleep(1.0)
 
     # -- presses
@@ -303,6 +326,10 @@ class JobClient:
     async def waiting(self, edition: str) -> int:
         """How many pages of an edition wait in the queue."""
         return int(await self._within(self._redis.zcard(f"babelia:waiting:{edition}")))
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable unless Redis answers and takes what is written."""
+        await self._within(self._call("presses"))
 
     # -- the connection
 
@@ -316,8 +343,7 @@ class JobClient:
         """`close`, and give the connections back."""
         self.close()
         tasks = [*self._chores, *(feed.task for feed in self._feeds.values() if feed.task)]
-        if self._listener is not None:
-            tasks.append(self._listener)
+        tasks += [task for task in (self._listener, self._probe) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -331,7 +357,10 @@ class JobClient:
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
                 return await command
+        except ResponseError as error:
+            raise redis_away(error) from error
         except (RedisError, OSError, TimeoutError) as error:
+            self._note_silence()
             raise redis_away(error) from error
 
     def _chore(self, work: Awaitable[Any]) -> None:

@@ -120,6 +120,11 @@ class JobConsumer:
                 released += self._call("release", page, token)
         return released
 
+    def recover(self) -> None:
+        """Put back every page whose press is gone: dead on this machine, or its claim lapsed on any."""
+        self.release_dead()
+        self._call("recover")
+
     def waiting(self, edition: str) -> int:
         """How many pages of an edition wait."""
         return int(self._guarded(lambda: self._redis.zcard(f"babelia:waiting:{edition}")))
@@ -130,7 +135,7 @@ class JobConsumer:
 
     def announce(self, press: Press) -> None:
         """Say that this press is alive, and what it can do; to be said again within 15 seconds."""
-        self._call("announce", press.name, json.dumps(asdict(press)), PRESS_EXPIRY)
+        self._call("announce", press.name, json.dumps(asdict(press)), PRESS_EXPIRY, int(press.able))
 
     def presses(self) -> list[Press]:
         """The presses heard of in the last 15 seconds."""

@@ -1,3 +1,4 @@
+#!lua
 -- Every change of the queue that touches more than one Redis key; run atomically. Called by worker.jobs.client and
 -- worker.jobs.consumer as (operation, arguments…). Times are the server's own, in seconds.
 --
@@ -9,6 +10,7 @@
 --   babelia:attempts:<page>     how often a press has taken it
 --   babelia:preview:<page>      step, colon, WebP bytes
 --   babelia:presses             sorted set, press → until when it counts as alive
+--   babelia:able                sorted set, the same of presses that can print just now: estimates count them
 --   babelia:pace:<edition>      seconds a page takes, smoothed
 --   babelia:hot:<page>          mark, digest and PNG of a picture that was opened lately
 --   babelia:hot                 sorted set, page → when its picture was put there
@@ -18,8 +20,12 @@
 --   press.<edition>             Celery's own list of messages
 --
 -- <page> is the digest of its address.
+--
+-- The first line makes Redis refuse all of the script where its memory is used up (`maxmemory`). Without it a script goes
+-- on once it has written anything, and pages are queued for presses that no message reaches.
 
 local PAGE_EXPIRY, ATTEMPTS_EXPIRY, PREVIEW_EXPIRY = 3600, 900, 120
+local LOST_PATIENCE = 60 -- seconds for which a page whose press died counts as watched, whoever asked for it
 local JUST_KEPT = 5 -- seconds for which "kept" is believed without a file: it was looked for a moment before
 
 local clock = redis.call('TIME')
@@ -76,6 +82,29 @@ local function state_of(page)
   return 'absent'
 end
 
+-- A print that stopped halfway: the page keeps the turn it had, and is printed although who asked may be gone by now.
+local function queue_again(page, edition)
+  watch(page, '*', LOST_PATIENCE) -- no visitor's name
+  queue(page, edition, redis.call('ZSCORE', 'babelia:printing', page) or redis.call('INCR', 'babelia:turn'))
+end
+
+-- Whether a press has taken a page and its claim has lapsed since.
+local function is_lost(page)
+  return redis.call('HGET', at(page), 'state') == 'printing' and redis.call('EXISTS', 'babelia:claim:' .. page) == 0
+end
+
+-- Puts back every page whose claim has lapsed.
+local function recover()
+  for _, page in ipairs(redis.call('ZRANGE', 'babelia:printing', 0, -1)) do
+    local edition = redis.call('HGET', at(page), 'edition')
+    if edition and is_lost(page) then
+      queue_again(page, edition)
+    elseif redis.call('EXISTS', 'babelia:claim:' .. page) == 0 then
+      redis.call('ZREM', 'babelia:printing', page)
+    end
+  end
+end
+
 -- Whether the presses should be told that pages wait although they were told before: every message may be lost.
 local function forgotten(edition)
   return redis.call('LLEN', 'press.' .. edition) == 0
@@ -86,7 +115,7 @@ local function describe(page, state, hint)
   local found = redis.call('HMGET', at(page), 'version', 'step', 'of', 'preview', 'mark', 'sentence', 'until', 'edition')
   local edition = found[8] or ''
   local place = state == 'queued' and redis.call('ZRANK', waiting(edition), page) or false
-  local presses = redis.call('ZCOUNT', 'babelia:presses', now, '+inf')
+  local presses = redis.call('ZCOUNT', 'babelia:able', now, '+inf')
   local pace = redis.call('GET', 'babelia:pace:' .. edition)
   local left = found[7] and tostring(tonumber(found[7]) - now) or ''
   return { state, hint, found[1] or '0', place and place + 1 or 0, found[2] or '0', found[3] or '0', found[4] or '0',
@@ -119,9 +148,15 @@ function operations.ask(page, address, edition, visitor, patience, limit, again)
 end
 
 function operations.look(page, edition)
+  if is_lost(page) and watched(page) then -- somebody waits already, and need not ask twice
+    queue_again(page, edition)
+    return describe(page, 'queued', 1)
+  end
   local state = state_of(page)
   return describe(page, state, state == 'queued' and forgotten(edition) or 0)
 end
+
+operations.recover = recover
 
 function operations.watch(page, visitor, patience)
   watch(page, visitor, tonumber(patience))
@@ -139,16 +174,7 @@ end
 
 -- Takes up to `count` pages for a press. Pages that nobody watches leave the queue, pages that were tried too often fail.
 function operations.take(edition, count, token, lease, attempts, sentence, pause)
-  for _, page in ipairs(redis.call('ZRANGE', 'babelia:printing', 0, -1)) do
-    if redis.call('EXISTS', 'babelia:claim:' .. page) == 0 then
-      local lost = redis.call('HMGET', at(page), 'edition', 'state')
-      if lost[1] and lost[2] == 'printing' then
-        queue(page, lost[1], redis.call('ZSCORE', 'babelia:printing', page))
-      else
-        redis.call('ZREM', 'babelia:printing', page)
-      end
-    end
-  end
+  recover()
   local taken = {}
   while #taken < 2 * tonumber(count) do
     local head = redis.call('ZRANGE', waiting(edition), 0, 0, 'WITHSCORES')
@@ -220,7 +246,7 @@ function operations.give_up(page, token, final, attempts, sentence, pause)
     fail(page, sentence, tonumber(pause))
     return 'failed'
   end
-  queue(page, edition, redis.call('ZSCORE', 'babelia:printing', page) or redis.call('INCR', 'babelia:turn'))
+  queue_again(page, edition)
   return 'queued'
 end
 
@@ -230,13 +256,16 @@ function operations.release(page, token)
   redis.call('DEL', 'babelia:claim:' .. page)
   local edition = redis.call('HGET', at(page), 'edition')
   if not edition then return 0 end
-  queue(page, edition, redis.call('ZSCORE', 'babelia:printing', page) or redis.call('INCR', 'babelia:turn'))
+  queue_again(page, edition)
   return 1
 end
 
-function operations.announce(press, facts, expiry)
-  redis.call('ZREMRANGEBYSCORE', 'babelia:presses', '-inf', now)
-  redis.call('ZADD', 'babelia:presses', now + tonumber(expiry), press)
+function operations.announce(press, facts, expiry, able)
+  for _, set in ipairs({ 'babelia:presses', 'babelia:able' }) do
+    redis.call('ZREMRANGEBYSCORE', set, '-inf', now)
+    redis.call('ZADD', set, now + tonumber(expiry), press)
+  end
+  if able == '0' then redis.call('ZREM', 'babelia:able', press) end
   redis.call('SET', 'babelia:press:' .. press, facts, 'EX', expiry)
 end
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
+
+from redis.exceptions import OutOfMemoryError
 
 from worker.errors import StoreUnavailable
 
@@ -55,10 +58,11 @@ class Press:
     """One press and what it said of itself in the last 15 seconds."""
 
     name: str
-    state: Literal["loading", "ready", "printing", "broken"]
+    state: Literal["loading", "ready", "printing", "blocked", "broken"]
+    # blocked: its edition is loaded, and something that may pass keeps it from printing, such as a full disk
     editions: tuple[str, ...]  # it prints pages of these
     rendition: str
-    sentence: str  # why it is broken, else ""
+    sentence: str  # why it is blocked or broken, else ""
     host: str
     parent: int  # process id of the Celery worker
 
@@ -76,7 +80,8 @@ def read_progress(answer: Sequence[bytes | int]) -> Progress:
     found = Progress(cast(State, state), version=int(version))
     seconds = float(pace) if pace else None
     if state == "queued":
-        wait = None if seconds is None else seconds * (1 + int(place) / max(1, int(presses)))
+        able = int(presses)  # where none can print, nothing moves, and no estimate would be true
+        wait = seconds * (1 + int(place) / able) if seconds is not None and able else None
         return replace(found, place=int(place), seconds=wait, mark=str(mark) or None)
     if state == "printing":
         done = int(step) / int(of) if int(of) else 0.0
@@ -96,10 +101,39 @@ def read_press(said: bytes) -> Press:
     return Press(**(found | {"editions": tuple(found["editions"])}))
 
 
+_FULL_SAID_EVERY = 60.0
+_full_said_at = float("-inf")
+
+
 def redis_away(error: Exception) -> StoreUnavailable:
-    """What to raise where Redis does not answer."""
+    """What to raise where Redis does not answer, or answers that it has no memory left."""
+    if is_full(error):
+        _tell_keeper(error)
+        return StoreUnavailable(
+            "The library's queue has no room left, so no page can be asked for right now.",
+            hint="What is kept can still be read. Its keeper has to give the queue more memory.",
+        )
     log.debug("Redis does not answer: %r", error)  # it names hosts, and the sentence below is for visitors
     return StoreUnavailable(
         "Redis does not answer, so no page can be asked for right now.",
         hint="What is kept can still be read. Try again in a moment.",
+    )
+
+
+def is_full(error: Exception) -> bool:
+    """Whether Redis refused to write because it has used its `maxmemory`."""
+    # A script's error is not always read as its class: the word may stand behind the script's own.
+    return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)
+
+
+def _tell_keeper(error: Exception) -> None:
+    """Say what to raise, once a minute however many visitors are refused."""
+    global _full_said_at
+    if time.monotonic() - _full_said_at < _FULL_SAID_EVERY:
+        return
+    _full_said_at = time.monotonic()
+    log.error(
+        "Redis has used all of its memory, so no page can be asked for or printed: raise its maxmemory "
+        "(CONFIG SET maxmemory), or lower BABELIA_QUEUE_LIMIT. It said: %s",
+        error,
     )

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from worker.catalogue.address import Address
 from worker.catalogue.key import is_mark
 from worker.errors import BabeliaError
+
+_WEIGHTS_IN_RENDITION = re.compile(r"[a-z0-9.-]+ ([0-9a-f]{16}) ", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,19 @@ class PageRecord:
     seconds: float  # from the claim until it was stored
     printed_at: str  # ISO 8601, UTC
     flagged: bool | None = None  # the safety checker's verdict; None where the edition has none, or it is off
+    weights: str | None = None  # sha256, hex, of the edition's weights; None in records of before it was written down
+    former_weights: str | None = None  # the first 16 digits of those of an earlier print, where they were others
+    former_pixel_digest: str | None = None  # of that earlier print
+
+    @property
+    def known_weights(self) -> str | None:
+        """The first 16 digits of the weights' digest: an older record's, where its rendition names them; or None."""
+        if self.weights is not None:
+            return self.weights[:16]
+        named = _WEIGHTS_IN_RENDITION.match(self.rendition)
+        return named[1] if named else None
+
+    unread: str | None = None  # the end of the prompt that was not read; None: no prompt, or unknown
 
 
 @dataclass(frozen=True)
@@ -76,17 +92,34 @@ def parse_origin(data: bytes) -> Address | None:
     return address if address is not None and address.digest.encode() == digest else None
 
 
+@dataclass(frozen=True)
+class Link:
+    """The mark that an address resolves to."""
+
+    mark: str
+    address: Address
+    sealed: bool  # whether a digest covers the mark; links of release 0.1.0 have none
+
+
 def format_link(address: Address, mark: str) -> bytes:
-    """The mark that an address resolves to, and the address."""
-    return f"{mark}\n{address.format()}\n".encode()
+    """The mark that an address resolves to and the digest of both, and the address."""
+    return f"{mark} {_link_digest(mark, address)}\n{address.format()}\n".encode()
 
 
-def parse_link(data: bytes) -> tuple[str, Address] | None:
-    """The inverse of `format_link`, mark first; None for anything else."""
-    mark, _, text = data.partition(b"\n")
+def parse_link(data: bytes) -> Link | None:
+    """The inverse of `format_link`; None for anything else. Links of release 0.1.0, without a digest, are read too."""
+    head, _, text = data.partition(b"\n")
     address = _canonical(text)
-    name = mark.decode("utf-8", "replace")
-    return (name, address) if address is not None and is_mark(name) else None
+    mark, sealed, digest = head.decode("utf-8", "replace").partition(" ")
+    if address is None or not is_mark(mark):
+        return None
+    if sealed and digest != _link_digest(mark, address):
+        return None
+    return Link(mark, address, bool(sealed))
+
+
+def _link_digest(mark: str, address: Address) -> str:
+    return hashlib.sha256(f"{mark}\n{address.format()}".encode()).hexdigest()
 
 
 def _seal_of(fields: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ and the press both use it.
     keys/<ma>/<mark>.key                            the 142,077 bytes; their SHA-256 begins with the mark
     keys/<ma>/<mark>.origin                         an address the key can be derived from, under its digest: two lines;
                                                     where there is none the key never goes
-    links/<edition>/<di>/<digest of address>        the mark behind an address, and the address: two lines
+    links/<edition>/<di>/<digest of address>        the mark behind an address with a digest, and the address: two lines
     set-aside/                                      files that did not match their digest, for a human to look at
 
 Names of files are made of marks, digests and slugs only, never of what a visitor wrote. A page can be printed again, so
@@ -76,15 +76,18 @@ class Store:
         if address.kind == "mark":
             return address.name
         try:
-            link = parse_link(self._link_path(address).read_bytes())
-        except OSError:  # absent, or as good as that: a print writes it again
+            data = self._read(self._link_path(address))
+        except StoreUnavailable:  # as good as absent: a print writes it again
             return None
-        return link[0] if link is not None and link[1] == address else None
+        link = parse_link(data) if data is not None else None
+        if link is None or link.address != address:
+            return None
+        return link.mark if link.sealed or self.can_resolve(link.mark) else None
 
     def has(self, edition: str, mark: str) -> bool:
         """Whether the picture of a mark in an edition is kept."""
         base = self._page_path(edition, mark)
-        return base.with_suffix(".png").exists() and base.with_suffix(".json").exists()
+        return base.with_suffix(".png").is_file() and base.with_suffix(".json").is_file()
 
     def picture(self, address: Address) -> Picture | None:
         """The kept PNG, verified; None if there is none. A damaged file is set aside and counts as none.
@@ -96,7 +99,7 @@ class Store:
         if mark is None or record is None:
             return None
         path = self._page_path(address.edition, mark).with_suffix(".png")
-        png = _read(path)
+        png = self._read(path)
         if png is None:
             return None
         digest = hashlib.sha256(png).hexdigest()
@@ -113,7 +116,7 @@ class Store:
         if record is None:
             return None
         base = self._page_path(edition, mark)
-        webp = _read(base.with_suffix(".webp"))
+        webp = self._read(base.with_suffix(".webp"))
         if webp is not None and hashlib.sha256(webp).hexdigest() == record.thumbnail_digest:
             return webp
         if webp is not None:
@@ -130,7 +133,7 @@ class Store:
     def record(self, edition: str, mark: str) -> PageRecord | None:
         """The record of a page that was printed, even when its picture has made room for others since; or None."""
         path = self._page_path(edition, mark).with_suffix(".json")
-        data = _read(path)
+        data = self._read(path)
         if data is None:
             return None
         record = unseal(data)
@@ -142,7 +145,7 @@ class Store:
     def key(self, mark: str) -> Key | None:
         """The key of a mark, verified; None where the library does not have its bits (see `origin`)."""
         path = self._key_path(mark)
-        data = _read(path)
+        data = self._read(path)
         if data is None:
             return None
         try:
@@ -156,20 +159,24 @@ class Store:
 
     def origin(self, mark: str) -> Address | None:
         """An address that a mark's key can be derived from again; None where there is none."""
-        data = _read(self._key_path(mark).with_suffix(".origin"))
+        data = self._read(self._key_path(mark).with_suffix(".origin"))
         return parse_origin(data) if data is not None else None
 
     def can_resolve(self, mark: str) -> bool:
         """Whether a page of this mark can be printed here: its key is stored or can be derived again."""
         path = self._key_path(mark)
-        return path.exists() or path.with_suffix(".origin").exists()
+        return path.is_file() or path.with_suffix(".origin").is_file()
 
     # -- keeping
 
     def keep_key(self, key: Key) -> str:
-        """Keep a key that came from outside (pasted, uploaded, found) for good; return its mark."""
+        """Keep a key that came from outside (pasted, uploaded, found) for good; return its mark.
+
+        Raises StoreUnavailable where it would eat into the free-space reserve.
+        """
         path = self._key_path(key.mark)
-        if not path.exists():
+        if not path.is_file():
+            self.require_room()
             self._write({path: key.data})
         return key.mark
 
@@ -188,9 +195,12 @@ class Store:
         steps: int,
         seconds: float,
         flagged: bool | None = None,
+        weights: str | None = None,
+        unread: str | None = None,
     ) -> PageRecord:
         """Keep a printed page: its key, picture, thumbnail, record and link. `pixels`: (416, 640, 3), what `png` shows.
 
+        `weights`: the digest of the weights it was printed with. Where an earlier print had others, both are named.
         Raises StoreUnavailable if the disk is full or cannot be written; nothing of the page counts as kept then.
         """
         mark, edition = key.mark, address.edition
@@ -208,8 +218,12 @@ class Store:
             seconds=round(seconds, 3),
             printed_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             flagged=flagged,
+            weights=weights,
+            unread=unread,
         )
         before = self.record(edition, mark)
+        if before is not None:
+            record = _with_former_print(record, before)
         if before and before.rendition == rendition and before.pixel_digest != record.pixel_digest:
             log.error("Page %s/mark/%s printed other pixels than before on the same rendition.", edition, mark)
         base = self._page_path(edition, mark)
@@ -221,6 +235,13 @@ class Store:
         if self.unweighed is not None:
             self.unweighed += len(png) + len(webp) + len(key.data)
         return record
+
+    def note_unread(self, edition: str, mark: str, unread: str) -> None:
+        """Write into the record of a kept page which end of its prompt was not read, where that is not known yet."""
+        record = self.record(edition, mark)
+        if record is not None and record.unread is None:
+            noted = replace(record, unread=unread)
+            self._write({self._page_path(edition, mark).with_suffix(".json"): seal(noted)})
 
     def require_room(self) -> None:
         """Raise StoreUnavailable, with what to do, if one more page would eat into the free-space reserve."""
@@ -277,28 +298,55 @@ class Store:
 
     def _write(self, files: dict[Path, bytes]) -> None:
         try:
-            write_atomically(files)
+            try:
+                write_atomically(files)
+            except (IsADirectoryError, NotADirectoryError, FileExistsError):
+                for path in files:
+                    self._clear_the_way(path)
+                write_atomically(files)
         except OSError as error:
             raise _unavailable(error, self.data) from error
 
+    def _read(self, path: Path) -> bytes | None:
+        """A file's bytes, None if it is not there; StoreUnavailable if the disk does not let us read it."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except (IsADirectoryError, NotADirectoryError):
+            self._clear_the_way(path)
+            return None
+        except OSError as error:
+            raise _unavailable(error, path) from error
 
-def _read(path: Path) -> bytes | None:
-    """A file's bytes, None if it is not there; StoreUnavailable if the disk does not let us read it."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _unavailable(error, path) from error
+    def _clear_the_way(self, path: Path) -> None:
+        """Set aside a folder that took the place of a file of ours, and a file that took the place of its folders."""
+        if path.is_dir():
+            self.set_aside(path, "is a folder where a file belongs")
+        for folder in path.parents:
+            if folder == self.data:
+                break
+            if folder.exists() and not folder.is_dir():
+                self.set_aside(folder, "is a file where a folder belongs")
+
+
+def _with_former_print(record: PageRecord, before: PageRecord) -> PageRecord:
+    """A record that says of the print before which weights it had, where they were others."""
+    weights, pixels = before.former_weights, before.former_pixel_digest
+    if before.known_weights and record.known_weights and before.known_weights != record.known_weights:
+        weights, pixels = before.known_weights, before.pixel_digest
+    return replace(record, former_weights=weights, former_pixel_digest=pixels)
 
 
 def _unavailable(error: OSError, path: Path) -> StoreUnavailable:
+    """What to raise where the disk fails; the path is for the log alone, and the sentence for visitors too."""
+    log.error("The disk does not work with us at %s: %s", path, error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreUnavailable(
             "The disk is full, so nothing new can be kept.", hint="Free some space, or set BABELIA_DISK_BUDGET."
         )
     return StoreUnavailable(
-        f"The disk does not work with us at {path} ({error.strerror}).",
+        f"The library's disk does not work with us ({error.strerror}).",
         hint="Check that the data folder is there and can be written.",
     )
 

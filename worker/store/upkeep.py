@@ -85,7 +85,7 @@ def scrub(store: Store) -> Iterator[Damage | Path]:
                 path.unlink(missing_ok=True)
             continue
         try:
-            reason = _fault(path, home=path.relative_to(store.data).parts[0])
+            reason = _fault(store, path, home=path.relative_to(store.data).parts[0])
         except OSError as error:
             if error.errno == errno.ENOENT:
                 continue  # it made room, or was replaced, while we looked
@@ -97,12 +97,15 @@ def scrub(store: Store) -> Iterator[Damage | Path]:
         yield Damage(path, reason)
 
 
-def _fault(path: Path, home: str) -> str | None:
+def _fault(store: Store, path: Path, home: str) -> str | None:
     """What is wrong with a file of the store, or None. `home`: the folder of the data directory that it lies under."""
     data = path.read_bytes()
     if home == "links":
         link = parse_link(data)
-        return None if link is not None and link[1].digest == path.name else "is no link from its address to a mark"
+        if link is None or link.address.digest != path.name:
+            return "is no link from its address to a mark"
+        # A link of release 0.1.0 has no digest over its mark; but with each, the origin of that mark's key was written.
+        return None if link.sealed or store.can_resolve(link.mark) else "leads to a mark that nothing here is known of"
     if path.suffix == ".origin":
         return None if parse_origin(data) is not None else "does not match its digest"
     if path.suffix == ".key":
@@ -124,8 +127,12 @@ def _fault(path: Path, home: str) -> str | None:
 
 
 def _files(data: Path) -> Iterator[Path]:
-    for home in ("pages", "keys", "links"):
+    """Everything in the places of files: a folder there too, which is none of ours."""
+    for home, depth in (("pages", 3), ("keys", 2), ("links", 3)):
         for folder, folders, names in os.walk(data / home):
+            if len(Path(folder).relative_to(data).parts) == depth:
+                names += folders
+                folders.clear()
             folders.sort()
             for name in sorted(names):
                 yield Path(folder) / name

@@ -1,6 +1,5 @@
 """`manage.py editions`: what editions there are, where their weights lie, and whether they can be printed."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ class Command(PressCommand):
     def run(self, **options: Any) -> None:
         found = [describe(slug, settings.DATA_DIR) for slug in edition_slugs(settings.DATA_DIR)]
         if options["json"]:
-            self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False))
+            self.write_json(found)
             return
         for entry in found:
             self.stdout.write(entry["slug"] + (f": {entry['title']}" if "title" in entry else ""))

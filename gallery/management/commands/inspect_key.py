@@ -3,7 +3,6 @@
 A file is looked at without a model; the address of a prompt or a short key needs its edition's text encoder.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,10 @@ class Command(PressCommand):
         if options["output"] is not None:
             files[options["output"]] = (key.format() + "\n").encode("ascii")
         write_outputs(files)
-        self.stdout.write(json.dumps(measure(key), indent=2) if options["json"] else report(key))
+        if options["json"]:
+            self.write_json(measure(key))
+        else:
+            self.stdout.write(report(key))
         for path in files:
             self.say(f"Written: {path}")
 

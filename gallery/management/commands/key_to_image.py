@@ -3,7 +3,6 @@
 Reads the options and speaks; the work is worker.series. torch is imported only when everything is worked out.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -126,7 +125,7 @@ class Command(PressCommand):
                     self.stdout.write(line_of(entry))
         if options["json"]:
             report = {"edition": edition.slug, "device": str(engine.device), "rendition": engine.rendition.format()}
-            self.stdout.write(json.dumps(report | {"pages": entries}, indent=2, ensure_ascii=False))
+            self.write_json(report | {"pages": entries})
         if not all(same(entry) for entry in entries):
             self.say("The prints of one key differ.")
             sys.exit(DIFFERENT)

@@ -13,6 +13,9 @@ from django.db.utils import DatabaseError
 from babelia.processes.library import PARTS, open_library
 from worker.errors import BabeliaError
 
+MIGRATING = 640_416
+"""The number of the lock that a site holds in PostgreSQL while it migrates; it goes with the connection."""
+
 
 class Command(BaseCommand):
     """Opens the library and keeps it open until Ctrl-C."""
@@ -61,6 +64,9 @@ class Command(BaseCommand):
                         f"The database {connection.settings_dict['NAME']} is damaged ({verdict}). Move it away: a new "
                         "one is made, and the pages on disk are not touched."
                     )
+            else:
+                with connection.cursor() as cursor:  # of sites that start together, one migrates and the others wait
+                    cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATING])
             call_command("migrate", interactive=False, verbosity=0)
         except DatabaseError as error:
             raise CommandError(f"The database cannot be used: {error} Check DATABASE_URL.") from error

@@ -84,7 +84,8 @@ def test_whether_a_site_answers(taken: int) -> None:
 
 
 def test_the_urls_under_which_the_site_is_reached() -> None:
-    assert addresses("127.0.0.1", 8000) == addresses("::1", 8000) == "http://localhost:8000/"
+    assert addresses("127.0.0.1", 8000) == "http://localhost:8000/"
+    assert addresses("::1", 8000) == "http://[::1]:8000/"
     assert addresses("10.0.0.7", 80) == "http://10.0.0.7:80/"
     assert addresses("fd00::7", 80) == "http://[fd00::7]:80/"
     everywhere = addresses("0.0.0.0", 8000).split("  ")

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from babelia.processes import supervisor
+from babelia.processes import pulse, supervisor
+from babelia.processes.pulse import Watch
 from babelia.processes.supervisor import Child, Supervisor
 from tests import ROOT
 from tests.conftest import wait_until
@@ -60,6 +61,43 @@ def test_what_ends_unasked_is_restarted_after_pauses_that_double(
     killed.process.kill()
     keeper.wait(lambda: killed.again_at is not None, 10)
     assert "Another was ended by SIGKILL. Starting it again in 1 s." in said
+
+
+def test_what_had_become_ready_is_restarted_at_once_however_often(
+    watched: tuple[Supervisor, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RAN", 0.0)
+    keeper, said = watched
+    steady = keeper.add(child(tmp_path, SLEEP, ready=lambda: True))
+    for times in range(1, 7):
+        keeper.wait(lambda: steady.became_ready, 10)
+        assert steady.process is not None
+        before = steady.process.pid
+        steady.process.kill()
+        keeper.wait(lambda before=before: steady.alive and steady.process.pid != before, 0.9)  # type: ignore[misc]
+        assert steady.alive
+        assert said == ["The child was ended by SIGKILL. Starting it again."] * times
+
+
+def test_what_hangs_is_ended_and_started_again(
+    watched: tuple[Supervisor, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "SILENCE", 2.0)
+    monkeypatch.setattr(supervisor, "RAN", 0.0)
+    keeper, said = watched
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    script += f"from babelia.processes import pulse; pulse.beat('child')\n{SLEEP}"
+    hanging = keeper.add(child(tmp_path, script, watch=Watch(tmp_path / "pulses", "child")))
+    assert keeper.wait(lambda: hanging.became_ready, 20)
+    assert not keeper.wait(lambda: bool(said), 2.5)  # it gives signs of life
+    assert hanging.process is not None
+    stopped = hanging.process
+    stopped.send_signal(signal.SIGSTOP)
+    assert keeper.wait(lambda: hanging.process is not stopped, 10)
+    assert said == [
+        "The child hangs: no sign of life of its child for 2 s.",
+        "The child was ended by SIGKILL. Starting it again.",
+    ]
 
 
 def test_a_child_that_ran_well_gets_the_first_pause_again(

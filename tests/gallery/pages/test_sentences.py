@@ -42,5 +42,21 @@ def test_a_picture_has_words_that_name_its_page() -> None:
     ]
 
 
+LONG = "a red boat on a calm sea under a yellow moon, " * 4 + "and a dog"
+
+
+@pytest.mark.parametrize(
+    ("unread", "words"),
+    [
+        ("", f"the words “{LONG}”"),
+        ("and a dog", f"the words “{LONG.removesuffix(' and a dog')}”, and not for the rest of its prompt"),
+        (None, "words that begin “a red boat on a calm sea under a yellow moon, a red boat on…”"),
+    ],
+)
+def test_a_picture_claims_no_words_that_were_not_read(unread: str | None, words: str) -> None:
+    address = Address("tiny", "prompt", LONG, 7)
+    assert alt_text(address, unread) == f"A picture printed for {words}, page 7 of 410"
+
+
 def test_a_day_is_written_as_people_write_it() -> None:
     assert day_of("2026-11-05T09:07:33.120+00:00") == "5 November 2026, 09:07 UTC"

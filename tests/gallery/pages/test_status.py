@@ -20,10 +20,12 @@ from worker.jobs.progress import Press, Progress
 
 ADDRESS = Address("pocket-1", "prompt", "a dog on the moon", 1)
 KEY = stacks_key("status", 1)
+pytestmark = pytest.mark.django_db(transaction=True)  # it is asked what is hidden
 
 
 @pytest.fixture(autouse=True)
-def nothing_looked_up() -> Iterator[None]:
+def nothing_looked_up(settings: Any, tmp_path: Path) -> Iterator[None]:
+    settings.DATA_DIR = tmp_path
     status._records.clear()
     status._presses.clear()
     yield
@@ -97,6 +99,7 @@ def test_the_presses_are_asked_after_once_a_second(monkeypatch: pytest.MonkeyPat
             [press("broken", "The disk is full.")],
             "No press of this edition is at work just now; the page waits for one. The disk is full.",
         ),
+        ([press("blocked", "The disk is full.")], "Nothing can be printed just now. The disk is full."),
         ([press("ready", edition="sd-1.5")], "No press of this edition is at work just now; the page waits for one."),
         ([], "No press of this edition is at work just now; the page waits for one."),
     ],
@@ -111,12 +114,7 @@ def test_a_page_in_the_queue_says_which_press_it_waits_for(
 @pytest.mark.parametrize(
     ("progress", "kind", "message", "retry_after"),
     [
-        (
-            Progress("busy", retry_after=12),
-            LibraryBusy,
-            "So many pages wait already that no more are taken right now.",
-            12,
-        ),
+        (Progress("busy", retry_after=12, sentence="So many pages wait already that no more are taken right now."), LibraryBusy, "So many pages wait already that no more are taken right now.", 12),
         (Progress("failed", retry_after=600, sentence="The disk is full."), PrintFailed, "The disk is full.", 600),
         (
             Progress("printing", step=1, of=20, seconds=7.2),

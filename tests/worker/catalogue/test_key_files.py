@@ -78,6 +78,50 @@ def test_a_png_says_all_that_it_was_given() -> None:
     assert parse_key_file(blank) == KeyFile(True, None, None, "", "pocket-1")
 
 
+@pytest.mark.parametrize("address", ["pocket-1/prompt/ein Bär/1", "pocket-1/prompt/犬 100%/7"])
+def test_an_address_that_is_not_ascii_outlives_a_program_that_drops_texts_in_utf_8(address: str) -> None:
+    data = encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **FACTS | {"address": address})
+    assert parse_key_file(data.replace(b"iTXtBabelia-Address", b"iTXtBabelia-Addresx")).address == address
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_read_by_its_mark(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "key.txt"
+    lines = "\r\n".join(TEXT[i : i + 76] for i in range(0, len(TEXT), 76))
+    path.write_bytes((lines if encoding == "utf-16" else "\ufeff" + lines).encode(encoding))
+    assert read_key_file(path) == KEY
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(KeyRefused, match="is no text"):
+        read_key_file(path)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "name", "hint"),
+    [
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "a JPEG picture", "ask for the link"),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", "a WebP picture", "ask for the link"),
+        (b"GIF89a\x80\x02", "a GIF picture", "ask for the link"),
+        (b"\0\0\0\x18ftypheic", "a HEIC picture", "ask for the link"),
+        (b"\0\0\0\x18ftypmif1", "a HEIF picture", "ask for the link"),
+        (b"\0\0\0\x1cftypavif", "an AVIF picture", "ask for the link"),
+        (b"\0\0\0\x18ftypmp42", "a film", "comes as its text"),
+        (b"%PDF-1.7\n", "a PDF document", "Take out of it"),
+        (b"PK\x03\x04\x14\0", "a ZIP archive, or a document that is one", "Take out of it"),
+        (b"\x1f\x8b\x08", "a gzip archive", "Take out of it"),
+    ],
+)
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_a_file_of_another_kind_is_named_with_what_to_do(beginning: bytes, name: str, hint: str, size: int) -> None:
+    with pytest.raises(KeyRefused, match=f"^This file is {name}, and no key can be in it") as refused:
+        parse_key_file(beginning.ljust(size, b"\0"))
+    assert hint in refused.value.hint
+
+
+def test_an_endless_address_inside_a_picture_is_not_read() -> None:
+    data = encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **FACTS | {"address": "pocket-1/prompt/" + "a" * 5000 + "/1"})
+    assert parse_key_file(data).address is None
+
+
 def test_a_text_inside_a_png_that_is_no_key_is_refused_as_a_key(tmp_path: Path) -> None:
     texts = PngInfo()
     texts.add_text("Babelia-Key", "AAA")

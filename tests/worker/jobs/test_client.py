@@ -267,3 +267,103 @@ def test_followers_end_when_the_site_shuts_down(client: Any) -> None:
         return time.monotonic() - began
 
     assert client(work) < 1
+
+
+def test_a_full_redis_is_not_one_that_does_not_answer(store: Store, tmp_path: Path) -> None:
+    async def work(url: str) -> list[str]:
+        async with opened(url, store, []) as front:
+            said = []
+            with redis.Redis.from_url(url) as server:
+                server.config_set("maxmemory-policy", "noeviction")
+                server.config_set("maxmemory", "100kb")
+                for call in (lambda: front.ask(stacks(1), "v"), lambda: front.look(stacks(1)), front.ping):
+                    with pytest.raises(StoreUnavailable) as refused:
+                        await call()
+                    said.append(str(refused.value))
+                server.config_set("maxmemory", "0")
+            assert (await front.ask(stacks(1), "v")).state == "queued"
+            await front.ping()
+            return said
+
+    with run_valkey(tmp_path / "valkey") as (url, _):
+        assert set(asyncio.run(work(url))) == {
+            "The library's queue has no room left, so no page can be asked for right now."
+        }
+
+
+def test_a_frozen_redis_costs_one_kept_picture_its_time_and_is_asked_again_when_it_answers(
+    store: Store, tmp_path: Path
+) -> None:
+    keep(store, stacks(1))
+
+    async def work(url: str, process: Any) -> None:
+        async with opened(url, store, []) as front:
+            assert await front.picture(stacks(1)) is not None
+            process.send_signal(signal.SIGSTOP)
+            slow = 0
+            end = time.monotonic() + 8  # the pause before was five seconds, and then the next one waited
+            while time.monotonic() < end:
+                began = time.monotonic()
+                assert await front.picture(stacks(1)) is not None
+                slow += time.monotonic() - began > 0.3
+                await asyncio.sleep(0.05)
+            assert slow == 1
+            process.send_signal(signal.SIGCONT)
+            async with asyncio.timeout(10):
+                while not front._answers:
+                    await asyncio.sleep(0.05)
+            assert await front.picture(stacks(1)) is not None
+            await asyncio.gather(*front._chores)
+
+    with run_valkey(tmp_path / "valkey") as (url, process):
+        asyncio.run(asyncio.wait_for(work(url, process), 40))
+
+
+def test_that_there_is_no_news_is_logged_once_and_once_that_there_is_again(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said(words: str) -> int:
+        return sum(words in record.message for record in caplog.records)
+
+    async def work(url: str, process: Any) -> None:
+        async with opened(url, store, []) as front:
+
+            async def follow() -> None:
+                async for _ in front.follow(stacks(1), "v"):
+                    pass
+
+            follower = asyncio.create_task(follow())
+            with redis.Redis.from_url(url) as server:
+                while not server.pubsub_numsub("babelia:news")[0][1]:
+                    await asyncio.sleep(0.05)
+            process.kill()
+            process.wait()
+            await asyncio.sleep(4)  # it used to be logged each second
+            assert said("No news from Redis") == 1
+            again = await asyncio.create_subprocess_exec(*process.args, stdout=asyncio.subprocess.DEVNULL)
+            try:
+                async with asyncio.timeout(10):
+                    while said("There is news from Redis again") != 1:
+                        await asyncio.sleep(0.05)
+            finally:
+                follower.cancel()
+                again.kill()
+                await again.wait()
+
+    with run_valkey(tmp_path / "valkey") as (url, process):
+        asyncio.run(asyncio.wait_for(work(url, process), 30))
+
+
+def test_a_page_whose_press_is_gone_is_queued_again_by_whoever_looks(client: Any, hasty: JobConsumer) -> None:
+    """A follower looks once a second; nobody is told that nobody waits."""
+
+    async def work(front: JobClient) -> list[str]:
+        stream = front.follow(stacks(1), "v")
+        states = [(await anext(stream)).state]
+        assert len(hasty.take("tiny")) == 1
+        await asyncio.sleep(0.3)
+        states.append((await front.look(stacks(1))).state)
+        await stream.aclose()
+        return states
+
+    assert client(work) == ["queued", "queued"]

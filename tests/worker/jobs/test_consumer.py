@@ -146,3 +146,15 @@ def test_messages_count_as_unheard_only_while_pages_wait(client: Any, press: Job
         assert not press.has_unheard_messages("another")
         server.delete("press.tiny")
         assert not press.has_unheard_messages("tiny")
+
+
+def test_a_lost_page_is_put_back_and_printed_though_who_asked_once_has_gone(client: Any, hasty: JobConsumer) -> None:
+    async def work(front: JobClient) -> list[Any]:
+        await front.ask(stacks(1), "api", patience=1)
+        assert len(hasty.take("tiny")) == 1
+        await asyncio.sleep(1.2)
+        hasty.recover()
+        hasty.recover()
+        return [hasty.waiting("tiny"), [claim.address for claim in hasty.take("tiny")]]
+
+    assert client(work) == [1, [stacks(1)]]

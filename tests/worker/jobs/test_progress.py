@@ -5,8 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from tests.worker.store import key_of, stacks
+from worker.jobs import progress
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import FAILED_PAUSE, Press, Progress, read_press, read_progress, redis_away
@@ -20,6 +22,8 @@ def answer(state: str, **fields: object) -> list[bytes | int]:
 
 
 def test_the_estimate_comes_from_what_pages_took_lately(client: Any, press: JobConsumer) -> None:
+    press.announce(Press("host:1", "ready", ("tiny",), "a rendition", "", "host", 1))
+
     async def work(front: JobClient) -> list[float | None]:
         await front.ask(stacks(1), "v")
         seconds = [(await front.look(stacks(1))).seconds]
@@ -36,12 +40,39 @@ def test_the_estimate_comes_from_what_pages_took_lately(client: Any, press: JobC
 
 @pytest.mark.parametrize(
     ("fields", "seconds"),
-    [({}, None), ({"pace": b"4"}, 16.0), ({"pace": b"4", "presses": 3}, 8.0), ({"pace": b"4", "presses": 0}, 16.0)],
+    [({}, None), ({"pace": b"4"}, 16.0), ({"pace": b"4", "presses": 3}, 8.0), ({"pace": b"4", "presses": 0}, None)],
 )
 def test_a_page_waits_for_those_before_it_shared_among_the_presses(fields: Any, seconds: float | None) -> None:
     found = read_progress(answer("queued", place=3, **fields))
     assert found == Progress("queued", version=7, place=3, seconds=seconds)
     assert not found.final
+
+
+def test_a_press_that_cannot_print_makes_no_estimate(client: Any, press: JobConsumer) -> None:
+    async def work(front: JobClient) -> list[float | None]:
+        await front.ask(stacks(1), "v")
+        (claim,) = press.take("tiny")
+        press.finish(claim, key_of(stacks(1)).mark, seconds=4)
+        await front.ask(stacks(2), "v")
+        seconds = []
+        for state in ("ready", "blocked", "ready", "broken", "loading"):
+            press.announce(Press("host:1", state, ("tiny",), "a rendition", "", "host", 1))  # type: ignore[arg-type]
+            seconds.append((await front.look(stacks(2))).seconds)
+        return seconds
+
+    assert client(work) == [8.0, None, 8.0, None, None]
+
+
+def test_a_redis_without_memory_says_so_and_tells_its_keeper_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "_full_said_at", float("-inf"))
+    for _ in range(3):
+        error = redis_away(ResponseError("OOM command not allowed when used memory > 'maxmemory'. script: 1"))
+        assert str(error) == "The library's queue has no room left, so no page can be asked for right now."
+    assert [record.message for record in caplog.records if "raise its maxmemory" in record.message] == [
+        caplog.records[0].message
+    ]
 
 
 def test_a_page_that_is_printed_says_how_far_it_is() -> None:

@@ -1,5 +1,6 @@
 """worker.store.records: what stands in the store's files, sealed, and readable since the first of them was written."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from tests.worker.store import EDITION, keep, only, stacks
 from worker.catalogue.address import Address
 from worker.store.records import (
+    Link,
     PageRecord,
     format_link,
     format_origin,
@@ -53,7 +55,14 @@ OLD = """{
 """As the store wrote this record while its last field was named `when`."""
 
 
+def test_a_record_of_before_says_nothing_of_words_that_were_not_read() -> None:
+    old = unseal(OLD.encode())
+    assert old is not None
+    assert old.unread is None
+
+
 def test_a_record_comes_back_from_its_sealed_form() -> None:
+    assert unseal(seal(replace(RECORD, unread="the end 犬"))) == replace(RECORD, unread="the end 犬")
     assert unseal(seal(RECORD)) == RECORD
     assert unseal(seal(replace(RECORD, flagged=None))) == replace(RECORD, flagged=None)
 
@@ -95,9 +104,28 @@ def test_a_record_that_does_not_match_its_seal_is_none(damaged: bytes) -> None:
 @pytest.mark.parametrize("address", [stacks(1), Address(EDITION, "prompt", "夜/?#% é 🐙/x", 7)])
 def test_an_origin_and_a_link_come_back(address: Address) -> None:
     assert parse_origin(format_origin(address)) == address
-    assert parse_link(format_link(address, MARK)) == (MARK, address)
+    assert parse_link(format_link(address, MARK)) == Link(MARK, address, sealed=True)
     assert format_origin(address) == f"{address.digest}\n{address.format()}\n".encode()
-    assert format_link(address, MARK) == f"{MARK}\n{address.format()}\n".encode()
+    digest = hashlib.sha256(f"{MARK}\n{address.format()}".encode()).hexdigest()
+    assert format_link(address, MARK) == f"{MARK} {digest}\n{address.format()}\n".encode()
+
+
+def test_a_link_of_release_0_1_0_is_read_and_known_for_one() -> None:
+    assert parse_link(f"{MARK}\n{stacks(1).format()}\n".encode()) == Link(MARK, stacks(1), sealed=False)
+
+
+def test_every_single_bit_of_a_link_is_covered() -> None:
+    link = format_link(stacks(11), MARK)
+    for bit in range(8 * len(link)):
+        damaged = bytearray(link)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert parse_link(bytes(damaged)) is None, bit
+
+
+def test_the_weights_of_an_old_record_are_known_by_its_rendition() -> None:
+    assert RECORD.known_weights is None
+    assert replace(RECORD, weights="d" * 64).known_weights == "d" * 16
+    assert replace(RECORD, rendition=f"pocket-1 {'e' * 16} float32 batch 1, torch").known_weights == "e" * 16
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[1:], lambda data: data[:-2], lambda data: data + b"\n"])
@@ -105,4 +133,4 @@ def test_an_origin_or_a_link_that_is_damaged_is_none(damage: object) -> None:
     assert callable(damage)
     assert parse_origin(damage(format_origin(stacks(11)))) is None
     link = parse_link(damage(format_link(stacks(11), MARK)))
-    assert link is None or link[1] != stacks(11)
+    assert link is None or link.address != stacks(11)

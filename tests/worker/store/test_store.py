@@ -4,11 +4,14 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.worker.store import EDITION, keep, key_of, only, stacks
 from worker.catalogue.address import Address
+from worker.catalogue.png import encode_page
 from worker.errors import StoreUnavailable
+from worker.store.records import PageRecord
 from worker.store.store import Store
 from worker.store.upkeep import Damage, scrub
 
@@ -143,3 +146,68 @@ def test_other_pixels_on_the_same_rendition_raise_an_alarm(store: Store, caplog:
     assert caplog.records == []
     keep(store, stacks(1), shade=3, rendition="another")
     assert "printed other pixels than before" in caplog.text
+
+
+@pytest.mark.parametrize("pattern", ["*.png", "*.webp", "*.json", "*.key", "*.origin", "[0-9a-f]" * 64])
+def test_a_folder_in_the_place_of_a_file_is_set_aside_and_the_page_kept_again(store: Store, pattern: str) -> None:
+    keep(store, stacks(1))
+    mark = key_of(stacks(1)).mark
+    path = only(store.data, pattern)
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+    for look in (store.picture, store.find, lambda _: store.thumbnail(EDITION, mark), lambda _: store.key(mark)):
+        look(stacks(1))
+    keep(store, stacks(1))
+    assert path.is_file()
+    assert store.picture(stacks(1)) is not None
+    assert store.key(mark) is not None
+    assert [found for found in scrub(store) if isinstance(found, Damage)] == []
+
+
+@pytest.mark.parametrize("home", ["pages", "keys", "links"])
+def test_a_file_in_the_place_of_a_folder_is_set_aside_and_the_page_kept_again(store: Store, home: str) -> None:
+    keep(store, stacks(1))
+    (store.data / home).rename(store.data / "elsewhere")
+    (store.data / home).write_bytes(b"a file")
+    store.picture(stacks(1))
+    keep(store, stacks(1))
+    assert store.picture(stacks(1)) is not None
+
+
+def test_a_disk_that_fails_is_said_without_a_path(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(store, stacks(1))
+
+    def refuse(path: Path) -> bytes:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(StoreUnavailable, match="Input/output error") as refused:
+        store.key(key_of(stacks(1)).mark)
+    assert str(store.data) not in f"{refused.value} {refused.value.hint}"
+
+
+def test_a_print_with_other_weights_names_those_of_the_one_before(store: Store) -> None:
+    def print_with(weights: str | None, shade: int) -> PageRecord:
+        pixels = np.full((416, 640, 3), shade, np.uint8)
+        key = key_of(stacks(1))
+        png = encode_page(pixels, address="a", mark=key.mark, edition=EDITION, rendition="r")
+        return store.keep(stacks(1), key, png, pixels, rendition=f"r{shade}", steps=4, seconds=1.0, weights=weights)
+
+    first, second = print_with("a" * 64, 1), print_with("b" * 64, 2)
+    assert (first.weights, first.former_weights) == ("a" * 64, None)
+    assert (second.weights, second.former_weights) == ("b" * 64, "a" * 16)
+    assert second.former_pixel_digest == first.pixel_digest
+    third = print_with("b" * 64, 2)
+    assert third.former_weights == "a" * 16, "it is not forgotten"
+    assert store.record(EDITION, third.mark) == third
+
+
+def test_the_parent_of_a_new_shard_folder_is_synced(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())), fsync(fd)))
+    keep(store, stacks(1))
+    shards = {path.parent for path in store.data.rglob("*") if path.is_file()}
+    assert len(shards) == 3
+    for shard in shards:
+        assert {str(shard), str(shard.parent)} <= set(synced)

@@ -92,3 +92,26 @@ def test_a_scrub_finds_every_kind_of_damage_and_nothing_else(store: Store) -> No
     found = {found.path for found in scrub(store) if isinstance(found, Damage)}
     assert found == damaged
     assert [store.find(stacks(page)) is not None for page in (1, 2, 3)] == [False, False, False]
+
+
+def test_a_scrub_notices_every_damaged_mark_of_a_link_of_0_1_0_too(store: Store) -> None:
+    keep(store, stacks(1))
+    path, mark = store._link_path(stacks(1)), key_of(stacks(1)).mark
+    old = f"{mark}\n{stacks(1).format()}\n".encode()
+    path.write_bytes(old)
+    assert [found for found in scrub(store) if isinstance(found, Damage)] == []
+    for bit in range(8 * len(old)):
+        damaged = bytearray(old)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        assert [found.path for found in scrub(store) if isinstance(found, Damage)] == [path], bit
+        assert store.find(stacks(1)) is None
+
+
+def test_a_scrub_sets_a_folder_in_the_place_of_a_file_aside(store: Store) -> None:
+    keep(store, stacks(1))
+    for path in (only(store.data, "*.png"), only(store.data, "*.key"), store._link_path(stacks(1))):
+        path.unlink()
+        (path / "inside").mkdir(parents=True)
+        assert [found.path for found in scrub(store) if isinstance(found, Damage)] == [path]
+        assert not path.exists()

@@ -1,0 +1,65 @@
+"""How much one visitor may ask of a process of the site in a minute. Imports Django's settings and worker.errors.
+
+Counted is what costs the keepers something for ever or the press its time: keys that are brought, which are kept for
+good, and pages that are to be tried again. A visitor is an address, of IPv6 its /64: who has more has to be stopped in
+front of the site.
+"""
+
+import ipaddress
+import time
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from cachetools import TTLCache
+from django.conf import settings
+from django.http import HttpRequest
+
+from worker.errors import BabeliaError
+
+MINUTE: Final = 60.0
+
+
+class TooMany(BabeliaError):
+    """More in a minute than one visitor may ask for."""
+
+    code = "too_many"
+    hint = "Try again in a minute."
+
+
+@dataclass
+class _Count:
+    began: float  # time.monotonic()
+    number: int = 0
+
+
+_counts: TTLCache[str, _Count] = TTLCache(maxsize=10_000, ttl=MINUTE)
+
+
+def require_patience(request: HttpRequest) -> None:
+    """Count a request of a visitor; raise TooMany, with the seconds to wait, beyond BABELIA_VISITOR_LIMIT a minute."""
+    limit: int = settings.VISITOR_LIMIT
+    if limit == 0:
+        return
+    name = visitor_address(request.META.get("REMOTE_ADDR", ""))
+    count = _counts.get(name)
+    if count is None:
+        count = _counts[name] = _Count(time.monotonic())
+    if count.number >= limit:
+        error = TooMany(f"One visitor may bring keys, or have pages tried again, {limit:,} times a minute.")
+        error.retry_after = max(1, ceil(count.began + MINUTE - time.monotonic()))
+        raise error
+    count.number += 1
+
+
+def visitor_address(text: str) -> str:
+    """Return what a visitor is counted by: the address, of IPv6 its /64; what is no address counts as one visitor."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address)

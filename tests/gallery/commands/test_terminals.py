@@ -1,0 +1,72 @@
+"""Commands on terminals that cannot write what they have to say: it stands there escaped, and nothing is cut off."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from tests.conftest import write_edition
+
+PROMPT = "犬 über dem Fluß, собака"
+ENCODINGS = ["ascii", "cp1252", "ascii:strict"]
+
+
+def run(data: Path, encoding: str, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "BABELIA_DATA": str(data), "BABELIA_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        cwd=data,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr.decode("latin-1")
+    assert b"Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def data(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("terminals")
+    write_edition(folder, "tiny", str(tiny_weights), lambda text: text.replace('"Tiny"', '"Tiny 犬"'))
+    return folder
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "command", ["key_to_image", "inspect_key", "editions", "fetch_edition", "library", "hide", "scrub"]
+)
+def test_the_help_of_every_command_can_be_written(command: str, encoding: str, data: Path) -> None:
+    assert b"usage" in run(data, encoding, command, "--help").stdout
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_batch_is_printed_to_its_end(encoding: str, data: Path) -> None:
+    name = f"{encoding.partition(':')[0]}-{len(encoding)}"
+    done = run(
+        data, encoding, "key_to_image", "--edition", "tiny", "--prompt", PROMPT * 20, "--nb-keys", "2", "--output", name
+    )
+    assert done.stdout.count(b".png") == 2
+    assert len(list(data.glob(f"{name}-*.png"))) == 2
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_json_is_json_whatever_the_terminal(encoding: str, data: Path) -> None:
+    found = {entry["slug"]: entry for entry in json.loads(run(data, encoding, "editions", "--json").stdout)}
+    assert found["tiny"]["title"] == "Tiny 犬"
+    assert b"Tiny \\u72ac" in run(data, encoding, "editions").stdout
+    options = ["--edition", "tiny", "--prompt", PROMPT, "--digest-only", "--check-determinism", "--json"]
+    printed = json.loads(run(data, encoding, "key_to_image", *options).stdout)
+    assert printed["pages"][0]["address"] == f"tiny/prompt/{PROMPT}/1"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_key_is_inspected_and_refused_in_any_encoding(encoding: str, data: Path) -> None:
+    assert b"steps" in run(data, encoding, "inspect_key", f"prompt/{PROMPT}/1", "--edition", "tiny").stdout
+    refused = run(data, encoding, "inspect_key", f"prompt/{PROMPT}/999", "--edition", "tiny", status=2)
+    assert b"999" in refused.stderr
+    assert json.loads(run(data, encoding, "inspect_key", "stacks/borges/1", "--edition", "tiny", "--json").stdout)

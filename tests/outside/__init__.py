@@ -1,0 +1,1 @@
+"""Tests from outside: real proxies, databases, browsers and other programs around the library."""

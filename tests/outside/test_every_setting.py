@@ -1,0 +1,168 @@
+"""What the table of settings offers, each value run for real, and the list of how in docs/operating.md held to it.
+
+What needs a server of another kind is beside this file: PostgreSQL, Redis, folders, hosts, malformed values.
+"""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from babelia.environment import SETTINGS
+from tests import ROOT
+from tests.babelia.processes.test_library import answers, library
+from tests.conftest import RunningPress, free_port, run_site, wait_until, write_edition
+from tests.visitor import ask, long_page
+
+KEY = "five5" * 10
+
+
+def test_the_operators_guide_says_how_each_setting_was_run() -> None:
+    from babelia import settings  # noqa: F401  (reading it fills the table)
+
+    guide = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("## How each setting was run")[2]
+    rows = re.findall(r"^\| `([A-Z][A-Z_]+)` \| (.+) \|$", guide, re.MULTILINE)
+    assert [name for name, _ in rows] == list(SETTINGS)
+    for name, how in rows:
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", how)
+        assert tests, f"{name} names no test"
+        for file, test in tests:
+            assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{name}: {file}::{test} is not there"
+
+
+def test_a_library_runs_with_nearly_everything_set(tiny_weights: Path, tmp_path: Path) -> None:
+    write_edition(tmp_path, "tiny", str(tiny_weights))
+    port = free_port()
+    told = {
+        "BABELIA_LISTEN": "0.0.0.0",
+        "BABELIA_PORT": str(port),
+        "BABELIA_SITE_PROCESSES": "3",
+        "BABELIA_PROXIES": "127.0.0.1, 10.0.0.0/8",
+        "BABELIA_HOSTS": "localhost,127.0.0.1,.example.org",
+        "SECRET_KEY": KEY,
+        "BABELIA_PICTURE_WAIT": "30",
+        "BABELIA_EDITIONS": "tiny",
+        "BABELIA_DEVICE": "cpu",
+        "BABELIA_THREADS": "1",
+        "BABELIA_BATCH": "2",
+        "BABELIA_LEASE": "15",
+        "BABELIA_PRINT_LIMIT": "60",
+        "BABELIA_QUEUE_LIMIT": "9",
+        "BABELIA_DISK_BUDGET": "2.5 GB",
+        "BABELIA_DISK_RESERVE": "1 MB",
+        "BABELIA_HOT_PICTURES": "0",
+        "BABELIA_LOG_LEVEL": "DEBUG",
+    }
+    with library(tmp_path, **told) as running:
+        running.wait_until_open()
+        assert running.port == port
+        assert " batch 2, " in running.said
+        assert " 1 threads, " in running.said
+        assert len([child for child in running.family if "babelia.serve" in " ".join(child.cmdline())]) == 3
+        for number in range(4):  # twice: the second answer would come from Redis
+            assert answers(port, f"/tiny/key/all/{number % 2 + 1}.png") == 200
+        assert ask(f"http://127.0.0.1:{port}", "/", Host="library.example.org").status == 200
+        assert "Printed " in running.said  # what INFO and DEBUG say
+        with redis.Redis.from_url((tmp_path / "valkey" / "url").read_text()) as client:
+            assert client.keys("babelia:hot:*") == []
+        assert not (tmp_path / "secret-key").exists()
+
+
+def test_a_device_that_is_not_here_is_a_sentence_and_kept_pages_are_read(tiny_weights: Path, tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    write_edition(tmp_path, "tiny", str(tiny_weights))
+    with library(tmp_path, BABELIA_PORT=str(free_port()), BABELIA_DEVICE="cuda") as running:
+        running.wait_until_open()
+        assert "The press cannot print: " in running.said
+        assert "cuda" in running.said.lower()
+        assert answers(running.port) == 200
+
+
+@pytest.fixture
+def apart(valkey: str, tiny_weights: Path, tmp_path: Path) -> RunningPress:
+    """A library of its own in an empty database, whose press is not started."""
+    write_edition(tmp_path, "tiny", str(tiny_weights))
+    url = valkey.removesuffix("/0") + "/9"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return RunningPress(tmp_path, url)
+
+
+def test_a_picture_that_nobody_prints_is_waited_for_as_long_as_the_setting_says(apart: RunningPress) -> None:
+    with run_site(apart, BABELIA_PICTURE_WAIT="1") as site:
+        assert ask(site, "/tiny/key/nobody/1.png").status == 503
+
+
+def test_a_full_disk_is_said_and_nothing_printed(apart: RunningPress) -> None:
+    apart.settings["BABELIA_DISK_RESERVE"] = "900000 TB"
+    with run_site(apart) as site:
+        found = ask(site, "/tiny/key/full/1.png")
+    assert found.status == 503
+    assert "The disk has " in found.text
+
+
+def test_pages_make_room_within_the_disk_budget(apart: RunningPress) -> None:
+    apart.settings["BABELIA_DISK_BUDGET"] = "1 MB"
+    try:
+        apart.start()
+        with run_site(apart) as site:
+            for page in range(1, 5):
+                assert ask(site, f"/tiny/key/budget/{page}.png").status == 200
+            pictures = apart.data / "pages"
+            wait_until(
+                lambda: sum(path.stat().st_size for path in pictures.rglob("*.png")) <= 1_000_000, 20, "room is made"
+            )
+    finally:
+        apart.stop()
+
+
+@pytest.mark.parametrize(("level", "lines"), [("INFO", 1), ("ERROR", 0)])
+def test_the_press_says_as_much_as_the_log_level_asks_for(level: str, lines: int, apart: RunningPress) -> None:
+    apart.settings["BABELIA_LOG_LEVEL"] = level
+    try:
+        apart.start()
+        with run_site(apart) as site:
+            assert ask(site, "/tiny/key/said/1.png").status == 200
+    finally:
+        apart.stop()
+    assert apart.log.read_text(encoding="utf-8").count(" INFO worker.press: Printed ") == lines
+
+
+def test_a_print_beyond_its_limit_is_stopped(apart: RunningPress) -> None:
+    """Its child is stopped in the middle of a page, as one that hangs, and ended when the limit is over."""
+    apart.settings |= {"BABELIA_PRINT_LIMIT": "10", "BABELIA_LEASE": "15"}
+    try:
+        apart.start()
+        with run_site(apart, BABELIA_PICTURE_WAIT="1") as site, redis.Redis.from_url(apart.redis_url) as client:
+            assert ask(site, long_page(site).path()).status == 200
+            wait_until(lambda: client.zcard("babelia:printing") == 1, 20, "the page is being printed")
+            child = apart.child
+            assert child is not None
+            os.kill(child, signal.SIGSTOP)
+            wait_until(lambda: not psutil.pid_exists(child), 40, "the child is ended")
+    finally:
+        apart.stop()
+
+
+def test_debug_pages_are_shown_where_they_are_asked_for(apart: RunningPress) -> None:
+    with run_site(apart, BABELIA_DEBUG="true") as site:
+        assert "DEBUG = True" in ask(site, "/nothing-here").text
+    with run_site(apart, BABELIA_DEBUG="false") as site:
+        assert "DEBUG" not in ask(site, "/nothing-here").text
+
+
+def test_https_redirects_and_is_believed_of_a_proxy(apart: RunningPress) -> None:
+    with run_site(apart, BABELIA_HTTPS="true", BABELIA_HOSTS="library.example.org") as site:
+        plain = ask(site, "/", Host="library.example.org")
+        assert (plain.status, plain.headers["location"]) == (301, "https://library.example.org/")
+        secure = ask(site, "/", Host="library.example.org", X_Forwarded_Proto="https")
+        assert (secure.status, "strict-transport-security" in secure.headers) == (200, True)
+    with run_site(apart, BABELIA_HTTPS="true", BABELIA_PROXIES="192.0.2.1") as site:
+        assert ask(site, "/", X_Forwarded_Proto="https").status == 301  # nobody whom it believes

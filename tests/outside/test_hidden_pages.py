@@ -1,0 +1,236 @@
+"""A hidden page, on every surface of a real site with a real press: whichever of its names it was hidden by.
+
+The routes are read from `gallery.urls` and from the OpenAPI document, so that a new one is walked or named here.
+"""
+
+import json
+import secrets
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.urls import get_resolver
+
+from tests import ROOT
+from tests.conftest import RunningPress, free_port, is_listening, wait_until
+from tests.visitor import FORM, Answer, ask, fresh, printed
+from worker.catalogue.address import Address
+from worker.catalogue.expansion import stacks_key
+from worker.catalogue.key import Key
+from worker.keys import derive_key
+from worker.press import name_in_log
+from worker.store.store import Store
+
+OF_NO_PAGE = {
+    "entrance": "its wall is looked at below",
+    "entrance-card": "a drawing",
+    "search": "leads to an address",
+    "random": "leads to an address",
+    "random-of-edition": "leads to an address",
+    "key": "a form",
+    "open-key": "is asked for below",
+    "about": "words",
+    "robots": "words",
+}
+API_OF_NO_PAGE = {"post /api/key": "is asked for below", "get /api/editions": "", "get /api/recent": "looked at below"}
+POSTED = {"leave", "again", "next-key", "previous-key"}
+GET_ALONE = {"events", "next-volume", "previous-volume"}
+
+
+def manage(press: RunningPress, *arguments: str) -> str:
+    command = [sys.executable, "manage.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=press.environment, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], Answer]]]:
+    """Every way to ask for a page: each route with an address, each operation of the API with one."""
+    for pattern in get_resolver("gallery.urls").url_patterns:
+        route = str(pattern.pattern)
+        if "<address:address>" not in route:
+            assert pattern.name in OF_NO_PAGE, f"{pattern.name}: does it show a page?"
+            continue
+        path = route.replace("<address:address>", address.path()[:-1])
+        if pattern.name == "page-without-slash":
+            path += "/"  # it redirects to the other spelling, whatever stands there
+        if pattern.name in POSTED:
+            yield pattern.name, lambda path=path: ask(site, path, "POST", b"visitor=somebody", Content_Type=FORM)
+        else:
+            yield pattern.name, lambda path=path: ask(site, path)
+            if pattern.name not in GET_ALONE:
+                yield f"HEAD {pattern.name}", lambda path=path: ask(site, path, "HEAD")
+    for path, operations in ask(site, "/api/openapi.json").json["paths"].items():  # type: ignore[attr-defined]
+        for method, operation in operations.items():
+            name = f"{method} {path}"
+            parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
+            if "address" in parameters:
+                yield name, lambda path=path: ask(site, f"{path}?address={quote(address.format(), safe='')}&visitor=v")
+            elif method == "post" and name not in API_OF_NO_PAGE:
+                body = json.dumps({"address": address.format(), "visitor": "somebody"}).encode()
+                yield name, lambda path=path, body=body: ask(site, path, "POST", body, Content_Type="application/json")
+            else:
+                assert name in API_OF_NO_PAGE, f"{name}: does it show a page?"
+
+
+def require_gone(site: str, *addresses: Address) -> None:
+    """Ask for a page on every surface, by each of its addresses, once."""
+    for address in addresses:
+        for name, visit in surfaces(site, address):
+            answer = visit()
+            assert answer.status == 410, f"{name} of {address.format()}: {answer.status} {answer.text[:300]}"
+
+
+def mark_of(press: RunningPress, address: Address) -> str:
+    return derive_key(address, press.data).mark
+
+
+def by_mark(mark: str) -> Address:
+    return Address("tiny", "mark", mark, None)
+
+
+def prints_of(press: RunningPress, *addresses: Address) -> int:
+    log = press.log.read_text(encoding="utf-8")
+    return sum(log.count(f"Printed {name_in_log(address)} in ") for address in addresses)
+
+
+@pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
+@pytest.mark.parametrize("hidden_by", ["address", "mark"])
+def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
+    site: str, press: RunningPress, kind: str, hidden_by: str
+) -> None:
+    address = fresh(kind)
+    printed(site, address)
+    ask(site, address.path())
+    mark = by_mark(mark_of(press, address))
+    for name, visit in surfaces(site, address):
+        assert visit().status in (200, 302, 303, 400, 404), f"{name}: it is shown before"
+    manage(press, "hide", (address if hidden_by == "address" else mark).format())
+    require_gone(site, address, mark)
+    assert address.path()[:-1] not in ask(site, "/").text
+    assert mark.name not in ask(site, "/api/recent?limit=100").text
+
+
+@pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
+def test_a_page_hidden_before_it_was_ever_printed_is_gone_by_its_mark_too(
+    site: str, press: RunningPress, kind: str
+) -> None:
+    address = fresh(kind)
+    manage(press, "hide", address.format())
+    require_gone(site, address, by_mark(mark_of(press, address)))
+    assert prints_of(press, address) == 0
+
+
+@pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
+def test_a_key_hidden_before_it_was_ever_printed_is_never_printed_nor_told(
+    site: str, press: RunningPress, kind: str
+) -> None:
+    """The site cannot know the key of a prompt: the press works it out, and stops before it tells of it."""
+    address = fresh(kind)
+    mark = mark_of(press, address)
+    manage(press, "hide", by_mark(mark).format())
+    told = ask(site, address.path()[:-1] + "/events")
+    if told.status == 200:
+        assert "The keepers of this library have hidden this page." in told.text
+        assert "data:image" not in told.text and mark not in told.text
+    require_gone(site, address, by_mark(mark))
+    assert prints_of(press, address, by_mark(mark)) == 0
+    assert Store(press.data).find(by_mark(mark)) is None
+
+
+def test_the_picture_and_the_key_of_a_hidden_key_are_waited_for_in_vain(site: str, press: RunningPress) -> None:
+    for form in (".png", ".txt"):
+        address = fresh("prompt")
+        manage(press, "hide", by_mark(mark_of(press, address)).format())
+        assert ask(site, address.path()[:-1] + form).status == 410, form
+    for operation in ("picture", "key"):
+        address = fresh("prompt")
+        manage(press, "hide", by_mark(mark_of(press, address)).format())
+        answer = ask(site, f"/api/page/{operation}?address={quote(address.format(), safe='')}")
+        assert (answer.status, answer.json["code"]) == (410, "page_hidden"), operation
+
+
+def test_a_hidden_key_that_somebody_brings_is_not_opened(site: str, press: RunningPress) -> None:
+    key = stacks_key(secrets.token_hex(8), 1)
+    manage(press, "hide", by_mark(key.mark).format())
+    text = key.format().encode()
+    assert ask(site, "/key/open", "POST", b"edition=tiny&key=" + text, Content_Type=FORM).status == 410
+    assert ask(site, "/api/key?edition=tiny", "POST", text, Content_Type="text/plain").status == 410
+    assert ask(site, "/api/key", "POST", text, Content_Type="text/plain").status == 410, "in every edition"
+
+
+def test_a_page_that_is_shown_again_is_printed_again(site: str, press: RunningPress) -> None:
+    address = fresh("prompt")
+    manage(press, "hide", by_mark(mark_of(press, address)).format())
+    assert ask(site, address.path()[:-1] + ".png").status == 410
+    manage(press, "hide", "--show", address.format())
+    wait_until(lambda: ask(site, address.path()[:-1] + ".png").status == 200, 20, "it is printed")
+
+
+def test_a_print_that_goes_on_while_its_page_is_hidden_shows_nothing_more(site: str, press: RunningPress) -> None:
+    data = bytearray(stacks_key(secrets.token_hex(8), 1).data)
+    data[0] = (data[0] & 3) | (29 << 2)  # 60 steps
+    mark = by_mark(Store(press.data, reserve=0).keep_key(Key(bytes(data))))
+    base = mark.path()[:-1]
+    ask(site, mark.path() + "?visitor=somebody")
+    wait_until(lambda: ask(site, base + "/preview.webp").status == 200, 30, "there is a preview")
+    manage(press, "hide", mark.format())
+    require_gone(site, mark)
+
+
+@pytest.mark.parametrize("damage", ["missing", "garbage", "no table"])
+def test_a_site_that_starts_without_its_database_shows_nothing_that_was_hidden(
+    site: str, press: RunningPress, tmp_path: Path, damage: str
+) -> None:
+    address, other = fresh("prompt"), fresh("prompt")
+    printed(site, address)
+    printed(site, other)
+    mark = by_mark(mark_of(press, address))
+    manage(press, "hide", mark.format())
+    database = tmp_path / "library.sqlite3"
+    if damage == "missing":
+        database = tmp_path / "nowhere" / "library.sqlite3"
+    elif damage == "garbage":
+        database.write_bytes(b"no database " * 1000)
+    else:
+        sqlite3.connect(database).close()
+    port = free_port()
+    environment = press.environment | {"BABELIA_PORT": str(port), "DATABASE_URL": f"sqlite:///{database}"}
+    with subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment) as process:
+        try:
+            wait_until(lambda: is_listening(port), 30, "the site listens")
+            here = f"http://127.0.0.1:{port}"
+            require_gone(here, address, mark)
+            assert ask(here, other.path()[:-1] + ".png").status == 200, "the files say that it is not hidden"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def test_a_site_that_never_knew_what_is_hidden_shows_no_page(press: RunningPress, tmp_path: Path) -> None:
+    """The first start over an older library, whose database is away: nothing can tell what was hidden there."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("editions", "pages", "links", "keys"):
+        if (press.data / name).exists():
+            (data / name).symlink_to(press.data / name)
+    port = free_port()
+    environment = press.environment | {
+        "BABELIA_PORT": str(port),
+        "BABELIA_DATA": str(data),
+        "DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/library.sqlite3",
+    }
+    with subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment) as process:
+        try:
+            wait_until(lambda: is_listening(port), 30, "the site listens")
+            for name, visit in surfaces(f"http://127.0.0.1:{port}", fresh("prompt")):
+                answer = visit()
+                assert answer.status == 503, f"{name}: {answer.status}"
+                assert name.startswith("HEAD") or "Which pages are hidden cannot be read" in answer.text, name
+                assert str(tmp_path) not in answer.text
+        finally:
+            process.terminate()
+            process.wait(10)

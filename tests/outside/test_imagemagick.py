@@ -1,0 +1,70 @@
+"""Pictures that ImageMagick has written again: its texts stand after the pixels, in UTF-8 where Latin-1 should be."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from babelia.services import store
+from gallery.keys import address_of_file, with_key
+from worker.catalogue.address import Address
+from worker.catalogue.expansion import stacks_key
+from worker.catalogue.key_files import parse_key_file, read_key_file
+from worker.catalogue.png import PIXELS_SHAPE, encode_page
+from worker.errors import KeyRefused
+
+KEY = stacks_key("borges", 1)
+PROMPTS = ["a dog", "ein Bär über dem Fluß", "犬と猫", "собака", "Ã©"]
+
+
+def page(prompt: str) -> bytes:
+    address = Address("pocket-1", "prompt", prompt, 7).format()
+    ramp = np.arange(np.prod(PIXELS_SHAPE), dtype=np.uint32).astype(np.uint8).reshape(PIXELS_SHAPE)
+    return encode_page(ramp, address=address, mark=KEY.mark, edition="pocket-1", rendition="none")
+
+
+def converted(data: bytes, folder: Path, suffix: str, *options: str) -> Path:
+    """A picture, as ImageMagick writes it into a file of another name."""
+    convert = shutil.which("convert")
+    assert convert, "ImageMagick is installed by .ci/run"
+    before, after = folder / "before.png", folder / f"after.{suffix}"
+    before.write_bytes(data)
+    subprocess.run([convert, str(before), *options, str(after)], check=True, timeout=60)
+    return after
+
+
+@pytest.fixture(autouse=True)
+def library(tmp_path: Path, settings: Any) -> None:
+    settings.DATA_DIR = tmp_path / "data"
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize(
+    "options", [(), ("-resize", "50%"), ("-interlace", "PNG", "-set", "comment", "mine " * 20_000)]
+)
+def test_a_picture_that_was_written_again_opens_its_own_page(
+    prompt: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    after = converted(page(prompt), tmp_path, "png", *options)
+    assert address_of_file(after.read_bytes(), "tiny") == Address("pocket-1", "prompt", prompt, 7)
+
+
+def test_a_key_inside_a_picture_that_was_written_again_is_the_same_key(tmp_path: Path) -> None:
+    after = converted(with_key(page("a dog"), KEY), tmp_path, "png")
+    assert read_key_file(after) == KEY
+    assert address_of_file(after.read_bytes(), "pocket-1") == Address("pocket-1", "mark", KEY.mark, None)
+    assert store().key(KEY.mark) == KEY
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    [("jpg", "a JPEG picture"), ("gif", "a GIF picture"), ("tiff", "a TIFF picture"), ("bmp", "a BMP picture")],
+)
+def test_a_picture_of_another_kind_is_named_with_what_to_do(suffix: str, name: str, tmp_path: Path) -> None:
+    after = converted(page("a dog"), tmp_path, suffix)
+    with pytest.raises(KeyRefused, match=f"is {name}") as refused:
+        parse_key_file(after.read_bytes())
+    assert "ask for the link" in refused.value.hint

@@ -1,0 +1,187 @@
+"""DATABASE_URL with a real PostgreSQL: two sites and two presses over one database, one queue and one folder."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+import redis
+
+from tests import ROOT
+from tests.conftest import RunningPress, free_port, is_listening, run_site, wait_until, write_edition
+from tests.visitor import ask
+from worker.jobs.consumer import JobConsumer
+
+PASSWORD = "p@ss/w#rd?100%:ü"
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database of a real server, which runs as a user without privileges: it refuses root."""
+    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    folder = Path(tempfile.mkdtemp(prefix="babelia-postgresql-"))
+    port, password = free_port(), folder / "password"
+    password.write_text(PASSWORD, encoding="utf-8")
+    other: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        other = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        for path in (folder, password):
+            shutil.chown(path, "postgres", "postgres")
+    begin = [
+        str(binaries / "initdb"),
+        "-D",
+        str(folder / "data"),
+        "-U",
+        "librarian",
+        "-E",
+        "UTF8",
+        "--locale",
+        "C.UTF-8",
+    ]
+    begin += ["--auth", "scram-sha-256", "--pwfile", str(password), "--no-sync"]
+    subprocess.run(begin, check=True, capture_output=True, cwd=folder, **other)
+    serve = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-p", str(port)]
+    serve += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "log_min_messages=fatal"]
+    server = subprocess.Popen(serve, cwd=folder, stderr=subprocess.DEVNULL, **other)
+    url = f"postgres://librarian:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
+    try:
+        wait_until(lambda: is_listening(port), 30, "PostgreSQL listens")
+        wait_until(lambda: takes_connections(url), 30, "PostgreSQL takes connections")
+        yield url
+    finally:
+        server.send_signal(signal.SIGINT)  # its fast shutdown
+        server.wait(30)
+        shutil.rmtree(folder)
+
+
+def takes_connections(url: str) -> bool:
+    try:
+        psycopg.connect(url.replace("postgres://", "postgresql://")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def presses(data: Path, url: str, count: int) -> Iterator[list[RunningPress]]:
+    """Presses over one queue and one data folder, as on machines of their own."""
+    running = [RunningPress(data, url) for _ in range(count)]
+    try:
+        for press in running:
+            press.start()
+        yield running
+    finally:
+        for press in running:
+            if press.process is not None:
+                press.stop()
+
+
+def test_two_sites_and_two_presses_are_one_library(
+    postgresql: str, valkey: str, tiny_weights: Path, tmp_path: Path
+) -> None:
+    write_edition(tmp_path, "tiny", str(tiny_weights))
+    url = valkey.removesuffix("/0") + "/6"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    database = {"DATABASE_URL": postgresql, "SECRET_KEY": "one key for both sites " * 3}
+    with (
+        presses(tmp_path, url, 2) as (first, second),
+        run_site(second, **database) as one,
+        run_site(second, **database) as other,
+    ):
+        jobs = JobConsumer(url)
+        assert len([press for press in jobs.presses() if press.able]) == 2
+        jobs.close()
+        assert ask(one, "/tiny/key/together/1.png").status == 200
+        first.stop()  # the other one prints what comes
+        assert ask(other, "/tiny/key/together/2.png").status == 200
+        for site in (one, other):
+            for page in (1, 2):
+                assert ask(site, f"/tiny/key/together/{page}/").status == 200
+                assert ask(site, f"/tiny/key/together/{page}.json").json["state"] == "kept"
+
+        with psycopg.connect(postgresql) as connection:
+            opened = connection.execute("SELECT count(*) FROM gallery_page").fetchone()
+        assert opened is not None
+        assert opened[0] >= 2
+        assert not (tmp_path / "library.sqlite3").exists()
+
+        # Hidden on one machine, gone on both.
+        hide = [sys.executable, "manage.py", "hide", "tiny/key/together/1"]
+        subprocess.run(hide, cwd=ROOT, env=second.environment | database, check=True, capture_output=True)
+        for site in (one, other):
+            wait_until(lambda: ask(site, "/tiny/key/together/1.png").status == 410, 15, "the page is hidden")  # noqa: B023
+        assert ask(other, "/tiny/key/together/2.png").status == 200
+
+
+def manage(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"BABELIA_DATA": str(data), "REDIS_URL": ""} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_sites_that_start_together_migrate_one_after_the_other(postgresql: str, tmp_path: Path) -> None:
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE fresh")
+    fresh = f"{postgresql.removesuffix('/postgres')}/fresh"
+    command = [sys.executable, "manage.py", "library", "--only", "site"]
+    # No Redis answers there: each ends after its migration, with a sentence about that.
+    own = {"DATABASE_URL": fresh, "REDIS_URL": "", "BABELIA_PORT": str(free_port())}
+    sites = [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | own | {"BABELIA_DATA": str(tmp_path / str(number))},
+            stderr=subprocess.PIPE,
+        )
+        for number in range(4)
+    ]
+    said = [site.communicate(timeout=120)[1].decode() for site in sites]
+    assert ["There is no Redis to work with." in text for text in said] == [True] * 4, said
+
+
+def test_a_database_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:
+    url = f"postgres://librarian:secret@127.0.0.1:{free_port()}/pages"
+    done = manage(tmp_path, "manage.py", "library", "--only", "site", DATABASE_URL=url)
+    assert done.returncode == 1
+    assert "The database cannot be used: " in done.stderr
+    assert "Check DATABASE_URL." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_a_missing_driver_is_named_with_what_installs_it(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['psycopg'] = None; sys.argv = ['manage.py', 'check']; import manage; manage.main()"
+    )
+    done = manage(tmp_path, "-c", script, DATABASE_URL="postgres://librarian:secret@127.0.0.1/pages")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "DATABASE_URL names PostgreSQL, and its driver psycopg is missing here. "
+        "Install it: python -m pip install -r requirements.txt.\n"
+    )
+
+
+def test_libpq_s_own_variables_decide_nothing(postgresql: str, tmp_path: Path) -> None:
+    strays = {"PGHOST": "192.0.2.1", "PGPORT": "1", "PGDATABASE": "another", "PGUSER": "nobody", "PGSERVICE": "other"}
+    strays |= {"PGOPTIONS": "-c search_path=nowhere", "PGSSLMODE": "verify-full"}
+    done = manage(tmp_path, "manage.py", "migrate", "-v", "0", DATABASE_URL=postgresql, **strays)
+    assert done.returncode == 0, done.stderr
+    said = manage(tmp_path, "manage.py", "check", DATABASE_URL=postgresql, **strays).stderr
+    assert [
+        name for name in strays if f"The variable {name} is set and does not count here: DATABASE_URL" not in said
+    ] == []
