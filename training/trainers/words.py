@@ -67,7 +67,8 @@ class WordsPlan:
     join_rate: float = 1.5e-3
     distil_steps: int = 4000
     distil_batch: int = 32
-    distil_tokens: int = 32
+    distil_tokens: int = 24
+    join_share: float = 0.2  # of the loss of `join` in `distil`: it shows ten times as many words
     distil_rate: float = 5e-4
     report: int = 50
     keep_every: int = 100
@@ -311,57 +312,60 @@ class Rows:
         return torch.from_numpy(ids), torch.from_numpy(targets)
 
 
-def train_join(plan: WordsPlan, student: Any, teacher: Any, rows: Rows, vectors: torch.Tensor, folder: Path) -> None:
+@dataclass
+class JoinLoss:
+    """What the lower layer is asked: at each word's last piece its target's vector, at captions' words their own."""
+
+    rows: Rows
+    vectors: torch.Tensor  # (targets, 768)
+    own: torch.Tensor  # (pieces, 768), the teacher's of the captions' pieces
+    positions: torch.Tensor  # (77, 768), the teacher's
+
+    def __call__(self, student: Any, step: int, batch: int, length: int) -> tuple[torch.Tensor, float]:
+        """The loss of one step's rows, and the share of their words whose target is the nearest."""
+        ids, targets = self.rows.draw(step, batch, length)
+        places = student.get_parameter(text._POSITIONS)[:length]
+        states = lower_layers(student, student.get_input_embeddings()(ids) + places, 1) - self.positions[:length]
+        wanted = torch.where((targets >= 0)[..., None], self.vectors[targets.clamp(min=0)], self.own[ids])
+        wanted = torch.where((targets == -3)[..., None], self.vectors[self.rows.numbers[NOTHING]], wanted)
+        weight = torch.where(targets == -3, 0.3, 1.0) * (targets != -1)
+        error = (states - wanted).pow(2).sum(-1) / self.vectors.var(0).sum()  # (B, L)
+        asked = targets >= 0
+        found = states[asked] @ self.vectors.T - 0.5 * self.vectors.pow(2).sum(1)  # (words, targets)
+        # Which target is nearest counts beside how near it is: the distance alone learns slowly to tell them apart.
+        loss = (error * weight).sum() / weight.sum() + 0.3 * F.cross_entropy(SHARPNESS * found, targets[asked])
+        return loss, float((found.argmax(1) == targets[asked]).float().mean())
+
+
+def train_join(plan: WordsPlan, student: Any, loss_of: JoinLoss, folder: Path) -> None:
     """Teaches the lower layer and the pieces' vectors; goes on from join.pt."""
     log = runs.Log(folder, "join", plan.join_steps)
-    own = student.get_input_embeddings().weight.detach().clone()  # of the captions' pieces: the teacher's
-    old_positions = teacher.get_parameter("embeddings.position_embedding.weight").detach()
     lower = [p for n, p in student.named_parameters() if "layers.0." in n]
-    pieces, places = (
-        student.get_input_embeddings().weight,
-        student.get_parameter("embeddings.position_embedding.weight"),
-    )
+    other = [student.get_input_embeddings().weight, student.get_parameter(text._POSITIONS)]
     optimizer = torch.optim.AdamW(
-        [{"params": lower, "scale": 1.0}, {"params": [pieces, places], "scale": 1.0}], plan.join_rate,
-        betas=(0.9, 0.98), weight_decay=0.0,
+        [{"params": lower, "scale": 1.0}, {"params": other, "scale": 1.0}], plan.join_rate, betas=(0.9, 0.98),
+        weight_decay=0.0,
     )  # fmt: skip
     path, step, mean = folder / "join.pt", 0, 0.0
     if (state := runs.load(path)) is not None:
         runs.fit(student, state["student"], str(path))
         optimizer.load_state_dict(state["optimizer"])
-        own, step = state["own"], int(state["step"])
+        step = int(state["step"])
         log.say(f"goes on from step {step}")
-    spread = float(vectors.var(0).sum())
     while step < plan.join_steps:
         _set_rate(optimizer, plan.join_rate, step, plan.join_steps)
-        ids, targets = rows.draw(step, plan.join_batch, plan.join_tokens)
-        length = ids.shape[1]
-        states = student.get_input_embeddings()(ids) + places[:length]
-        states = lower_layers(student, states, 1)
-        wanted = torch.where((targets >= 0)[..., None], vectors[targets.clamp(min=0)], own[ids])
-        wanted = (
-            torch.where((targets == -3)[..., None], vectors[rows.numbers[NOTHING]], wanted) + old_positions[:length]
-        )
-        weight = torch.where(targets == -3, 0.3, 1.0) * (targets != -1)
-        error = (states - wanted).pow(2).sum(-1) / spread  # (B, L)
-        asked = targets >= 0
-        found = (states - old_positions[:length])[asked] @ vectors.T - 0.5 * vectors.pow(2).sum(1)  # (words, targets)
-        # Which target is nearest counts beside how near it is: the distance alone learns slowly to tell them apart.
-        loss = (error * weight).sum() / weight.sum() + 0.3 * F.cross_entropy(SHARPNESS * found, targets[asked])
+        loss, right = loss_of(student, step, plan.join_batch, plan.join_tokens)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([*lower, pieces, places], 1.0)
+        torch.nn.utils.clip_grad_norm_([*lower, *other], 1.0)
         optimizer.step()
         step += 1
         mean = 0.97 * mean + 0.03 * loss.item() if mean else loss.item()
-        log.tick(len(ids))
+        log.tick(plan.join_batch)
         if step % plan.report == 0:
-            right = float((found.argmax(1) == targets[asked]).float().mean())
             log.report(step, mean, f", words right {100 * right:.1f} %")
         if step % plan.keep_every == 0 or step == plan.join_steps:
-            runs.save(
-                path, {"student": student.state_dict(), "own": own, "optimizer": optimizer.state_dict(), "step": step}
-            )
+            runs.save(path, {"student": student.state_dict(), "optimizer": optimizer.state_dict(), "step": step})
 
 
 def _set_rate(optimizer: Any, rate: float, step: int, steps: int) -> None:
@@ -412,7 +416,20 @@ class Aligner:
         return canonical[:length], free[:length], [min(r, length - 1) for r in rows[:length]], weights[:length]
 
 
-def train_distil(plan: WordsPlan, student: Any, teacher: Any, source: Any, aligner: Aligner, folder: Path) -> None:
+class PairDraws:
+    """The pairs of each step, the same for the same step."""
+
+    def __init__(self, pack: SpritePack, entries: list[Entry], seed: int) -> None:
+        self._source, self._seed = PairSource(pack, entries, seed), seed
+
+    def __call__(self, step: int, number: int) -> list[Pair]:
+        self._source.reseed(self._seed * 1_000_003 + step)
+        return [self._source.draw() for _ in range(number)]
+
+
+def train_distil(
+    plan: WordsPlan, student: Any, teacher: Any, source: PairDraws, aligner: Aligner, join: JoinLoss, folder: Path
+) -> None:
     """Teaches the whole student on pairs of captions; goes on from distil.pt."""
     log = runs.Log(folder, "distil", plan.distil_steps)
     upper = [p for n, p in student.named_parameters() if "layers.1." in n or "final" in n]
@@ -435,8 +452,8 @@ def train_distil(plan: WordsPlan, student: Any, teacher: Any, source: Any, align
         fixed.view(-1)[position] = 0
     while step < plan.distil_steps:
         _set_rate(optimizer, plan.distil_rate, step, plan.distil_steps)
-        long = step % 12 == 11  # now and then all 77 rows
-        batch, length = (plan.distil_batch // 2, ROWS) if long else (plan.distil_batch, plan.distil_tokens)
+        long = step % 10 == 9  # now and then all 77 rows
+        batch, length = (plan.distil_batch // 3, ROWS) if long else (plan.distil_batch, plan.distil_tokens)
         pairs = source(step, batch)
         canonical, free, rows, weights = (
             torch.tensor(x) for x in zip(*(aligner.align(p, length) for p in pairs), strict=True)
@@ -447,15 +464,16 @@ def train_distil(plan: WordsPlan, student: Any, teacher: Any, source: Any, align
         found = student(input_ids=free).last_hidden_state
         error = ((found - wanted) * fixed[:length]).pow(2).mean(-1) / float(states.var())
         loss = (error * weights).sum() / weights.sum()
+        joined, right = join(student, plan.join_steps + step, plan.distil_batch // 2, plan.join_tokens)
         optimizer.zero_grad()
-        loss.backward()
+        (loss + plan.join_share * joined).backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         step += 1
         mean = 0.97 * mean + 0.03 * loss.item() if mean else loss.item()
         log.tick(batch)
         if step % plan.report == 0:
-            log.report(step, mean, f", last row {error[:, -1].mean().item():.4f}")
+            log.report(step, mean, f", last row {error[:, -1].mean().item():.4f}, words right {100 * right:.1f} %")
         if step % plan.keep_every == 0 or step == plan.distil_steps:
             runs.save(path, {"student": student.state_dict(), "optimizer": optimizer.state_dict(), "step": step})
 
@@ -491,11 +509,12 @@ def train(plan: WordsPlan, folder: Path) -> None:
     if len(vectors) != len(keys):
         raise TrainingError("The lexicon has other targets than the run in this folder.", "Begin in another folder.")
     student = new_student(teacher, old, new)
+    own = student.get_input_embeddings().weight.detach().clone()
     rows = Rows(entries, keys, new, plan.seed)
     _start_pieces(student, rows, vectors)
-    train_join(plan, student, teacher, rows, vectors, folder)
-    sources = PairDraws(pack, entries, plan.seed)
-    train_distil(plan, student, teacher, sources, Aligner(old, new), folder)
+    join = JoinLoss(rows, vectors, own, teacher.get_parameter(text._POSITIONS).detach())
+    train_join(plan, student, join, folder)
+    train_distil(plan, student, teacher, PairDraws(pack, entries, plan.seed), Aligner(old, new), join, folder)
 
 
 def export(student: Any, tokenizer: Path, folder: Path) -> int:
@@ -518,17 +537,6 @@ def export_edition(folder: Path, edition: Path) -> int:
     if not edition.exists():
         shutil.copytree(EDITION, edition)
     return export(student, folder / "tokenizer", edition)
-
-
-class PairDraws:
-    """The pairs of each step, the same for the same step."""
-
-    def __init__(self, pack: SpritePack, entries: list[Entry], seed: int) -> None:
-        self._source, self._seed = PairSource(pack, entries, seed), seed
-
-    def __call__(self, step: int, number: int) -> list[Pair]:
-        self._source.reseed(self._seed * 1_000_003 + step)
-        return [self._source.draw() for _ in range(number)]
 
 
 @torch.no_grad()
