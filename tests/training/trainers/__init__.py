@@ -1,1 +1,1 @@
-"""Tests of training.trainers."""
+"""Tests of training/trainers."""
