@@ -15,6 +15,7 @@ import copy
 import functools
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,11 +36,11 @@ from training.trainers.text_encoder import ROWS, WIDTH_OF_TEXT, CaptionSource, o
 from training.words.lexicon import Entry, caption_words, read_lexicon
 from training.words.pairs import Pair, PairSource, held_out_word, share
 from training.words.pieces import extend
+from worker.editions.weights import weights_digest
 
 HERE = Path(__file__).parent
 EDITION = HERE.parents[1] / "editions" / "pocket-1"
 FOLDER = HERE.parent / "runs" / "words"
-PIECES = 4096
 SHARPNESS = 8.0  # what a squared distance is multiplied with before the targets compete
 Key = tuple[str, str, bool]  # kind, name, several
 _NOUNS = {"space": "space", "plain": "white"}
@@ -60,6 +61,7 @@ NOTHING: Key = ("nothing", "-", False)
 class WordsPlan:
     """How long the student learns, and from how much at once."""
 
+    pieces: int = 4096
     vector_steps: int = 240
     join_steps: int = 3000
     join_batch: int = 40
@@ -101,7 +103,7 @@ def load_teacher() -> tuple[Any, Any]:
     return teacher.eval().requires_grad_(False), open_tokenizer(EDITION / "tokenizer")
 
 
-def make_words_tokenizer(entries: Iterable[Entry], folder: Path, pieces: int = PIECES) -> None:
+def make_words_tokenizer(entries: Iterable[Entry], folder: Path, pieces: int) -> None:
     """The student's tokenizer: the captions' words as they were, the other pieces for the lexicon's and plurals."""
     known = {part for word in caption_words(read_subjects()) for part in word.split()}
     weights: dict[str, float] = {}
@@ -498,7 +500,7 @@ def train(plan: WordsPlan, folder: Path) -> None:
     teacher, old = load_teacher()
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "tokenizer" / "vocab.json").exists():
-        make_words_tokenizer((e for e in entries if not held_out_word(e)), folder / "tokenizer")
+        make_words_tokenizer((e for e in entries if not held_out_word(e)), folder / "tokenizer", plan.pieces)
     new = open_tokenizer(folder / "tokenizer")
     keys = all_keys(entries)
     torch.manual_seed(plan.seed)
@@ -523,6 +525,8 @@ def export(student: Any, tokenizer: Path, folder: Path) -> int:
     for name in ("text_encoder", "tokenizer"):
         shutil.rmtree(folder / name, ignore_errors=True)
     half.save_pretrained(folder / "text_encoder", safe_serialization=True, max_shard_size="14MB")
+    for file in (folder / "text_encoder").glob("*.safetensors"):
+        file.chmod(0o644)
     config = folder / "text_encoder" / "config.json"
     facts = json.loads(config.read_text(encoding="utf-8"))
     facts.pop("_name_or_path", None)
@@ -536,7 +540,13 @@ def export_edition(folder: Path, edition: Path) -> int:
     student, _ = open_student(folder, *load_teacher())
     if not edition.exists():
         shutil.copytree(EDITION, edition)
-    return export(student, folder / "tokenizer", edition)
+    size = export(student, folder / "tokenizer", edition)
+    facts = edition / "edition.toml"
+    digest = f'digest = "{weights_digest(edition)}"'
+    facts.write_text(
+        re.sub(r'^digest = "\w+"', digest, facts.read_text(encoding="utf-8"), flags=re.M), encoding="utf-8"
+    )
+    return size
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from training.trainers.words import (
     WordsPlan,
     all_keys,
     canonical_words,
+    export_edition,
     load_teacher,
     lower_layers,
     make_words_tokenizer,
@@ -25,6 +26,7 @@ from training.trainers.words import (
 )
 from training.words.lexicon import Entry
 from training.words.pairs import mark, parse
+from worker.editions.edition import load_edition
 
 ENTRIES = [Entry("hound", "thing", "dog", 3.4, "w"), Entry("jungle", "place", "forest", 4.1, "w"),
            Entry("wolverine", "thing", "bear", 2.7, "w"), Entry("old", "nothing", "-", 5.5, "w")]  # fmt: skip
@@ -110,11 +112,9 @@ def test_a_target_of_one_token_keeps_its_vector(teacher: tuple[Any, Any]) -> Non
     assert not torch.equal(vectors[1], own)
 
 
-def test_both_stages_run_stop_and_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, teacher: tuple[Any, Any]
-) -> None:
-    monkeypatch.setattr("training.trainers.words.PIECES", 1640)
+def test_both_stages_run_stop_and_go_on(tmp_path: Path, teacher: tuple[Any, Any]) -> None:
     small = {
+        "pieces": 1640,
         "vector_steps": 1,
         "join_batch": 2,
         "join_tokens": 12,
@@ -128,6 +128,10 @@ def test_both_stages_run_stop_and_go_on(
     train(WordsPlan(join_steps=2, distil_steps=3, **small), tmp_path)  # type: ignore[arg-type]
     assert torch.load(tmp_path / "join.pt")["step"] == 2
     assert torch.load(tmp_path / "distil.pt")["step"] == 3
+    size = export_edition(tmp_path, tmp_path / "editions" / "trial")
+    edition = load_edition("trial", tmp_path)
+    assert edition.check().digest == edition.digest != load_edition("pocket-1", tmp_path).digest
+    assert 9_000_000 < size < 15_000_000
     student, _ = open_student(tmp_path, *teacher)
     changed = student.state_dict()
     assert any(not torch.equal(first[name], changed[name]) for name in first)
