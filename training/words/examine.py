@@ -29,7 +29,7 @@ from training.words.lexicon import SYNONYMS, Entry, read_lexicon
 from training.words.pairs import held_out_word
 
 ROW = 40  # a row of padding, by which meanings are compared
-PER_GROUP = 400
+PER_GROUP = 200
 
 
 def train_probes(
