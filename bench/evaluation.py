@@ -23,7 +23,7 @@ from worker.engine.networks.unet import UNet
 
 OF_DIFFUSERS = 0.75
 OF_OPENVINO = {"AVX512": 0.75, "AVX2": 1.0}
-"""By the vectors that torch multiplies with. With AVX512 ours was measured at 0.69 of OpenVINO's time. With AVX2 OpenVINO
+"""By the vectors that torch multiplies with. With AVX512 ours took 0.69 of OpenVINO's time. With AVX2 OpenVINO
 reaches 0.81 of the product's rate and ours 0.74 of it for 0.82 of the work: 0.89, where 0.75 would ask for 0.88 of
 that rate."""
 OF_THE_FLOOR = 0.85
