@@ -24,7 +24,6 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.request import split_domain_port, validate_host
 from django.shortcuts import render
 from django.urls import get_script_prefix, reverse
-from django.utils.cache import get_conditional_response
 from django.views.decorators.csrf import csrf_exempt
 
 from gallery import ledger
@@ -297,13 +296,13 @@ def wants_json(request: HttpRequest) -> bool:
     return bool(request.get_preferred_type(["text/html", "application/json"]) == "application/json")
 
 
-def send_kept(request: HttpRequest, body: bytes, kind: str, tag: str, filename: str) -> HttpResponseBase:
-    """Return bytes that never change, named by an ETag: 304 to whoever has them, and fresh for a day."""
+def send_kept(body: bytes, kind: str, tag: str, filename: str) -> HttpResponse:
+    """Return bytes that never change, named by an ETag, fresh for a day. Who has them: babelia.web.content."""
     response = HttpResponse(body, content_type=kind)
     response["ETag"] = f'"{tag}"'
     response["Cache-Control"] = A_DAY
     response["Content-Disposition"] = f'inline; filename="{filename}"'
-    return get_conditional_response(request, etag=response["ETag"], response=response) or response
+    return response
 
 
 def uncached(response: HttpResponse) -> HttpResponse:
