@@ -98,7 +98,6 @@ def answer_probes(application: ASGI3Application) -> ASGI3Application:
         length = str(len(body)).encode()
         headers = [(b"content-type", kind), (b"content-length", length), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-        body = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return answer

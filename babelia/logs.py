@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from django.core.exceptions import SuspiciousOperation
 
@@ -50,7 +50,7 @@ def _prompts(request: HttpRequest) -> Iterator[str]:
     with contextlib.suppress(LookupError, ValueError, SuspiciousOperation):  # a query that cannot be read
         said += [value for name in ("prompt", "address") for value in request.GET.getlist(name)]
     form, body = (vars(request).get(name) for name in ("_post", "_body"))  # only what has been read already
-    said += form.getlist("link") if form else []
+    said += map(unquote, form.getlist("link")) if form else []
     with contextlib.suppress(LookupError, TypeError, ValueError, RecursionError):  # no JSON, or no address in it
         said.append(json.loads(body or b"")["address"])
     said += [text.partition("prompt/")[2] for text in [request.path, *said] if isinstance(text, str)]

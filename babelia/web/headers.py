@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of a request's line and headers together; browsers send 2 kB, and proxies let 8 to 64 kB through."""
 _TYPE = re.compile(rb"\s*([\w.+-]{1,64}/[\w.+*-]{1,100})\s*(?:;|$)", re.ASCII)
-_BOUNDARY = re.compile(rb";\s*boundary=(?:\"([^\"]{1,70})\"|([^\s;\"]{1,70}))", re.IGNORECASE)
+_BOUNDARY = re.compile(rb";\s*boundary=(?:\"([^\"]{1,70})\"|([^\s;\"]{1,70})(?=[\s;]|$))", re.IGNORECASE)
 _CHARSET = re.compile(rb";\s*charset\*?=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 _BOUNDARY_BYTES = re.compile(rb"[A-Za-z0-9'()+_,./:=? -]+")
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
