@@ -1,6 +1,6 @@
 """Damaged keys and pictures: whatever is brought is opened or refused with a sentence, and never breaks the site.
 
-`make test` tries 500 of them, `make chaos` 10,000 (FUZZ_CASES), for FUZZ_SECONDS at most. A case is made from its
+`make test` tries 500 of them, `make chaos` 10,000 (FUZZ_CASES), within FUZZ_SECONDS. A case is made from its
 number alone, so that one that failed can be made again.
 """
 
@@ -152,7 +152,7 @@ def test_whatever_is_brought_is_opened_or_refused_with_a_sentence(tmp_path: Path
             assert answer.json().keys() == {"code", "message", "hint"}, number
             assert len(answer.json()["message"]) < 500, number
         statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
-    assert sum(statuses.values()) >= min(CASES, 500), "the machine is too slow for what a run should try"
+    assert sum(statuses.values()) == CASES, f"the machine is too slow for what a run should try in {SECONDS:.0f} s"
     assert min(statuses.get(201, 0), statuses.get(400, 0)) > sum(statuses.values()) / 20, statuses
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in (".key", "")], "only keys"
 
