@@ -8,9 +8,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from gallery.addresses import raw_path
-from gallery.answers import ForeignSite, refusal, require_own_site
+from gallery.answers import ForeignSite, refusal, require_own_site, wants_json
 from worker.catalogue.address import Address
-from worker.errors import AddressRefused, InputRefused
+from worker.errors import AddressRefused, BabeliaError, InputRefused
 
 _log = logging.getLogger(__name__)
 _foreign_hosts: set[str] = set()
@@ -61,8 +61,12 @@ def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """500: a page of its own that needs neither database nor store."""
-    return HttpResponseServerError(render_to_string("broken.html"))
+    """500, in the form asked for: as a page, one of its own that needs neither database nor store."""
+    form = _form_of(request)
+    if form == "/" and not wants_json(request):
+        return HttpResponseServerError(render_to_string("broken.html"))
+    error = BabeliaError("Something broke in the library.", hint="It was written down; try again in a moment.")
+    return refusal(request, error, form, status=500)
 
 
 def _form_of(request: HttpRequest) -> str:
