@@ -1,8 +1,7 @@
 """Starts the library's commands again and again without waiting for Python: one process that forks for each. For tests.
 
 A line of JSON on standard input, {"command": …, "environment": {…}}, is answered by one, {"code": …, "said": …}. What a
-command imports of other people's is loaded before; of this project nothing but the package, so that each command reads
-its settings anew.
+command imports is loaded before, but for the settings, so that each command reads them anew.
 """
 
 import json
@@ -13,8 +12,13 @@ import tempfile
 import traceback
 
 import celery.bin.celery  # noqa: F401
+import csp.constants  # noqa: F401
+import dj_database_url  # noqa: F401
 import django.core.management  # noqa: F401
 import uvicorn  # noqa: F401
+
+import babelia.processes.library
+import babelia.services  # noqa: F401
 
 COMMANDS = {
     "library": (runpy.run_path, ["manage.py", "library"]),
@@ -46,6 +50,7 @@ def run(command: str) -> None:
 
 def main() -> None:
     """Answer every line until standard input ends."""
+    assert "babelia.settings" not in sys.modules, "each command reads the settings itself"
     for line in sys.stdin:
         asked = json.loads(line)
         with tempfile.TemporaryFile() as said:

@@ -21,13 +21,6 @@ LINK = re.compile(r"""(?:href|src|action|data-[a-z]+)="([^"]*)\"""")
 
 
 @pytest.fixture(scope="module")
-def own_site(press: RunningPress) -> Iterator[str]:
-    """A site that knows the name under which visitors reach it."""
-    with run_site(press, BABELIA_HOSTS=f"{HOST},127.0.0.1") as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
 def prefixed_site(press: RunningPress) -> Iterator[str]:
     """A site that is told by its own settings that it lies below a path."""
     with run_site(press, BABELIA_HOSTS=f"{HOST},127.0.0.1", BABELIA_PREFIX="/library/") as url:
@@ -223,16 +216,15 @@ def test_below_a_path_programs_are_told_paths_that_lead_back(below: str) -> None
     assert (missing.status, "/library/api/docs" in str(missing.json["hint"])) == (404, True)
 
 
-def test_whoever_is_no_proxy_is_not_believed(press: RunningPress) -> None:
+def test_whoever_is_no_proxy_is_not_believed(press: RunningPress, own_site: str) -> None:
     claims = {"X_Forwarded_Host": "evil.example", "X_Forwarded_Prefix": "/evil", "X_Forwarded_Port": "1"}
     with run_site(press, BABELIA_PROXIES="192.0.2.1") as site:
         page = ask(site, "/", **claims, X_Forwarded_Proto="https")
         assert f'content="{site}/"' in page.text and "evil" not in page.text
-    with run_site(press) as site:
-        assert ask(site, "/", **claims | {"X_Forwarded_Host": "localhost"}).text.count('"/evil/') > 3
-        assert ask(site, "/", X_Forwarded_Host="evil.example").status == 400
-        for wrong in ("//evil.example", "/\\evil", "/a/../b", 'x"', "/a b", "https://evil.example"):
-            assert "evil" not in ask(site, "/", X_Forwarded_Prefix=wrong).text, wrong
+    assert ask(own_site, "/", **claims | {"X_Forwarded_Host": HOST}).text.count('"/evil/') > 3
+    assert ask(own_site, "/", X_Forwarded_Host="evil.example").status == 400
+    for wrong in ("//evil.example", "/\\evil", "/a/../b", 'x"', "/a b", "https://evil.example"):
+        assert "evil" not in ask(own_site, "/", X_Forwarded_Prefix=wrong).text, wrong
 
 
 def test_events_come_through_a_proxy_one_by_one(nginx: Nginx, own_site: str) -> None:
