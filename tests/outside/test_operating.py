@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests import ROOT
-from tests.conftest import free_port, is_listening, wait_until, write_edition
+from tests.conftest import LOADED_WITHIN, free_port, is_listening, wait_until, write_edition
 from tests.gallery.test_pages_browser import drop
 from tests.outside.conftest import HOST, guide_blocks, run_nginx, visiting_from_outside
 from tests.visitor import ask, fresh, printed
@@ -176,7 +176,7 @@ def test_a_stranger_gets_from_nothing_to_https(
         stack.enter_context(run_nginx(tmp_path, changed(guide_blocks("nginx")[1], changes), secure))
         stack.enter_context(contextlib.closing(jobs := JobConsumer(told["REDIS_URL"])))
         wait_until(lambda: is_listening(inside), 60, "the site listens")
-        wait_until(lambda: any(press.able for press in jobs.presses()), 120, "the press can print")
+        wait_until(lambda: any(press.able for press in jobs.presses()), LOADED_WITHIN, "the press can print")
         page = ask(f"http://127.0.0.1:{inside}", fresh().path()[:-1] + ".png", Host=HOST)
         assert page.headers["content-type"] == "image/png"
         use(outside_browser, f"https://{HOST}:{secure}", page.body)

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.conftest import RunningPress, run_site
 from tests.gallery.test_pages_browser import drop
 from tests.outside.conftest import HOST, visiting_from_outside
+from tests.outside.test_hostile_headers import paths
 from tests.visitor import Answer, ask, fresh, long_page, post, post_file, printed
 from worker.catalogue.address import Address
 
@@ -214,6 +215,41 @@ def test_below_a_path_programs_are_told_paths_that_lead_back(below: str) -> None
     assert get("/-/alive").text == "alive\n"
     missing = get("/api/nothing", Accept="application/json")
     assert (missing.status, "/library/api/docs" in str(missing.json["hint"])) == (404, True)
+
+
+OUTSIDE = re.compile(
+    r"(?<![\w./-])/(?:tiny|pocket-1|api|static|about|key|search|random|mark|prompt|stacks|-|card\.png|robots\.txt)(?![\w-])"
+)
+"""A path of the site's own as it would stand above /library: in a link, a header, JSON or a sentence."""
+
+
+def test_below_a_path_no_answer_of_any_route_names_a_path_outside(below: str, site: str) -> None:
+    root, kept, waiting = through(below), fresh("prompt"), Address("pocket-1", "key", secrets.token_hex(8), 1)
+    printed(site, kept)
+    walked = [
+        *paths(kept),
+        waiting.path(),
+        waiting.path()[:-1] + ".json",
+        "/nothing",
+        "/api/nothing",
+        "/static/nothing",
+    ]
+    named = []
+    for path in walked:
+        if path.startswith("/api/page/events"):
+            continue  # those of the page itself are read to their end
+        for method in ("GET", "POST"):
+            for accept in ("text/html", "application/json"):
+                said = ask(root, "/library" + path, method, Host=urlsplit(below).netloc, Accept=accept)
+                kinds = ("text/", "application/json")
+                texts = [f"{name}: {value}" for name, value in said.headers.items()]
+                texts += [said.text] if said.headers.get("content-type", "").startswith(kinds) else []
+                named += [
+                    (method, path, accept, text[max(0, at.start() - 60) : at.end() + 60])
+                    for text in texts
+                    for at in OUTSIDE.finditer(text)
+                ]
+    assert not named
 
 
 def test_whoever_is_no_proxy_is_not_believed(press: RunningPress, own_site: str) -> None:

@@ -20,7 +20,7 @@ from tests import ROOT
 from tests.conftest import free_port, run_valkey, wait_until, write_edition
 
 STOP_WITHIN = 10
-START_WITHIN = 60
+START_WITHIN = 180
 
 
 @dataclass
