@@ -139,6 +139,11 @@ def error_shape(error: BabeliaError) -> dict[str, str]:
     return {"code": error.code, "message": str(error), "hint": error.hint}
 
 
+def nothing_at_path() -> AddressRefused:
+    """Return what is said of a path of the API's at which there is nothing."""
+    return AddressRefused("There is nothing at this path.", hint=f"See {reverse('api:openapi-view')}.")
+
+
 def refusal(request: HttpRequest, error: BabeliaError, form: str = "/", *, status: int | None = None) -> HttpResponse:
     """Return the answer to something refused, in the form that was asked for: HTML, JSON or one line of text.
 

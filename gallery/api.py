@@ -22,6 +22,7 @@ from gallery.addresses import path_of
 from gallery.answers import (
     KEY_TYPE,
     error_shape,
+    nothing_at_path,
     of_unknown_length,
     require_own_site,
     require_size,
@@ -220,9 +221,7 @@ def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def _nothing(request: HttpRequest, error: Http404) -> HttpResponse:
-    shape = {"code": "address_refused", "message": "There is nothing at this path.", "hint": ""}
-    shape["hint"] = f"See {reverse('api:openapi-view')}."
-    return _plain(request, shape, 404)
+    return _plain(request, error_shape(nothing_at_path()), 404)
 
 
 def _plain(request: HttpRequest, shape: dict[str, str], status: int) -> HttpResponse:

@@ -161,9 +161,9 @@ class PrintingPress:
                 hint="BABELIA_EDITIONS names what a press prints.",
             )
         if slug not in self._engines:
-            from worker.engine.engine import Engine  # torch: only here, in the process that prints
-
             edition = load_edition(slug, self.store.data)
+            from worker.engine.engine import Engine  # torch: only here, in the process that prints, if it has what to
+
             self._engines[slug] = Engine(edition, self._device, self._threads, self._batch)
         return self._engines[slug]
 
@@ -207,7 +207,8 @@ class PrintingPress:
                 self._say()
             if self._press.able and not self._printing:
                 self.take_up_what_waits()
-            unheard = unheard + 1 if self._lost_its_connection() else 0
+            loading = self._press.state == "loading"  # no message is taken before, however long that is
+            unheard = unheard + 1 if not loading and self._lost_its_connection() else 0
             if unheard == UNHEARD_PULSES:
                 log.error("This press has not heard of waiting pages for %.0f s; it restarts.", PULSE * UNHEARD_PULSES)
                 self._restart()

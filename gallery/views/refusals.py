@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from gallery.addresses import raw_path
-from gallery.answers import ForeignSite, refusal, require_own_site, wants_json
+from gallery.answers import ForeignSite, nothing_at_path, refusal, require_own_site, wants_json
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, BabeliaError, InputRefused
 
@@ -36,6 +36,8 @@ def unreadable(request: HttpRequest, exception: Exception) -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404 with a sentence: what is wrong with this address. In the form that was asked for."""
     form, raw = _form_of(request), raw_path(request)
+    if _is_of_api(request):
+        return refusal(request, nothing_at_path(), form)
     try:
         if raw is not None:
             Address.parse_path(raw.removesuffix(form))
@@ -69,8 +71,13 @@ def broken(request: HttpRequest) -> HttpResponse:
     return refusal(request, error, form, status=500)
 
 
+def _is_of_api(request: HttpRequest) -> bool:
+    """Say whether a path is one of the API's."""
+    return request.path.startswith(reverse("api:api-root"))
+
+
 def _form_of(request: HttpRequest) -> str:
     """Return the form of a page that a path asks for: its suffix, `.json` for the API, else HTML's "/"."""
-    if request.path.startswith(reverse("api:api-root")):
+    if _is_of_api(request):
         return ".json"
     return next((form for form in (".png", ".txt", ".json") if request.path.endswith(form)), "/")

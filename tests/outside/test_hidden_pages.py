@@ -17,6 +17,7 @@ from django.urls import get_resolver
 
 from tests import ROOT
 from tests.conftest import RunningPress, free_port, is_listening, wait_until
+from tests.outside.conftest import Commands
 from tests.visitor import FORM, Answer, ask, fresh, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
@@ -41,10 +42,13 @@ POSTED = {"leave", "again", "next-key", "previous-key"}
 GET_ALONE = {"events", "next-volume", "previous-volume"}
 
 
-def manage(press: RunningPress, *arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=press.environment, check=True, capture_output=True, text=True)
-    return done.stdout
+Hide = Callable[..., str]
+
+
+@pytest.fixture
+def hide(commands: Commands, press: RunningPress) -> Hide:
+    """`manage.py hide` for the library of the press."""
+    return lambda *words: commands.manage(press.environment, "hide", *words)
 
 
 def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], Answer]]]:
@@ -100,7 +104,7 @@ def prints_of(press: RunningPress, *addresses: Address) -> int:
 @pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
 @pytest.mark.parametrize("hidden_by", ["address", "mark"])
 def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
-    site: str, press: RunningPress, kind: str, hidden_by: str
+    site: str, press: RunningPress, hide: Hide, kind: str, hidden_by: str
 ) -> None:
     address = fresh(kind)
     printed(site, address)
@@ -108,7 +112,7 @@ def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
     mark = by_mark(mark_of(press, address))
     for name, visit in surfaces(site, address):
         assert visit().status in (200, 302, 303, 400, 404), f"{name}: it is shown before"
-    manage(press, "hide", (address if hidden_by == "address" else mark).format())
+    hide((address if hidden_by == "address" else mark).format())
     require_gone(site, address, mark)
     assert address.path()[:-1] not in ask(site, "/").text
     assert mark.name not in ask(site, "/api/recent?limit=100").text
@@ -116,22 +120,22 @@ def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
 
 @pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
 def test_a_page_hidden_before_it_was_ever_printed_is_gone_by_its_mark_too(
-    site: str, press: RunningPress, kind: str
+    site: str, press: RunningPress, hide: Hide, kind: str
 ) -> None:
     address = fresh(kind)
-    manage(press, "hide", address.format())
+    hide(address.format())
     require_gone(site, address, by_mark(mark_of(press, address)))
     assert prints_of(press, address) == 0
 
 
 @pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
 def test_a_key_hidden_before_it_was_ever_printed_is_never_printed_nor_told(
-    site: str, press: RunningPress, kind: str
+    site: str, press: RunningPress, hide: Hide, kind: str
 ) -> None:
     """The site cannot know the key of a prompt: the press works it out, and stops before it tells of it."""
     address = fresh(kind)
     mark = mark_of(press, address)
-    manage(press, "hide", by_mark(mark).format())
+    hide(by_mark(mark).format())
     told = ask(site, address.path()[:-1] + "/events")
     if told.status == 200:
         assert "The keepers of this library have hidden this page." in told.text
@@ -141,55 +145,59 @@ def test_a_key_hidden_before_it_was_ever_printed_is_never_printed_nor_told(
     assert Store(press.data).find(by_mark(mark)) is None
 
 
-def test_the_picture_and_the_key_of_a_hidden_key_are_waited_for_in_vain(site: str, press: RunningPress) -> None:
+def test_the_picture_and_the_key_of_a_hidden_key_are_waited_for_in_vain(
+    site: str, press: RunningPress, hide: Hide
+) -> None:
     for form in (".png", ".txt"):
         address = fresh("prompt")
-        manage(press, "hide", by_mark(mark_of(press, address)).format())
+        hide(by_mark(mark_of(press, address)).format())
         assert ask(site, address.path()[:-1] + form).status == 410, form
     for operation in ("picture", "key"):
         address = fresh("prompt")
-        manage(press, "hide", by_mark(mark_of(press, address)).format())
+        hide(by_mark(mark_of(press, address)).format())
         answer = ask(site, f"/api/page/{operation}?address={quote(address.format(), safe='')}")
         assert (answer.status, answer.json["code"]) == (410, "page_hidden"), operation
 
 
-def test_a_hidden_key_that_somebody_brings_is_not_opened(site: str, press: RunningPress) -> None:
+def test_a_hidden_key_that_somebody_brings_is_not_opened(site: str, press: RunningPress, hide: Hide) -> None:
     key = stacks_key(secrets.token_hex(8), 1)
-    manage(press, "hide", by_mark(key.mark).format())
+    hide(by_mark(key.mark).format())
     text = key.format().encode()
     assert ask(site, "/key/open", "POST", b"edition=tiny&key=" + text, Content_Type=FORM).status == 410
     assert ask(site, "/api/key?edition=tiny", "POST", text, Content_Type="text/plain").status == 410
     assert ask(site, "/api/key", "POST", text, Content_Type="text/plain").status == 410, "in every edition"
 
 
-def test_a_page_that_is_shown_again_is_printed_again(site: str, press: RunningPress) -> None:
+def test_a_page_that_is_shown_again_is_printed_again(site: str, press: RunningPress, hide: Hide) -> None:
     address = fresh("prompt")
-    manage(press, "hide", by_mark(mark_of(press, address)).format())
+    hide(by_mark(mark_of(press, address)).format())
     assert ask(site, address.path()[:-1] + ".png").status == 410
-    manage(press, "hide", "--show", address.format())
+    hide("--show", address.format())
     wait_until(lambda: ask(site, address.path()[:-1] + ".png").status == 200, 20, "it is printed")
 
 
-def test_a_print_that_goes_on_while_its_page_is_hidden_shows_nothing_more(site: str, press: RunningPress) -> None:
+def test_a_print_that_goes_on_while_its_page_is_hidden_shows_nothing_more(
+    site: str, press: RunningPress, hide: Hide
+) -> None:
     data = bytearray(stacks_key(secrets.token_hex(8), 1).data)
     data[0] = (data[0] & 3) | (29 << 2)  # 60 steps
     mark = by_mark(Store(press.data, reserve=0).keep_key(Key(bytes(data))))
     base = mark.path()[:-1]
     ask(site, mark.path() + "?visitor=somebody")
     wait_until(lambda: ask(site, base + "/preview.webp").status == 200, 30, "there is a preview")
-    manage(press, "hide", mark.format())
+    hide(mark.format())
     require_gone(site, mark)
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "no table"])
 def test_a_site_that_starts_without_its_database_shows_nothing_that_was_hidden(
-    site: str, press: RunningPress, tmp_path: Path, damage: str
+    site: str, press: RunningPress, hide: Hide, tmp_path: Path, damage: str
 ) -> None:
     address, other = fresh("prompt"), fresh("prompt")
     printed(site, address)
     printed(site, other)
     mark = by_mark(mark_of(press, address))
-    manage(press, "hide", mark.format())
+    hide(mark.format())
     database = tmp_path / "library.sqlite3"
     if damage == "missing":
         database = tmp_path / "nowhere" / "library.sqlite3"

@@ -2,73 +2,18 @@
 
 import contextlib
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import psycopg
-import pytest
 import redis
 
 from tests import ROOT
-from tests.conftest import RunningPress, free_port, is_listening, run_site, wait_until, write_edition
+from tests.conftest import RunningPress, free_port, run_site, wait_until, write_edition
 from tests.visitor import ask
 from worker.jobs.consumer import JobConsumer
-
-PASSWORD = "p@ss/w#rd?100%:ü"
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    """The URL of an empty database of a real server, which runs as a user without privileges: it refuses root."""
-    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    folder = Path(tempfile.mkdtemp(prefix="babelia-postgresql-"))
-    port, password = free_port(), folder / "password"
-    password.write_text(PASSWORD, encoding="utf-8")
-    other: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        other = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        for path in (folder, password):
-            shutil.chown(path, "postgres", "postgres")
-    begin = [
-        str(binaries / "initdb"),
-        "-D",
-        str(folder / "data"),
-        "-U",
-        "librarian",
-        "-E",
-        "UTF8",
-        "--locale",
-        "C.UTF-8",
-    ]
-    begin += ["--auth", "scram-sha-256", "--pwfile", str(password), "--no-sync"]
-    subprocess.run(begin, check=True, capture_output=True, cwd=folder, **other)
-    serve = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-p", str(port)]
-    serve += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "log_min_messages=fatal"]
-    server = subprocess.Popen(serve, cwd=folder, stderr=subprocess.DEVNULL, **other)
-    url = f"postgres://librarian:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
-    try:
-        wait_until(lambda: is_listening(port), 30, "PostgreSQL listens")
-        wait_until(lambda: takes_connections(url), 30, "PostgreSQL takes connections")
-        yield url
-    finally:
-        server.send_signal(signal.SIGINT)  # its fast shutdown
-        server.wait(30)
-        shutil.rmtree(folder)
-
-
-def takes_connections(url: str) -> bool:
-    try:
-        psycopg.connect(url.replace("postgres://", "postgresql://")).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @contextlib.contextmanager
@@ -77,12 +22,21 @@ def presses(data: Path, url: str, count: int) -> Iterator[list[RunningPress]]:
     running = [RunningPress(data, url) for _ in range(count)]
     try:
         for press in running:
-            press.start()
+            press.launch()
+        for press in running:
+            press.wait_until_ready()
         yield running
     finally:
         for press in running:
             if press.process is not None:
                 press.stop()
+
+
+def rows_of_pages(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT count(*) FROM gallery_page").fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def test_two_sites_and_two_presses_are_one_library(
@@ -109,10 +63,7 @@ def test_two_sites_and_two_presses_are_one_library(
                 assert ask(site, f"/tiny/key/together/{page}/").status == 200
                 assert ask(site, f"/tiny/key/together/{page}.json").json["state"] == "kept"
 
-        with psycopg.connect(postgresql) as connection:
-            opened = connection.execute("SELECT count(*) FROM gallery_page").fetchone()
-        assert opened is not None
-        assert opened[0] >= 2
+        wait_until(lambda: rows_of_pages(postgresql) >= 2, 20, "the sites have written down both pages")
         assert not (tmp_path / "library.sqlite3").exists()
 
         # Hidden on one machine, gone on both.

@@ -20,7 +20,7 @@ from worker.errors import EditionRefused
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Progress
-from worker.press import PrintingPress, editions_here, name_in_log
+from worker.press import UNHEARD_PULSES, PrintingPress, editions_here, name_in_log
 from worker.store.store import Store
 
 Ask = Callable[..., Progress]
@@ -296,6 +296,34 @@ def test_an_idle_press_that_does_not_hear_of_waiting_pages_restarts(
     finally:
         press.close()
         time.sleep(0.2)  # its last sign of life
+
+
+def test_a_press_that_loads_for_long_while_pages_wait_does_not_restart(
+    redis_url: str, store: Store, jobs: JobConsumer, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would load for ever: the worker takes messages once its child is there."""
+    monkeypatch.setattr("worker.press.PULSE", 0.01)
+    loaded, called, beats = threading.Event(), threading.Event(), threading.Semaphore(0)
+    press = PrintingPress(store, jobs, ["tiny"], restart=called.set)
+    announce = jobs.announce
+    monkeypatch.setattr(press, "engine", lambda slug: loaded.wait() and tiny_engine)
+    monkeypatch.setattr(jobs, "announce", lambda said: (announce(said), beats.release()))
+    visitor("ask", page(1), "v")
+    with redis.Redis.from_url(redis_url) as client:
+        client.lpush("press.tiny", "a message that nobody takes yet")
+    opening = threading.Thread(target=press.open)
+    opening.start()
+    try:
+        for _ in range(4 * UNHEARD_PULSES):
+            assert beats.acquire(timeout=10)
+        assert not called.is_set()
+        press._engines["tiny"] = tiny_engine
+    finally:
+        loaded.set()
+        opening.join()
+    assert called.wait(10), "loaded, it would have to hear of the page"
+    press.close()
+    time.sleep(0.2)  # its last sign of life
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error", "/secret/place"), RuntimeError("no kernel image")])
