@@ -15,10 +15,11 @@ from urllib.parse import quote
 import pytest
 from django.urls import get_resolver
 
+from gallery.api import api
 from tests import ROOT
 from tests.conftest import RunningPress, free_port, is_listening, wait_until
 from tests.visitor import FORM, Answer, ask, fresh, printed
-from worker.catalogue.address import Address
+from worker.catalogue.address import Address, Kind
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
 from worker.keys import derive_key
@@ -76,6 +77,21 @@ def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], An
                 assert name in API_OF_NO_PAGE, f"{name}: does it show a page?"
 
 
+def test_no_route_is_left_out_of_the_walk() -> None:
+    """Whatever answers a path is of the site's or of the API's, and what the API does not describe shows no page."""
+    parts = {str(part.pattern): part for part in get_resolver().url_patterns}
+    assert parts.keys() == {"api/", ""}, "a part of the site that no test of this file walks"
+    assert {str(found.pattern) for found in parts[""].url_patterns} == {  # type: ignore[union-attr]
+        str(found.pattern) for found in get_resolver("gallery.urls").url_patterns
+    }
+    routed = {f"/api/{found.pattern}" for found in parts["api/"].url_patterns}  # type: ignore[union-attr]
+    assert routed - set(api.get_openapi_schema()["paths"]) == {"/api/", "/api/docs", "/api/openapi.json"}
+    views = [view for _, router in api._routers for view in router.path_operations.values()]
+    undescribed = [operation for view in views for operation in view.operations if not operation.include_in_schema]
+    assert views
+    assert not undescribed
+
+
 def require_gone(site: str, *addresses: Address) -> None:
     """Ask for a page on every surface, by each of its addresses, once."""
     for address in addresses:
@@ -100,7 +116,7 @@ def prints_of(press: RunningPress, *addresses: Address) -> int:
 @pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
 @pytest.mark.parametrize("hidden_by", ["address", "mark"])
 def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
-    site: str, press: RunningPress, kind: str, hidden_by: str
+    site: str, press: RunningPress, kind: Kind, hidden_by: str
 ) -> None:
     address = fresh(kind)
     printed(site, address)
@@ -116,7 +132,7 @@ def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
 
 @pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
 def test_a_page_hidden_before_it_was_ever_printed_is_gone_by_its_mark_too(
-    site: str, press: RunningPress, kind: str
+    site: str, press: RunningPress, kind: Kind
 ) -> None:
     address = fresh(kind)
     manage(press, "hide", address.format())
@@ -126,7 +142,7 @@ def test_a_page_hidden_before_it_was_ever_printed_is_gone_by_its_mark_too(
 
 @pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
 def test_a_key_hidden_before_it_was_ever_printed_is_never_printed_nor_told(
-    site: str, press: RunningPress, kind: str
+    site: str, press: RunningPress, kind: Kind
 ) -> None:
     """The site cannot know the key of a prompt: the press works it out, and stops before it tells of it."""
     address = fresh(kind)

@@ -1,12 +1,12 @@
 """worker.files: files that are written appear complete or not at all, and are on the disk before they have a name."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import mounted_disk
 from worker.errors import InputRefused
 from worker.files import require_folder, write_atomically, write_outputs
 
@@ -14,13 +14,8 @@ from worker.files import require_folder, write_atomically, write_outputs
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system with room for 300 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a small file system takes root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted_disk(tmp_path / "disk", 300) as folder:
+        yield folder
 
 
 @pytest.fixture
