@@ -256,9 +256,12 @@ def test_a_press_that_hangs_is_ended_within_a_minute_and_prints_again(data: Path
         child.suspend()
         wait_until(lambda: "The press hangs: no sign of life of its child" in running.said, 60, "it is noticed")
         wait_until(lambda: answers(running.port, "/tiny/key/after-hang/1.png") == 200, 60, "a page is printed")
-        worker = running.part("celery")
+        worker, server = running.part("celery"), running.part("valkey-server")
         worker.suspend()
+        server.suspend()
         wait_until(lambda: "no sign of life of its worker" in running.said, 60, "the worker's too")
+        wait_until(lambda: "Redis hangs: no sign of life of its server" in running.said, 60, "the server's too")
+        wait_until(lambda: answers(running.port, "/tiny/key/after-all/1.png") == 200, 60, "a page is printed")
         running.stop()
 
 
