@@ -35,7 +35,7 @@ local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 -- and a counter that is none goes on at the clock's milliseconds, above all that it can have been.
 local function number(text) return text and string.find(text, '^%d+%.?%d*$') and text or '0' end
 local function whole(text) return text and string.find(text, '^%d+$') and text or '0' end
-local function count(key)
+local function next_of(key)
   local counted = redis.pcall('INCR', key)
   if type(counted) == 'number' then return counted end
   redis.call('SET', key, string.format('%.0f', now * 1000))
@@ -46,7 +46,7 @@ local function at(page) return 'babelia:page:' .. page end
 local function waiting(edition) return 'babelia:waiting:' .. edition end
 
 local function tell(page)
-  redis.call('HSET', at(page), 'version', count('babelia:version'))
+  redis.call('HSET', at(page), 'version', next_of('babelia:version'))
   redis.call('EXPIRE', at(page), PAGE_EXPIRY)
   redis.call('PUBLISH', 'babelia:news', page)
 end
@@ -94,7 +94,7 @@ end
 -- A print that stopped halfway: the page keeps the turn it had, and is printed although who asked may be gone by now.
 local function queue_again(page, edition)
   watch(page, '*', LOST_PATIENCE) -- no visitor's name
-  queue(page, edition, redis.call('ZSCORE', 'babelia:printing', page) or count('babelia:turn'))
+  queue(page, edition, redis.call('ZSCORE', 'babelia:printing', page) or next_of('babelia:turn'))
 end
 
 -- Whether a press has taken a page and its claim has lapsed since.
@@ -150,7 +150,7 @@ function operations.ask(page, address, edition, visitor, patience, limit, again)
     return describe(page, state, state == 'queued' and forgotten(edition) or 0)
   end
   -- A page whose press has died keeps the turn it had.
-  local turn = redis.call('ZSCORE', 'babelia:printing', page) or count('babelia:turn')
+  local turn = redis.call('ZSCORE', 'babelia:printing', page) or next_of('babelia:turn')
   redis.call('HSET', at(page), 'address', address, 'edition', edition)
   queue(page, edition, turn)
   return describe(page, 'queued', 1)
@@ -195,7 +195,7 @@ function operations.take(edition, count, token, lease, attempts, sentence, pause
       if not watched(page) then
         redis.call('HSET', at(page), 'state', 'absent')
         tell(page)
-      elseif count('babelia:attempts:' .. page) > tonumber(attempts) then
+      elseif next_of('babelia:attempts:' .. page) > tonumber(attempts) then
         fail(page, sentence, tonumber(pause))
       else
         redis.call('EXPIRE', 'babelia:attempts:' .. page, ATTEMPTS_EXPIRY)
