@@ -49,7 +49,7 @@ def without_redis(data: Path, edition: str, report: Report) -> None:
         processes[0].kill()
         processes[0].wait()
         _outage(running, pages, report, "dead", KEPT_MS, REFUSED)
-        processes.append(subprocess.Popen(processes[0].args))  # type: ignore[arg-type]  # what it was started with
+        processes.append(subprocess.Popen(processes[0].args))  # as it was started
         began = time.monotonic()
         wait_until(lambda: ask(running.port, f"{running.page('again')}.png").status == 200, 90, "a page is printed")
         report.told("from the start of a dead Valkey to a new page", time.monotonic() - began, "s")

@@ -15,7 +15,7 @@ from worker.errors import BabeliaError
 CPU: Final = torch.device("cpu")
 _SIGNS: Final = (
     *("could not create a primitive", "could not create a memory", "can't allocate memory", "cannot allocate memory"),
-    *("not enough memory", "out of memory", "thread creation failed"),
+    *("not enough memory", "out of memory", "thread creation failed", "can't start new thread"),
 )
 """What a RuntimeError of torch, oneDNN, OpenMP or CUDA says where memory was short, in lower case."""
 

@@ -118,3 +118,20 @@ def test_whichever_bit_of_its_files_flips_it_runs_again_at_the_second_start(tmp_
             assert starts(server), f"flip {number} of {file.name}"
             aside += 1
     assert aside > FLIPS // 10
+
+
+def test_files_that_are_not_to_blame_stay_where_they_are(tmp_path: Path) -> None:
+    """A start that ended for another reason, and one that did not end: lines as the server writes them."""
+    server = Server(tmp_path / "valkey", free_port())
+    (server.folder / "appendonlydir").mkdir(parents=True)
+    head = "1:M 28 Nov 2026 10:01:01.643 "
+    begun = f"{head}* oO0OoO0OoO0Oo Valkey is starting oO0OoO0OoO0Oo\n{head}# WARNING Memory overcommit\n"
+    begun += f"{head}* Server initialized\n"
+    for said in (
+        f"{head}* Loading RDB\n",
+        f"{head}# Can't open or create append-only dir appendonlydir: No space left on device\n",
+        f"{head}# Error reading the append only file appendonly.aof.1.incr.aof, error: Permission denied\n",
+        f"{head}* Ready to accept connections tcp\n{head}# Fail to fsync the AOF file: Input/output error\n",
+    ):
+        (server.folder / "valkey.log").write_text(begun + said, encoding="ascii")
+        assert server.set_aside_damage() is None, said
