@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -25,10 +26,10 @@ CLOCK_PAGES = 12
 
 
 @contextlib.contextmanager
-def own_valkey(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A Valkey that nobody starts again; its URL, and the process in a list, to be replaced by who restarts it."""
+def own_valkey(folder: Path, **environment: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Valkey that nobody starts again; its URL, and a list that begins with its process, for who starts another."""
     server = Server(folder, free_port())
-    processes = [subprocess.Popen(server.command())]
+    processes = [subprocess.Popen(server.command(), env=os.environ | environment)]
     try:
         yield server.url, processes
     finally:
@@ -69,7 +70,7 @@ def _outage(running: Library, pages: list[str], report: Report, how: str, kept_m
 
 
 def wrong_clocks(data: Path, edition: str, report: Report) -> None:
-    """Pages are printed and followed while the clock of all processes jumps by an hour, there and back."""
+    """Pages are printed and followed while Valkey’s clock, by which all leases go, jumps an hour there and back."""
     found = [str(path) for pattern in _FAKETIME for path in Path("/").glob(pattern[1:])]
     if not found:
         report.told("a clock that jumps: left out, it takes libfaketime (apt-get install faketime)", "–")
@@ -79,7 +80,10 @@ def wrong_clocks(data: Path, edition: str, report: Report) -> None:
     offset.write_text("+0", encoding="ascii")
     faked = {"LD_PRELOAD": found[0], "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1"}
     faked |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
-    with library(data, edition, **faked) as running:
+    with (
+        own_valkey(data / "own-valkey", **faked) as (url, _),
+        library(data, edition, "--only", "press", "--only", "site", REDIS_URL=url) as running,
+    ):
         done = Counter[str]()
 
         def follow(number: int) -> None:

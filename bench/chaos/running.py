@@ -29,7 +29,7 @@ BOT = "examplebot/1.0"
 """A visitor who starts no print."""
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/149.0.0.0 Safari/537.36"
 """A visitor who starts one."""
-OPEN_WITHIN = 90.0
+OPEN_WITHIN = 300.0
 
 
 @dataclass(frozen=True)
