@@ -25,7 +25,7 @@ PROMPTS = [
     "{{ran()}} {% include 'x' %} ${ran()} #{ran()} <%= ran() %>",
     "&lt;script&gt;ran()&lt;/script&gt; &#x3c;img src=x onerror=ran()&#x3e;",
     "\\u003cscript\\u003eran()\\u003c/script\\u003e",
-    "＜script＞ran()＜/script＞ \u202edog",
+    "＜script＞ran()＜/script＞",
     "<iframe srcdoc='<script>parent.ran()</script>'>",
     "<style>@import'//127.0.0.1:1/x';</style><base href=//127.0.0.1:1/><meta http-equiv=refresh content=0;url=//x>",
 ]
