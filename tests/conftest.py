@@ -149,6 +149,19 @@ def run_valkey(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
+@contextlib.contextmanager
+def mounted_disk(folder: Path, kilobytes: int, files: int = 10_000) -> Iterator[Path]:
+    """A real file system of some size, mounted at a new folder; skips the test where that may not be done."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={files}", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small file system takes root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @dataclass
 class RunningPress:
     """A real Celery worker that prints the edition `tiny` into a data folder of its own."""

@@ -117,6 +117,8 @@ class PrintingPress:
         self._closed = threading.Event()
         self._printing: list[Claim] = []
         self._heard = 0.0  # time.monotonic() of the last step
+        self._disk_failed: StoreUnavailable | None = None  # as the last page was to be kept
+        self._disk_failed_at = 0.0
         self._device = device
         self._threads = threads
         self._batch = batch
@@ -187,12 +189,22 @@ class PrintingPress:
             self._say(state="broken")  # as it was: its sentence says why
             return
         try:
-            self.store.require_room()
+            self._require_disk()
         except StoreUnavailable as error:
             self._say(state="blocked", rendition=engine.rendition.format(), sentence=self._sentence(error))
         else:
             state = "printing" if self._printing else "ready"
             self._say(state=state, rendition=engine.rendition.format(), sentence="")
+
+    def _require_disk(self) -> None:
+        """Raise StoreUnavailable where the disk has no room, or did not take a page less than a minute ago.
+
+        A quota is seen by trying alone: without the pause each visitor in turn would be promised a page, and lose it.
+        """
+        self.store.require_room()
+        if self._disk_failed is not None and time.monotonic() - self._disk_failed_at < DISK_PAUSE:
+            raise self._disk_failed
+        self._disk_failed = None
 
     def close(self) -> None:
         """Say no longer that this press is there."""
@@ -259,7 +271,7 @@ class PrintingPress:
 
     def _print(self, claims: list[Claim]) -> None:
         try:
-            self.store.require_room()
+            self._require_disk()
             engine = self.engine(claims[0].address.edition)
         except Exception as error:
             for claim in claims:
@@ -339,6 +351,8 @@ class PrintingPress:
                 with self.times.of_own():
                     self._keep(claim, key, printed)
             except Exception as error:
+                if isinstance(error, StoreUnavailable):
+                    self._disk_failed, self._disk_failed_at = error, time.monotonic()
                 self._give_up(claim, error)
 
     def _tell(self, engine: Engine, entries: list[tuple[Claim, Key]], step: Step) -> None:

@@ -31,11 +31,22 @@ local JUST_KEPT = 5 -- seconds for which "kept" is believed without a file: it w
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 
+-- The server reads its files again without noticing a flipped bit in a value. What is no number by now counts as none,
+-- and a counter that is none goes on at the clock's milliseconds, above all that it can have been.
+local function number(text) return text and string.find(text, '^%d+%.?%d*$') and text or '0' end
+local function whole(text) return text and string.find(text, '^%d+$') and text or '0' end
+local function next_of(key)
+  local counted = redis.pcall('INCR', key)
+  if type(counted) == 'number' then return counted end
+  redis.call('SET', key, string.format('%.0f', now * 1000))
+  return redis.call('INCR', key)
+end
+
 local function at(page) return 'babelia:page:' .. page end
 local function waiting(edition) return 'babelia:waiting:' .. edition end
 
 local function tell(page)
-  redis.call('HSET', at(page), 'version', redis.call('INCR', 'babelia:version'))
+  redis.call('HSET', at(page), 'version', next_of('babelia:version'))
   redis.call('EXPIRE', at(page), PAGE_EXPIRY)
   redis.call('PUBLISH', 'babelia:news', page)
 end
@@ -74,10 +85,8 @@ local function state_of(page)
     return redis.call('ZSCORE', waiting(edition), page) and 'queued' or 'absent'
   elseif state == 'printing' then
     return redis.call('EXISTS', 'babelia:claim:' .. page) == 1 and 'printing' or 'absent'
-  elseif state == 'failed' then
-    return tonumber(redis.call('HGET', at(page), 'until')) > now and 'failed' or 'absent'
-  elseif state == 'kept' then
-    return tonumber(redis.call('HGET', at(page), 'until')) > now and 'kept' or 'absent'
+  elseif state == 'failed' or state == 'kept' then
+    return tonumber(number(redis.call('HGET', at(page), 'until'))) > now and state or 'absent'
   end
   return 'absent'
 end
@@ -85,7 +94,7 @@ end
 -- A print that stopped halfway: the page keeps the turn it had, and is printed although who asked may be gone by now.
 local function queue_again(page, edition)
   watch(page, '*', LOST_PATIENCE) -- no visitor's name
-  queue(page, edition, redis.call('ZSCORE', 'babelia:printing', page) or redis.call('INCR', 'babelia:turn'))
+  queue(page, edition, redis.call('ZSCORE', 'babelia:printing', page) or next_of('babelia:turn'))
 end
 
 -- Whether a press has taken a page and its claim has lapsed since.
@@ -117,9 +126,9 @@ local function describe(page, state, hint)
   local place = state == 'queued' and redis.call('ZRANK', waiting(edition), page) or false
   local presses = redis.call('ZCOUNT', 'babelia:able', now, '+inf')
   local pace = redis.call('GET', 'babelia:pace:' .. edition)
-  local left = found[7] and tostring(tonumber(found[7]) - now) or ''
-  return { state, hint, found[1] or '0', place and place + 1 or 0, found[2] or '0', found[3] or '0', found[4] or '0',
-    found[5] or '', found[6] or '', left, pace or '', presses }
+  local left = found[7] and tostring(tonumber(number(found[7])) - now) or ''
+  return { state, hint, whole(found[1]), place and place + 1 or 0, whole(found[2]), whole(found[3]), whole(found[4]),
+    found[5] or '', found[6] or '', left, pace and number(pace) ~= '0' and pace or '', presses }
 end
 
 local operations = {}
@@ -141,7 +150,7 @@ function operations.ask(page, address, edition, visitor, patience, limit, again)
     return describe(page, state, state == 'queued' and forgotten(edition) or 0)
   end
   -- A page whose press has died keeps the turn it had.
-  local turn = redis.call('ZSCORE', 'babelia:printing', page) or redis.call('INCR', 'babelia:turn')
+  local turn = redis.call('ZSCORE', 'babelia:printing', page) or next_of('babelia:turn')
   redis.call('HSET', at(page), 'address', address, 'edition', edition)
   queue(page, edition, turn)
   return describe(page, 'queued', 1)
@@ -186,7 +195,7 @@ function operations.take(edition, count, token, lease, attempts, sentence, pause
       if not watched(page) then
         redis.call('HSET', at(page), 'state', 'absent')
         tell(page)
-      elseif redis.call('INCR', 'babelia:attempts:' .. page) > tonumber(attempts) then
+      elseif next_of('babelia:attempts:' .. page) > tonumber(attempts) then
         fail(page, sentence, tonumber(pause))
       else
         redis.call('EXPIRE', 'babelia:attempts:' .. page, ATTEMPTS_EXPIRY)
@@ -229,7 +238,7 @@ function operations.finish(page, token, edition, mark, seconds)
   redis.call('DEL', 'babelia:attempts:' .. page, 'babelia:watch:' .. page)
   redis.call('HSET', at(page), 'state', 'kept', 'mark', mark, 'until', tostring(now + JUST_KEPT))
   if tonumber(seconds) > 0 then
-    local pace = tonumber(redis.call('GET', 'babelia:pace:' .. edition) or seconds)
+    local pace = tonumber(redis.call('GET', 'babelia:pace:' .. edition) or '') or tonumber(seconds)
     redis.call('SET', 'babelia:pace:' .. edition, tostring(0.8 * pace + 0.2 * tonumber(seconds)), 'EX', 604800)
   end
   tell(page)
@@ -241,7 +250,7 @@ function operations.give_up(page, token, final, attempts, sentence, pause)
   if redis.call('GET', 'babelia:claim:' .. page) ~= token then return '' end
   redis.call('DEL', 'babelia:claim:' .. page)
   local edition = redis.call('HGET', at(page), 'edition')
-  local tried = tonumber(redis.call('GET', 'babelia:attempts:' .. page) or '1')
+  local tried = tonumber(redis.call('GET', 'babelia:attempts:' .. page) or '') or 1
   if final == '1' or not edition or tried >= tonumber(attempts) then
     fail(page, sentence, tonumber(pause))
     return 'failed'
