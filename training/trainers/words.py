@@ -28,11 +28,13 @@ import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from training import runs
+from training.configs import FIXED
 from training.errors import TrainingError
+from training.scenes.caption_source import CaptionSource
 from training.scenes.captions import SKIES, with_article
 from training.scenes.sprites import SpritePack, open_pack, plural_of, read_subjects
 from training.trainers import text_encoder as text
-from training.trainers.text_encoder import ROWS, WIDTH_OF_TEXT, CaptionSource, open_tokenizer
+from training.trainers.text_encoder import ROWS, WIDTH_OF_TEXT, open_tokenizer
 from training.words.lexicon import Entry, caption_words, read_lexicon
 from training.words.pairs import Pair, PairSource, held_out_word, share
 from training.words.pieces import extend
@@ -450,7 +452,7 @@ def train_distil(
         places = student.get_parameter("embeddings.position_embedding.weight").data
         places[plan.join_tokens :] = places[plan.join_tokens - 1]
     fixed = torch.ones(ROWS, WIDTH_OF_TEXT)
-    for position, _ in text.FIXED:
+    for position, _ in FIXED:
         fixed.view(-1)[position] = 0
     while step < plan.distil_steps:
         _set_rate(optimizer, plan.distil_rate, step, plan.distil_steps)

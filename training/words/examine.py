@@ -20,11 +20,12 @@ import torch.nn.functional as F
 from transformers import CLIPTextModel
 
 from training import runs
+from training.scenes.caption_source import CaptionSource
 from training.scenes.captions import GROUNDS, SKIES, with_article
 from training.scenes.sprites import SpritePack, open_pack, read_subjects
 from training.trainers import text_encoder as text
 from training.trainers import words as trainer
-from training.trainers.text_encoder import CaptionSource, PooledProbe, Probe, fact_sizes, facts_of, fix_values
+from training.trainers.text_encoder import PooledProbe, Probe, fact_sizes, facts_of, fix_values
 from training.words.lexicon import SYNONYMS, Entry, read_lexicon
 from training.words.pairs import held_out_word
 

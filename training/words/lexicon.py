@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.scenes import captions
-from training.scenes.backdrops import COLOURS
+from training.scenes.backdrops.setting import COLOURS
 from training.scenes.sprites import HUES, Subject, plural_of, read_subjects
 from training.words.glosses import GlossEncoder
 from training.words.wordnet import WordNet, read_wordnet

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.scenes import captions
-from training.scenes.backdrops import HEIGHT, Backdrop, Setting
+from training.scenes.backdrops.setting import HEIGHT, Backdrop, Setting
 from training.scenes.captions import Caption, Writer, with_article
 from training.scenes.scene import Director, Group, Scene, draw_setting
 from training.scenes.sprites import SpritePack, Subject, plural_of, read_subjects

@@ -6,8 +6,9 @@ import pytest
 
 from tests import ROOT
 from training.errors import TrainingError
+from training.scenes.caption_source import CaptionSource
 from training.scenes.sprites import open_pack, read_subjects
-from training.trainers.text_encoder import CaptionSource, open_tokenizer
+from training.trainers.text_encoder import open_tokenizer
 from training.words.lexicon import caption_words
 from training.words.pieces import extend, learn, letters_of, read_merges, split
 
