@@ -171,7 +171,7 @@ def test_below_a_path_every_page_is_styled_and_every_link_stays_inside(below: st
         page.wait_for_url(f"{below}/*/prompt/a%20dog/1/")
         page.get_by_role("link", name="Random").first.click()
         page.wait_for_url(f"{below}/*/key/*/*/")
-        page.goto(below + "/api/docs")
+        page.goto(below + "/api/docs", timeout=120_000)  # a megabyte of scripts, on cores that others use too
         expect(page.get_by_text("Ask for a page").first).to_be_visible()
         assert not gone
 

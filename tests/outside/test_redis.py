@@ -81,9 +81,9 @@ def test_site_and_press_meet_over(form: str, servers: Servers, tiny_weights: Pat
     press = RunningPress(tmp_path, client, {"REDIS_URL": told_press})
     try:
         press.start()
-        with run_site(press, REDIS_URL=told_site) as site:
+        with run_site(press, REDIS_URL=told_site, BABELIA_PICTURE_WAIT="55") as site:
             answer = ask(site, "/tiny/key/over/1.png")
-            assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
+            assert (answer.status, answer.headers["content-type"]) == (200, "image/png"), answer.body[:300]
             assert [path for path in (tmp_path / "pages").rglob("*.png") if path.is_file()]
         with redis.Redis.from_url(client) as database:
             assert database.keys("*")

@@ -99,7 +99,8 @@ class Address:
 
         A second spelling comes out canonical: compare `format()` to find out. Raises AddressRefused.
         """
-        first, slash, rest = text.removeprefix("/").partition("/")
+        text = text.removeprefix("/")  # nor is it named: what stands before it in a URL may be more
+        first, slash, rest = text.partition("/")
         edition, kind = default_edition, first
         if first not in _KINDS:
             edition = first
