@@ -230,7 +230,7 @@ def require_own_post(view: View) -> View:
             require_own_site(request)
         except ForeignSite as foreign:
             return refusal(request, foreign)
-        if not _can_be_read(request):  # here, one after the other: in threads 60 pictures took half as much memory again
+        if not _can_be_read(request):  # here, one by one: in threads, 60 pictures took half as much memory again
             error = InputRefused("This form cannot be read.", hint="Open its page and send it again.")
             return refusal(request, error, ".json" if wants_json(request) else "/")
         return await view(request, *args, **kwargs)
