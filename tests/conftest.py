@@ -179,7 +179,7 @@ class RunningPress:
     def start(self) -> None:
         """Start the worker and wait until it can print."""
         self.launch()
-        wait_until(lambda: self.child is not None, 60, "the press is ready")
+        wait_until(lambda: self.child is not None, 240, "the press is ready")
 
     def launch(self) -> None:
         """Start the worker, which may never be able to print."""

@@ -219,7 +219,8 @@ class PrintingPress:
                 self._say()
             if self._press.able and not self._printing:
                 self.take_up_what_waits()
-            unheard = unheard + 1 if self._lost_its_connection() else 0
+            # While it loads, its worker takes no message: on a busy machine that may take a minute.
+            unheard = unheard + 1 if self._press.able and self._lost_its_connection() else 0
             if unheard == UNHEARD_PULSES:
                 log.error("This press has not heard of waiting pages for %.0f s; it restarts.", PULSE * UNHEARD_PULSES)
                 self._restart()

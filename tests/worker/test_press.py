@@ -319,6 +319,36 @@ def test_an_idle_press_that_does_not_hear_of_waiting_pages_restarts(
         time.sleep(0.2)  # its last sign of life
 
 
+def test_a_press_that_takes_long_to_load_is_not_restarted_for_what_waits_meanwhile(
+    redis_url: str, store: Store, jobs: JobConsumer, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker takes no message before; a busy machine went on restarting it for ever."""
+    monkeypatch.setattr("worker.press.PULSE", 0.05)
+    called, loaded = threading.Event(), threading.Event()
+    press = PrintingPress(store, jobs, ["tiny"], restart=called.set)
+
+    def load(slug: str) -> Engine:
+        loaded.wait()
+        press._engines[slug] = tiny_engine
+        return tiny_engine
+
+    monkeypatch.setattr(press, "engine", load)
+    visitor("ask", page(1), "v")
+    with redis.Redis.from_url(redis_url) as client:
+        client.lpush("press.tiny", "a message that nobody takes yet")
+    opening = threading.Thread(target=press.open)
+    opening.start()
+    try:
+        assert not called.wait(1)
+        loaded.set()
+        assert called.wait(5), "from now on its worker should have taken it"
+    finally:
+        loaded.set()
+        opening.join()
+        press.close()
+        time.sleep(0.2)  # its last sign of life
+
+
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error", "/secret/place"), RuntimeError("no kernel image")])
 def test_a_press_that_could_not_load_says_so_whoever_raised_it(
     store: Store, jobs: JobConsumer, visitor: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
