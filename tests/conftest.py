@@ -36,7 +36,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LOADED_WITHIN = 180
+LOADED_WITHIN = 240
 """Seconds after which a press that still loads counts as one that never will: others may have the cores."""
 
 EDITION_TOML = """

@@ -38,7 +38,7 @@ def test_a_full_disk_is_told_to_each_visitor_at_once_and_no_time_is_promised(lib
         client.set("babelia:pace:tiny", "3")
     library.settings["BABELIA_DISK_RESERVE"] = "900000 TB"
     library.launch()
-    wait_until(lambda: "blocked" in states(library), 60, "the press says that it is blocked")
+    wait_until(lambda: "blocked" in states(library), 240, "the press says that it is blocked")
     with run_site(library) as site:
         for _ in range(3):
             page = ask(site, fresh().path())

@@ -21,7 +21,7 @@ from tests.conftest import free_port, run_valkey, wait_until, write_edition
 from tests.visitor import long_page
 
 STOP_WITHIN = 10
-START_WITHIN = 180
+START_WITHIN = 240
 BACK_WITHIN = 2.0
 
 
