@@ -23,7 +23,7 @@ def reached_over_https(**_: Any) -> list[CheckMessage]:
     if settings.HTTPS:
         return []
     hint = "Set BABELIA_HTTPS=true once a proxy in front of the site speaks HTTPS: docs/operating.md has how."
-    return [Warning("BABELIA_HTTPS is off: what visitors see and send can be read.", hint=hint, id="babelia.W005")]
+    return [Warning("BABELIA_HTTPS is off: what visitors see and send can be read.", hint=hint, id="babelia.W004")]
 
 
 @register()

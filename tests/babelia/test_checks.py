@@ -34,7 +34,7 @@ def test_settings_that_contradict_each_other_are_found(settings: dict[str, Any],
 
 def test_a_check_before_going_public_says_that_https_is_off() -> None:
     with override_settings(HTTPS=False):
-        assert [message.id for message in reached_over_https()] == ["babelia.W005"]
+        assert [message.id for message in reached_over_https()] == ["babelia.W004"]
     with override_settings(HTTPS=True):
         assert reached_over_https() == []
 
