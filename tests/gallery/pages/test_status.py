@@ -114,7 +114,12 @@ def test_a_page_in_the_queue_says_which_press_it_waits_for(
 @pytest.mark.parametrize(
     ("progress", "kind", "message", "retry_after"),
     [
-        (Progress("busy", retry_after=12, sentence="So many pages wait already that no more are taken right now."), LibraryBusy, "So many pages wait already that no more are taken right now.", 12),
+        (
+            Progress("busy", retry_after=12, sentence="So many pages wait already that no more are taken right now."),
+            LibraryBusy,
+            "So many pages wait already that no more are taken right now.",
+            12,
+        ),
         (Progress("failed", retry_after=600, sentence="The disk is full."), PrintFailed, "The disk is full.", 600),
         (
             Progress("printing", step=1, of=20, seconds=7.2),
@@ -122,7 +127,7 @@ def test_a_page_in_the_queue_says_which_press_it_waits_for(
             "This page is not printed yet. Step 1 of 20. About 7 seconds to go.",
             8,
         ),
-        (Progress("absent"), PrintFailed, "This page is not printed yet. Nobody waits for this page.", 5),
+        (Progress("absent"), PrintFailed, "This page is not printed yet. This picture has not been drawn yet.", 5),
     ],
 )
 def test_a_picture_that_is_not_there_is_refused_with_the_reason_and_the_time_to_come_back(
