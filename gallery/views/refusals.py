@@ -3,12 +3,12 @@
 import logging
 
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, HttpResponse, HttpResponseServerError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, HttpResponseServerError
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from gallery.addresses import raw_path
-from gallery.answers import ForeignSite, refusal, require_own_site
+from gallery.addresses import path_meant, raw_path
+from gallery.answers import ForeignSite, refusal, require_own_site, uncached
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
 
@@ -34,8 +34,15 @@ def unreadable(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404 with a sentence: what is wrong with this address. In the form that was asked for."""
+    """On to what was meant, where that can be told; else 404 with a sentence, in the form that was asked for.
+
+    The way on is not for ever: an edition or a volume may come to have a page of its own.
+    """
     form, raw = _form_of(request), raw_path(request)
+    meant = path_meant(request.path_info, form) if request.method in ("GET", "HEAD") else None
+    if meant is not None:
+        query = request.META.get("QUERY_STRING")
+        return uncached(HttpResponseRedirect(meant + (f"?{query}" if query else "")))
     try:
         if raw is not None:
             Address.parse_path(raw.removesuffix(form))

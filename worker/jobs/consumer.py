@@ -76,7 +76,7 @@ class JobConsumer:
         self.release_dead()
         token = f"{_here()}|{os.getpid()}|{_born(os.getpid())}|{secrets.token_hex(8)}"
         found = self._call("take", edition, count, token, self._lease, ATTEMPTS, STOPPED_THE_PRESS, FAILED_PAUSE)
-        addresses = [Address.parse(text.decode()) for text in found[1::2]]
+        addresses = [Address.parse_kept(text.decode()) for text in found[1::2]]
         return [Claim(address, token, time.monotonic()) for address in addresses]
 
     def step(self, claim: Claim, step: int, of: int, *, mark: str = "", preview: bytes = b"") -> bool:

@@ -53,6 +53,28 @@ def test_an_unknown_edition_and_an_unknown_mark_are_no_pages(site: str) -> None:
     assert "does not hold the key" in mark.text
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/about?from=phone", "/about/?from=phone"),
+        ("/tiny/", "/"),
+        ("/tiny/random", "/tiny/random/"),
+        ("/tiny/key/borges/", "/tiny/key/borges/1/"),
+        ("/tiny/prompt/a%20dog/", "/tiny/prompt/a%20dog/1/"),
+        ("/Tiny/Prompt/A%20Dog/01/", "/tiny/prompt/a%20dog/1/"),
+        ("/tiny/key/borges/01.json", "/tiny/key/borges/1.json"),
+        ("/api", "/api/docs"),
+        ("/api/docs/", "/api/docs"),
+    ],
+)
+def test_a_path_that_is_not_quite_right_leads_to_what_was_meant(site: str, path: str, meant: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = ask(site, path, method)
+        assert (answer.status, answer.headers["location"], answer.headers["cache-control"]) == (302, meant, "no-store")
+    assert ask(site, meant, "HEAD").status in (200, 302)
+    assert post(site, path.partition("?")[0], {"a": "b"}).status == 404
+
+
 @pytest.mark.parametrize("path", ["/", "/tiny/key/borges/1/", "/tiny/key/borges/1.png", "/tiny/key/borges/1.json"])
 def test_what_is_sent_to_an_address_that_takes_no_forms_is_refused_with_a_sentence(site: str, path: str) -> None:
     answer = post(site, path, {"a": "b"})
