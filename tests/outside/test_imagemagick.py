@@ -17,7 +17,7 @@ from worker.catalogue.png import PIXELS_SHAPE, encode_page
 from worker.errors import KeyRefused
 
 KEY = stacks_key("borges", 1)
-PROMPTS = ["a dog", "ein Bär über dem Fluß", "犬と猫", "собака", "Ã©"]
+PROMPTS = ["a dog", "ein bär über dem fluß", "犬と猫", "собака", "ã©"]
 
 
 def page(prompt: str) -> bytes:
