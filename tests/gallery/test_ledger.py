@@ -169,3 +169,11 @@ def test_a_link_that_was_hidden_while_prompts_had_capitals_stays_hidden(tmp_path
     assert not async_to_sync(ledger.is_hidden)(now.with_page(2))
     call_command("hide", CAPITALS.format(), show=True)
     assert not async_to_sync(ledger.is_hidden)(now)
+
+
+def test_a_page_is_found_by_its_pixels_unless_it_is_hidden() -> None:
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 1)
+    assert async_to_sync(ledger.page_of_pixels)(RECORD.pixel_digest) == ADDRESS
+    assert async_to_sync(ledger.page_of_pixels)("0" * 64) is None
+    Page.objects.update(hidden=True)
+    assert async_to_sync(ledger.page_of_pixels)(RECORD.pixel_digest) is None

@@ -69,7 +69,7 @@ def _sound_prompt(text: str, spelled: str) -> str:
     if not 1 <= len(prompt) <= PROMPT_LIMIT:
         raise AddressRefused(f"A prompt has 1 to {PROMPT_LIMIT} characters; this one has {len(prompt):,}.")
     if any(segment in (".", "..") for segment in prompt.split("/")):
-        raise AddressRefused("A prompt may not have . or .. alone between slashes: browsers take them out of a URL.")
+        raise AddressRefused("Please leave out . and .. alone between slashes: web addresses cannot hold them.")
     return prompt
 
 
