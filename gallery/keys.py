@@ -201,9 +201,11 @@ def _own_address(found: KeyFile, mark: str) -> Address | None:
         return address if known == mark else None
     if store().origin(mark) == address:
         return address
-    weights = weights_here(edition)
-    same = weights is not None and (found.rendition or "").startswith(f"{edition.slug} {weights[:16]} ")
-    return address if same and found.mark == mark else None
+    slug, _, rest = (found.rendition or "").partition(" ")
+    if found.mark != mark or slug != edition.slug or not rest:
+        return None
+    weights = weights_here(edition)  # the last question, for files may have to be hashed
+    return address if weights is not None and rest.startswith(f"{weights[:16]} ") else None
 
 
 def _address_inside(text: str, edition: str) -> Address:

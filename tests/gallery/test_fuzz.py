@@ -21,6 +21,7 @@ from gallery.keys import with_key
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.png import PIXELS_SHAPE, encode_page
 
+pytestmark = pytest.mark.django_db(transaction=True)
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
 KEY = stacks_key("borges", 1)

@@ -362,8 +362,8 @@ def test_one_box_takes_anything_in_the_head_of_every_page(browser: Browser, site
     with visiting(browser, java_script_enabled=scripts) as context:
         page = context.new_page()
         for path, typed, there in (
-            ("/about/", key.format(), f"/tiny/mark/{key.mark}/"),
-            ("/key/", key.mark, f"/tiny/mark/{key.mark}/"),
+            ("/about/", key.format(), f"/pocket-1/mark/{key.mark}/"),
+            ("/key/", key.mark, f"/pocket-1/mark/{key.mark}/"),
             ("/nothing/", site + address.path(), address.path()),
             ("/search/?prompt=", address.format(), address.path()),
             (address.path(), "  " + address.name.upper(), address.path()),
@@ -489,7 +489,7 @@ def test_a_page_that_failed_says_so_and_can_be_tried_again(browser: Browser, sit
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_no_page_is_wider_than_its_window(browser: Browser, site: str, width: int) -> None:
-    long_name = Address("tiny", "prompt", "W" * 500, 1)
+    long_name = Address("tiny", "prompt", "m" * 500, 1)
     printed(site, long_name)
     with visiting(browser, viewport={"width": width, "height": 800}) as context:
         page = context.new_page()
