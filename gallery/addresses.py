@@ -1,14 +1,16 @@
 """Addresses as the site sees them: URL converters, canonical paths, neighbours.
 
-The grammar itself is `worker.catalogue.address`; this module only joins it to Django's URLs. Imports that and Django.
+The grammar itself is `worker.catalogue.address`; this module only joins it to Django's URLs. Imports that, Django and
+`gallery.editions`.
 """
 
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from django.http import HttpRequest
-from django.urls import Resolver404, get_script_prefix, resolve
+from django.urls import Resolver404, ResolverMatch, get_script_prefix, resolve, reverse
 
+from gallery.editions import default_edition, editions
 from worker.catalogue.address import NAME_LIMIT, PAGES, Address, is_slug
 from worker.errors import AddressRefused
 
@@ -62,19 +64,72 @@ def path_of(address: Address, form: str = "/") -> str:
     return prefix + address.path()[1:-1] + form
 
 
-def address_of_link(path: str) -> Address:
-    """Return the page that a link of this site names in one of its forms (`/`, `.png`, `/thumbnail.webp` …).
+def address_in_link(link: str) -> Address | None:
+    """Return the page that a link of this or another Babelia names in one of its forms (`/`, `.png`, `/events` …).
 
-    `path` is the link's percent-encoded path, with the site's script prefix. Raises AddressRefused for any other link.
+    `link` is a URL or its percent-encoded path. Another Babelia may lie below any path of its host, so the address is
+    looked for after each slash. None for any other link.
     """
-    text = unquote(path).removeprefix(get_script_prefix()[:-1])
     try:
-        found = resolve(text).kwargs.get("address")
+        return address_in_path(unquote_to_bytes(urlsplit(link).path if "://" in link else link).decode("utf-8"))
+    except ValueError:  # brackets that do not match, or no UTF-8
+        return None
+
+
+def address_in_path(path: str) -> Address | None:
+    """Return the page that a decoded path names, or nearly, after an edition that is here; None where there is none."""
+    segments = path.strip("/").split("/")
+    for start, segment in enumerate(segments):
+        if segment not in editions():
+            continue
+        tail = "/".join(segments[start:])
+        match = _resolved(f"/{tail}")
+        if match is not None and "address" in match.kwargs:
+            found: Address = match.kwargs["address"]
+            return found
+        try:
+            return Address.parse_meant(tail)
+        except AddressRefused:
+            continue
+    return None
+
+
+def path_meant(path: str, form: str) -> str | None:
+    """Return the path of what a path that leads nowhere was meant to open, None where that cannot be told.
+
+    `path` is decoded, without the site's script prefix; `form` is the form of a page that it asks for. Meant are the
+    site's own pages with a slash too few or too many, or with capitals; an edition, which stands for the entrance; and
+    what `Address.parse_meant` reads. Nothing is returned that would lead to `path` again, or nowhere.
+    """
+    bare = path.strip("/")
+    for spelled in (f"/{bare}/", f"/{bare}", f"/{bare.lower()}/", f"/{bare.lower()}"):
+        match = _resolved(spelled)
+        if match is not None and "address" not in match.kwargs:
+            where = reverse("api:openapi-view") if match.view_name == "api:api-root" else _below_prefix(spelled)
+            return None if spelled == path else where
+    if bare.lower() in editions():
+        return reverse("entrance")
+    try:
+        address = Address.parse_meant(path.removesuffix(form), default_edition())
+    except AddressRefused:
+        return None
+    meant = path_of(address, form)
+    found = _resolved(f"/{address.format()}{form}")
+    is_page = found is not None and found.kwargs.get("address") == address
+    return meant if is_page and address.edition in editions() and f"/{address.format()}{form}" != path else None
+
+
+def _resolved(path: str) -> ResolverMatch | None:
+    """Return what a decoded path of this site leads to; None where that is nothing."""
+    try:
+        return resolve(path)
     except Resolver404:
-        found = None
-    if not isinstance(found, Address):
-        raise AddressRefused("This link leads to no page of the library.", hint="The link of a page has its address.")
-    return found
+        return None
+
+
+def _below_prefix(path: str) -> str:
+    """Return the URL of a decoded path, which begins with one slash."""
+    return f"{get_script_prefix()}{quote(path[1:])}"
 
 
 def raw_path(request: HttpRequest) -> str | None:

@@ -33,7 +33,7 @@ from gallery.answers import (
 from gallery.bounds import require_patience
 from gallery.description import PageOut, RecentOut, describe_recent
 from gallery.editions import default_edition, edition_of, editions
-from gallery.keys import address_of_file, place_to_read
+from gallery.keys import open_file, place_to_read
 from gallery.pages.events import event_stream
 from gallery.pages.status import (
     held_key,
@@ -348,15 +348,12 @@ async def open_key(request: HttpRequest, edition: str | None = None) -> Status[d
     require_patience(request)
     slug = edition_of(edition or default_edition()).slug
 
-    def read() -> Address:
-        body = request.read()  # not `request.body`, which Django limits to what a form without files may have
-        require_size(len(body))
-        return address_of_file(body, slug)
-
     async with place_to_read():
-        address = await asyncio.to_thread(read)
+        body = await asyncio.to_thread(request.read)  # not `request.body`, which Django limits to a form without files
+        require_size(len(body))
+        address = await open_file(body, slug)
     await ledger.require_shown(address)
-    mark = address.name if address.kind == "mark" else None
+    mark = address.name if address.kind == "mark" else await asyncio.to_thread(ledger.known_mark, address)
     return Status(201, {"address": address.format(), "mark": mark, "page": path_of(address)})
 
 

@@ -194,10 +194,10 @@ def describe(
 
 def describe_recent(row: Page) -> RecentOut:
     """Return the description of a page on the list of those printed last, from its row in the ledger."""
-    address = Address.parse(row.address)
+    address = address_of_row(row)
     links = links_of(address)
     return RecentOut(
-        address=row.address,
+        address=address.format(),
         mark=row.mark,
         edition=row.edition,
         steps=row.steps,
@@ -207,6 +207,12 @@ def describe_recent(row: Page) -> RecentOut:
         picture=links.picture,
         thumbnail=links.thumbnail,
     )
+
+
+def address_of_row(row: Page) -> Address:
+    """Return the address that opens the page of a row: its own, or its mark where its prompt has capitals."""
+    address = Address.parse_kept(row.address)
+    return address if address.is_current else Address(row.edition, "mark", row.mark, None)
 
 
 def links_of(address: Address) -> PageLinks:

@@ -17,7 +17,7 @@ from django.db import Error as AnyDatabaseError
 from django.db.models import F
 
 from babelia.services import store
-from gallery.description import address_fields, record_fields
+from gallery.description import address_fields, address_of_row, record_fields
 from gallery.models import Page
 from gallery.snapshot import Snapshot
 from worker.catalogue.address import Address
@@ -66,7 +66,7 @@ _openings = _Openings()
 def note_opening(address: Address, record: PageRecord, openings: int = 1) -> None:
     """Note that a kept page was opened, or with no openings that it was printed; on the event loop, returns at once."""
     if address.kind == "mark":  # an address says more than a mark, and a page is listed once
-        address = Address.parse(record.address)
+        address = Address.parse_kept(record.address)
     _openings.add(address, record, openings)
 
 
@@ -144,9 +144,10 @@ async def _read_hidden(before: frozenset[str] | None) -> frozenset[str] | None:
 
 async def _hidden_in_rows() -> frozenset[str]:
     names: set[str] = set()
-    rows = Page.objects.filter(hidden=True).values_list("digest", "edition", "mark", "everywhere")
-    async for digest, edition, mark, everywhere in rows:
-        names.add(f"addresses/{digest}")
+    rows = Page.objects.filter(hidden=True).values_list("digest", "address", "edition", "mark", "everywhere")
+    async for digest, address, edition, mark, everywhere in rows:
+        # A link that was hidden when prompts had capitals stays so, whatever it leads to now.
+        names |= {f"addresses/{digest}", hidden.name_of_address(Address.parse(address))}
         if mark:
             names.add(hidden.name_of_key(mark, None if everywhere else edition))
     return frozenset(names)
@@ -183,12 +184,26 @@ async def recent(limit: int = 24) -> list[Page]:
         for page in reversed(once.values()):
             if len(shown) == limit:
                 break
-            if not await is_hidden(Address.parse(page.address), page.mark or None):
+            if not await is_hidden(Address.parse_kept(page.address), page.mark or None):
                 shown.append(page)
     except StoreUnavailable as error:
         _log.warning("No page is listed: %s", error)
         return []
     return shown
+
+
+async def page_of_pixels(digest: str) -> Address | None:
+    """Return a page that was opened here, whose print had these pixels; None where there is none, or it is hidden."""
+    try:
+        found = Page.objects.filter(pixel_digest=digest, hidden=False).order_by("pk")[:_SHELF_ROWS]
+        rows = [row async for row in found]
+    except AnyDatabaseError as error:
+        raise StoreUnavailable("The database does not answer, so the picture cannot be looked up.") from error
+    for row in rows:
+        address = address_of_row(row)
+        if not await is_hidden(address, row.mark):
+            return address
+    return None
 
 
 async def _read_recent(before: list[Page]) -> list[Page]:
@@ -214,8 +229,11 @@ async def neighbour_prompt(address: Address, by: int) -> Address | None:
     try:
         for part in (shelf.filter(**{side: address.name}), shelf.exclude(name=address.name)):
             async for row in part.order_by(order)[:_SHELF_ROWS]:
+                opened = Address.parse_kept(row.address)
+                if not opened.is_current:  # a prompt with capitals, which has no volume any more
+                    continue
                 found = Address(address.edition, "prompt", row.name, address.page)
-                if not (await is_hidden(Address.parse(row.address), row.mark) or await is_hidden(found)):
+                if not (await is_hidden(opened, row.mark) or await is_hidden(found)):
                     return found
     except AnyDatabaseError as error:
         raise StoreUnavailable("The database does not answer, so the shelf of prompts is not known.") from error

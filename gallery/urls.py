@@ -33,7 +33,7 @@ urlpatterns = [
     path("<address:address>/next-key", neighbours.next_key, name="next-key"),
     path("<address:address>/previous-key", neighbours.previous_key, name="previous-key"),
     path("<address:address>", page.show, name="page-without-slash"),
-    # full keys
+    # whatever somebody brings
     path("key/", keys.key_form, name="key"),
     path("key/open", keys.open_key, name="open-key"),
     # around the library

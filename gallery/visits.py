@@ -5,11 +5,16 @@ everybody who sees it, and a crawler follows "next page" without end. So a print
 may be waiting for:
 
 1. HEAD never starts one: it is answered from what is known.
-2. A request that names itself a bot, crawler, link preview or prefetch (User-Agent, Sec-Purpose) gets the page around
-   an empty frame and, for its picture, the card of an unprinted page, which is drawn at once.
+2. A request that names itself a fetcher (bot, crawler, link preview: `_MACHINES`) or a prefetch (Sec-Purpose) gets the
+   page around an empty frame and, for its picture, the card of an unprinted page, which is drawn at once.
 3. What is missed here costs little: a visitor who does not ask again within PATIENCE seconds no longer counts, and a
    page that nobody watches is dropped before its print starts; the queue itself is bounded.
 4. robots.txt keeps crawlers off all addresses, and links to neighbours say nofollow.
+
+This is a guess, and all that it may do is to save prints. Browsers inside apps name the app (`Twitter for iPhone`,
+`[LinkedInApp]`), and the people in them want their picture: so what browsers say of themselves when a person has
+pressed something (Sec-Fetch-User, over HTTPS) counts for more than any name, and the empty frame has a button whose
+form is heeded whoever sends it.
 """
 
 import re
@@ -21,11 +26,25 @@ from django.http import HttpRequest
 PATIENCE: Final = 10.0
 """Seconds a visitor counts as waiting after the page was sent: scripts then follow, a page without them comes back."""
 
+CARD_PROGRAMS: Final = (
+    *("Twitterbot", "LinkedInBot", "facebookexternalhit", "Facebot", "meta-externalfetcher", "WhatsApp", "TelegramBot"),
+    *("Slackbot", "Slackbot-LinkExpanding", "Slack-ImgProxy", "Discordbot", "Pinterest", "Pinterestbot", "redditbot"),
+    *("SkypeUriPreview", "vkShare", "Viber", "kakaotalk-scrap", "line-poker", "Cardyb", "Mastodon", "Pleroma"),
+    *("Misskey", "Akkoma", "Lemmy", "Synapse", "Iframely", "Embedly", "ZoomBot", "ZulipURLPreview", "Mattermost-Bot"),
+)
+"""The programs that make the cards beside links, by the names that they look for in robots.txt. None starts a print."""
+
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _MACHINES = re.compile(
-    r"bot\b|bot/|crawl|spider|slurp|preview|unfurl|embed|externalhit|facebookcatalog|whatsapp|telegram|discord|slack"
-    r"|twitter|linkedin|pinterest|skype|vkshare|viber|mastodon|pleroma|misskey|akkoma|lemmy|synapse|matrix|signal"
-    r"|redditbot|iframely|headlesschrome-lighthouse|google-|bingpreview|yandex|baidu|applebot|petal|validator",
+    # "+http" is how programs say where one can complain of them; no browser does. A Cubot is a telephone.
+    r"\+\s?https?:|(?<!cu)bot\b|crawl|spider|slurp|scrap(?:er|y|e)?\b|externalhit|externalagent|externalfetcher"
+    r"|facebookcatalog|cardyb|line-poker|url ?preview|uripreview|link ?preview|bingpreview|unfurl|embedly|iframely"
+    r"|slack-imgproxy|vkshare|skype-url|ms-office|valve/steam http|archiver|feedfetcher|favicon|validator\b|validator\."
+    # The apps of these are no browsers: what fetches is named first of all, what a person holds is named in brackets.
+    r"|^(?:whatsapp|viber|pinterest|mastodon|pleroma|misskey|akkoma|lemmy|synapse|friendica|peertube|pixelfed)/"
+    r"|\((?:mastodon|pleroma|misskey|akkoma|lemmy)/"
+    r"|mediapartners-google|apis-google|googleother|googleimageproxy|chrome-lighthouse"
+    r"|google-(?:inspection|read-aloud|site|safety|extended|pagerenderer|structured|cloud|ads|adwords|other|proxy)",
     re.IGNORECASE,
 )
 
@@ -40,7 +59,20 @@ def may_start_print(request: HttpRequest) -> bool:
     if request.method != "GET":
         return False
     purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
-    return "prefetch" not in purpose and _MACHINES.search(request.headers.get("User-Agent", "")) is None
+    if "prefetch" in purpose:
+        return False
+    pressed = request.headers.get("Sec-Fetch-User") == "?1"  # a person has just followed a link or sent a form
+    return pressed or not names_a_machine(request)
+
+
+def names_a_machine(request: HttpRequest) -> bool:
+    """Say whether the User-Agent is that of a program that fetches pages for nobody who looks at them now."""
+    return _MACHINES.search(request.headers.get("User-Agent", "")) is not None
+
+
+def is_named(request: HttpRequest) -> bool:
+    """Say whether the request names its visitor: it comes from a page of ours that was sent to somebody who waits."""
+    return _VISITOR.fullmatch(request.GET.get("visitor", "")) is not None
 
 
 def visitor_of(request: HttpRequest) -> str:

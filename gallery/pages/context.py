@@ -21,7 +21,7 @@ def entrance_context(recent: Sequence[Page]) -> dict[str, Any]:
     """Return the wall of the pages printed last."""
     wall = []
     for row in recent:
-        address = Address.parse(row.address)
+        address = Address.parse_kept(row.address)
         wall.append({"page": describe_recent(row), "title": address.name, "alt_text": alt_text(address)})
     return {"wall": wall}
 
@@ -56,6 +56,8 @@ def page_context(status: PageStatus, visitor: str, *, unveiled: bool, absolute: 
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
         "retry_after": progress.retry_after,
         "mark_page": path_of(Address(address.edition, "mark", status.mark, None)) if status.mark else None,
+        "named": status.named,
+        "named_page": path_of(status.named) if status.named else None,
         "prompt": address.name if address.kind == "prompt" else "",
         "alt_text": alt_text(address, page.unread),
         "visitor": visitor,

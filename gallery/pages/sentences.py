@@ -60,7 +60,7 @@ def sentence_of(progress: Progress) -> str:
         case "busy":
             return "So many pages wait already that no more are taken right now."
         case _:
-            return "Nobody waits for this page."
+            return "This picture has not been drawn yet."
 
 
 def notice_of(record: PageRecord | None, former: PageRecord | None) -> str | None:

@@ -42,6 +42,8 @@ class PageStatus:
     record: PageRecord | None = None
     former: PageRecord | None = None
     """Of a page that is not kept: the record of an earlier print, where that had other weights than those of now."""
+    named: Address | None = None
+    """Of a kept page that was opened by its mark: the address that it was printed for, where that leads to it."""
 
     @property
     def kept(self) -> bool:
@@ -76,7 +78,8 @@ async def page_status(
     await ledger.require_shown(address, record.mark if record is not None else None)
     if record is not None:
         progress = Progress("kept", mark=record.mark)
-        return PageStatus(address, progress, sentence_of(progress), record)
+        named = await asyncio.to_thread(_own_name, record) if address.kind == "mark" else None
+        return PageStatus(address, progress, sentence_of(progress), record, named=named)
     client = job_client()
     if starts:
         await require_printable(address)
@@ -89,6 +92,18 @@ async def page_status(
     await ledger.require_shown(address, progress.mark)
     former = None if record is not None else await _former_print(address)
     return PageStatus(address, progress, await sentence_for(address, progress), record, former)
+
+
+def _own_name(record: PageRecord) -> Address | None:
+    """Return the address that a page was first printed for, where it can be opened and leads to its mark."""
+    address = Address.parse_kept(record.address)
+    leads = address.kind != "mark" and address.is_current and ledger.known_mark(address) == record.mark
+    return address if leads else None
+
+
+async def is_awaited(address: Address) -> bool:
+    """Say whether somebody waits for a page that is not kept. Raises StoreUnavailable."""
+    return (await job_client().look(address)).state in ("queued", "printing")
 
 
 async def _former_print(address: Address) -> PageRecord | None:

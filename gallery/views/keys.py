@@ -1,4 +1,4 @@
-"""Full keys as visitors bring them: pasted, in a file, inside a picture that was printed here."""
+"""What visitors bring: a full key, pasted, in a file or inside a picture; links; and whatever else the box takes."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.decorators.http import require_safe
 
 from gallery import ledger
-from gallery.addresses import address_of_link, path_of
+from gallery.addresses import path_of
 from gallery.answers import (
     TooLarge,
     error_shape,
@@ -22,20 +22,20 @@ from gallery.answers import (
 )
 from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of
-from gallery.keys import address_of_file, address_of_text, place_to_read
+from gallery.keys import address_of_link, address_of_text, address_of_typed, open_file, place_to_read
 from worker.catalogue.address import Address
-from worker.errors import BabeliaError, LibraryBusy
+from worker.errors import BabeliaError, InputRefused, LibraryBusy
 
 
 @require_safe
 async def key_form(request: HttpRequest) -> HttpResponse:
-    """Where a full key is pasted or its file chosen."""
+    """Where anything is pasted or its file chosen."""
     return render_page(request, "key.html", {})
 
 
 @require_own_post
 async def open_key(request: HttpRequest) -> HttpResponseBase:
-    """A full key, pasted or in a file, or a picture printed here: held, and on to its page."""
+    """Whatever opens a page: a full key, which is held from now on, a picture, a link, words. On to that page."""
     try:
         address = await _sent_address(request)
         await ledger.require_shown(address)
@@ -48,7 +48,7 @@ async def open_key(request: HttpRequest) -> HttpResponseBase:
         if wants_json(request):
             return waiting(JsonResponse(error_shape(error), status=status_of(error)), error)
         hint = vars(error).get("hint")  # the class's own only repeats what the sentence says
-        context = {"error": error, "hint": hint, "text": request.POST.get("key", "")}
+        context = {"error": error, "hint": hint, "text": request.POST.get("key") or request.POST.get("prompt", "")}
         return waiting(render_page(request, "key.html", context, status=status_of(error)), error)
     if wants_json(request):
         return JsonResponse({"address": address.format(), "page": path_of(address)})
@@ -56,14 +56,21 @@ async def open_key(request: HttpRequest) -> HttpResponseBase:
 
 
 async def _sent_address(request: HttpRequest) -> Address:
-    """Return the page of the key that was sent, held from now on. Raises RequestDataTooBig and what refuses a key."""
+    """Return the page of what was sent; a key is held from now on. Raises RequestDataTooBig and what is refused.
+
+    A file (`file`), the text of a key (`key`), a link (`link`), or anything (`prompt`).
+    """
     require_patience(request)
     edition = edition_of(request.POST.get("edition") or default_edition()).slug
     file = request.FILES.get("file")
-    if file is None and "link" in request.POST:
+    if file is not None:
+        require_size(file.size or 0)
+        async with place_to_read():
+            return await open_file(await asyncio.to_thread(file.read), edition)
+    if "link" in request.POST:
         return address_of_link(request.POST["link"])
-    if file is None:
-        return await asyncio.to_thread(address_of_text, request.POST.get("key", ""), edition)
-    require_size(file.size or 0)
-    async with place_to_read():
-        return await asyncio.to_thread(lambda: address_of_file(file.read(), edition))
+    if "key" in request.POST:
+        return await asyncio.to_thread(address_of_text, request.POST["key"], edition)
+    if not request.POST.get("prompt", "").strip():
+        raise InputRefused("Nothing was sent.", hint="Paste a link, a short name, a key or words, or choose a file.")
+    return await asyncio.to_thread(address_of_typed, request.POST["prompt"], edition)

@@ -5,15 +5,19 @@ import asyncio
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
 
 from gallery import ledger
 from gallery.addresses import path_of
-from gallery.answers import A_DAY, refusal, render_page, uncached
+from gallery.answers import A_DAY, refusal, render_page, uncached, unreadable_form
 from gallery.editions import default_edition, edition_of, editions
+from gallery.keys import LeadsNowhere, address_of_typed, address_of_words, is_meant_as_key
 from gallery.pages.cards import entrance_card
 from gallery.pages.context import about_context, entrance_context
-from worker.catalogue.address import Address, canonical_prompt, random_address
+from gallery.views.keys import open_key
+from gallery.visits import CARD_PROGRAMS
+from worker.catalogue.address import random_address
 from worker.errors import BabeliaError
 
 
@@ -38,18 +42,26 @@ async def about(request: HttpRequest) -> HttpResponse:
     return render_page(request, "about.html", about_context(default_edition()))
 
 
-@require_safe
+@csrf_exempt  # what is only read may come from anywhere; a key goes on to `open_key`, which takes our own forms alone
+@require_http_methods(["GET", "HEAD", "POST"])
 async def search(request: HttpRequest) -> HttpResponseBase:
-    """From a prompt to page 1 of its volume."""
-    named = request.GET.get("edition") or default_edition()
-    prompt = request.GET.get("prompt", "")
-    context = {"edition": named if named in editions() else default_edition()}
-    if not prompt.strip():
+    """The box in the head of every page: from words, an address, a link, a mark or a whole key to its page."""
+    unread = unreadable_form(request)
+    if unread is not None:
+        return unread
+    sent = request.POST if request.method == "POST" else request.GET
+    typed, named = sent.get("prompt", ""), sent.get("edition") or default_edition()
+    if request.method == "POST" and is_meant_as_key(typed):
+        return await open_key(request)
+    context = {"edition": named if named in editions() else default_edition(), "prompt": typed}
+    if not typed.strip():
         return render_page(request, "search.html", context)
+    read = address_of_words if sent.get("as") == "words" else address_of_typed
     try:
-        address = Address(edition_of(named).slug, "prompt", canonical_prompt(prompt), 1)
+        address = await asyncio.to_thread(read, typed, edition_of(named).slug)
     except BabeliaError as error:
-        return render_page(request, "search.html", context | {"error": error, "prompt": prompt}, status=400)
+        refused = {"error": error, "may_be_words": isinstance(error, LeadsNowhere)}
+        return render_page(request, "search.html", context | refused, status=400)
     return HttpResponseRedirect(path_of(address))
 
 
@@ -65,8 +77,20 @@ async def random(request: HttpRequest, edition: str | None = None) -> HttpRespon
 
 @require_safe
 async def robots(request: HttpRequest) -> HttpResponse:
-    """Keep crawlers off the addresses: there is no end of them, and each would be printed."""
-    root, about_path = reverse("entrance"), reverse("about")
-    static = root[:-1] + settings.STATIC_URL
-    body = f"User-agent: *\nAllow: {root}$\nAllow: {about_path}\nAllow: {static}\nDisallow: {root}\n"
+    """Keep crawlers off the addresses, of which there is no end; what makes a card beside a link may have them all.
+
+    To everybody else are open: what is for search engines, and the pictures of cards, for some look here before they
+    show one. The stars and ends follow RFC 9309.
+    """
+    root = reverse("entrance")
+    programs = "".join(f"User-agent: {name}\n" for name in CARD_PROGRAMS)
+    opened = (
+        f"{root}$",
+        reverse("about"),
+        root[:-1] + settings.STATIC_URL,
+        reverse("entrance-card"),
+        f"{root}*/card.png$",
+    )
+    others = "".join(f"Allow: {path}\n" for path in opened)
+    body = f"{programs}Disallow:\n\nUser-agent: *\n{others}Disallow: {root}\n"
     return HttpResponse(body, content_type="text/plain; charset=utf-8")

@@ -22,6 +22,7 @@ from gallery.pages.cards import card
 from gallery.pages.context import page_context
 from gallery.pages.status import (
     held_key,
+    is_awaited,
     kept_picture,
     not_printed,
     page_status,
@@ -29,7 +30,7 @@ from gallery.pages.status import (
     require_known,
     require_picture,
 )
-from gallery.visits import may_start_print, visitor_of
+from gallery.visits import is_named, may_start_print, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
 from worker.jobs.progress import Progress
@@ -40,7 +41,10 @@ from worker.jobs.progress import Progress
 async def show(request: HttpRequest, address: Address) -> HttpResponse:
     """The page: its picture where it is kept, else an empty frame that fills while the press works."""
     visitor = visitor_of(request)
-    status = await page_status(address, visitor, starts=may_start_print(request))
+    # Who has pressed "Draw it" goes on waiting under that name, whatever the browser calls itself.
+    goes_on = request.method == "GET" and is_named(request)
+    starts = may_start_print(request) or (goes_on and await is_awaited(address))
+    status = await page_status(address, visitor, starts=starts)
     if status.record:
         ledger.note_opening(address, status.record)
     unveiled = request.GET.get("show") == "1"

@@ -1,4 +1,4 @@
-"""A page while it is printed: its events, its preview, leaving it, asking for it again."""
+"""A page while it is printed: its events, its preview, leaving it, having it drawn by the press of a button."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
@@ -10,7 +10,7 @@ from gallery.answers import at_address, of_unknown_length, require_own_post, see
 from gallery.bounds import require_patience
 from gallery.pages.events import event_stream
 from gallery.pages.status import page_status, preview_of
-from gallery.visits import asks_head, visitor_of
+from gallery.visits import asks_head, names_a_machine, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused
 from worker.jobs.preview import CONTENT_TYPE
@@ -46,7 +46,8 @@ async def leave(request: HttpRequest, address: Address) -> HttpResponseBase:
 @require_own_post
 @at_address("/again")
 async def again(request: HttpRequest, address: Address) -> HttpResponseBase:
-    """Ask once more for a page that could not be printed."""
+    """Draw a page because somebody pressed the button for it: whoever that is, and also after it failed."""
     require_patience(request)
-    await page_status(address, visitor_of(request), starts=True, again=True)
-    return see_other(path_of(address))
+    visitor = visitor_of(request)
+    await page_status(address, visitor, starts=True, again=True)
+    return see_other(path_of(address) + (f"?visitor={visitor}" if names_a_machine(request) else ""))

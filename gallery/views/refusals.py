@@ -3,12 +3,12 @@
 import logging
 
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, HttpResponse, HttpResponseServerError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, HttpResponseServerError
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from gallery.addresses import raw_path
-from gallery.answers import ForeignSite, nothing_at_path, refusal, require_own_site, wants_json
+from gallery.addresses import path_meant, raw_path
+from gallery.answers import ForeignSite, nothing_at_path, refusal, require_own_site, uncached, wants_json
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, BabeliaError, InputRefused
 
@@ -34,10 +34,17 @@ def unreadable(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404 with a sentence: what is wrong with this address. In the form that was asked for."""
+    """On to what was meant, where that can be told; else 404 with a sentence, in the form that was asked for.
+
+    The way on is not for ever: an edition or a volume may come to have a page of its own.
+    """
     form, raw = _form_of(request), raw_path(request)
     if _is_of_api(request):
         return refusal(request, nothing_at_path(), form)
+    meant = path_meant(request.path_info, form) if request.method in ("GET", "HEAD") else None
+    if meant is not None:
+        query = request.META.get("QUERY_STRING")
+        return uncached(HttpResponseRedirect(meant + (f"?{query}" if query else "")))
     try:
         if raw is not None:
             Address.parse_path(raw.removesuffix(form))

@@ -1,9 +1,10 @@
 """gallery.addresses and gallery.urls: which URL is which page, and which is none."""
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from django.test import RequestFactory
+from django.test.utils import override_script_prefix
 from django.urls import Resolver404, resolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from gallery.addresses import (
     is_canonical,
     neighbour_page,
     neighbour_volume,
+    path_meant,
     path_of,
 )
 from worker.catalogue.address import Address, canonical_prompt
@@ -150,6 +152,8 @@ def test_a_malformed_address_reaches_no_view(path: str) -> None:
         ("/pocket-1/prompt/a  dog /1/", "/pocket-1/prompt/a%20dog/1/"),
         ("/pocket-1/prompt/a\tdog\n/1/", "/pocket-1/prompt/a%20dog/1/"),
         ("/pocket-1/prompt/e\u0301te\u0301/1/", "/pocket-1/prompt/%C3%A9t%C3%A9/1/"),
+        ("/pocket-1/prompt/A Dog/1/", "/pocket-1/prompt/a%20dog/1/"),
+        ("/pocket-1/prompt/Übung\u0301/1/", "/pocket-1/prompt/%C3%BCbun%C7%B5/1/"),
         (f"/pocket-1/mark/{MARK.upper()}/", f"/pocket-1/mark/{MARK}/"),
     ],
 )
@@ -166,6 +170,76 @@ def test_how_a_proxy_has_encoded_a_path_does_not_count(path: str) -> None:
     request.scope = {"raw_path": f"/pocket-1/prompt/{path}/1/".encode()}
     assert is_canonical(request, address, "/")
     assert not is_canonical(request, address.with_page(2), "/")
+
+
+MEANT = {
+    "/about": "/about/",
+    "/About/": "/about/",
+    "//about//": "/about/",
+    "/key": "/key/",
+    "/search": "/search/",
+    "/random": "/random/",
+    "/api": "/api/docs",
+    "/api/docs/": "/api/docs",
+    "/robots.txt/": "/robots.txt",
+    "/pocket-1/": "/",
+    "/Pocket-1": "/",
+    "/pocket-1/random": "/pocket-1/random/",
+    "/Pocket-1/Random/": "/pocket-1/random/",
+    "/pocket-1/key/borges/": "/pocket-1/key/borges/1/",
+    "/pocket-1/key/Borges": "/pocket-1/key/Borges/1/",
+    "/key/borges": "/pocket-1/key/borges/1/",
+    "/pocket-1/prompt/a dog/": "/pocket-1/prompt/a%20dog/1/",
+    "/Pocket-1/prompt/A Dog": "/pocket-1/prompt/a%20dog/1/",
+    "/pocket-1/prompt/a dog/01/": "/pocket-1/prompt/a%20dog/1/",
+    "/pocket-1/prompt/a/b/": "/pocket-1/prompt/a%2Fb/1/",
+    "/pocket-1/prompt/a dog/01.png": "/pocket-1/prompt/a%20dog/1.png",
+    "/pocket-1/key/borges.json": "/pocket-1/key/borges/1.json",
+    f"/Pocket-1/mark/{MARK}": f"/pocket-1/mark/{MARK}/",
+}
+NOT_MEANT = [
+    *("/nothing/here/", "/nothing", "/atlantis/key/borges/", "/pocket-1/key/borges/411/", "/pocket-1/key/borges/0/"),
+    *("/pocket-1/prompt/a dog/1/embed/", "/pocket-1/prompt//", "/pocket-1/key/", "/favicon.ico", "/wp-login.php"),
+    *(
+        "//example.org/",
+        "/\\example.org",
+        "/pocket-1/prompt/a\u202eb/",
+        "/pocket-1/prompt/a\ufffdb/",
+        "/pocket-1/prompt/../",
+    ),
+]
+
+
+def form_of(path: str) -> str:
+    return next((form for form in (".png", ".txt", ".json") if path.endswith(form)), "/")
+
+
+@pytest.mark.parametrize("prefix", ["/", "/library/"])
+@pytest.mark.parametrize("path", MEANT)
+def test_a_path_that_leads_nowhere_leads_to_what_was_meant(path: str, prefix: str) -> None:
+    with override_script_prefix(prefix):
+        meant = path_meant(path, form_of(path))
+        assert meant == prefix[:-1] + MEANT[path]
+    resolve(unquote(MEANT[path]))
+    with pytest.raises(Resolver404):
+        resolve(path)
+
+
+@pytest.mark.parametrize("path", NOT_MEANT)
+def test_nobody_is_led_somewhere_else_than_was_meant(path: str) -> None:
+    assert path_meant(path, form_of(path)) is None
+
+
+@given(
+    st.text(alphabet="pP/01.k aé%\\", max_size=10), st.sampled_from(["/", "/pocket-1/", "/pocket-1/prompt/", "/key/"])
+)
+def test_what_was_meant_is_there_and_is_another_path(tail: str, before: str) -> None:
+    path = before + tail
+    meant = path_meant(path, form_of(path))
+    if meant is not None:
+        assert meant.startswith("/") and not meant.startswith("//") and meant.isascii()
+        assert unquote(meant) != path
+        resolve(unquote(meant))
 
 
 def test_pages_have_neighbours_inside_the_covers_only() -> None:

@@ -53,7 +53,7 @@ def test_a_refusal_is_never_kept_and_says_the_same_in_json_and_text() -> None:
 @pytest.mark.parametrize(
     ("status", "heading"),
     [
-        (404, "No page stands at this address"),
+        (404, "Page not found"),
         (410, "This page is hidden"),
         (503, "The library is not at work just now"),
         (405, "This cannot be opened"),

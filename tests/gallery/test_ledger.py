@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.management import call_command
 from django.db import DatabaseError
 
 from gallery import ledger
+from gallery.description import describe_recent
 from gallery.models import Page
 from gallery.snapshot import Snapshot
 from tests.gallery.test_description import MARK, RECORD
@@ -133,3 +135,45 @@ def test_the_shelf_of_prompts_is_ordered_and_closes_to_a_ring() -> None:
         following = prompts[(place + 1) % 3]
         assert async_to_sync(ledger.neighbour_prompt)(prompt, 1) == following
         assert async_to_sync(ledger.neighbour_prompt)(following, -1) == prompt
+
+
+CAPITALS = Address.parse_kept("pocket-1/prompt/A Dog/1")
+"""A page that was printed while prompts had capitals."""
+
+
+def test_a_page_of_a_prompt_with_capitals_is_listed_by_its_mark_and_on_no_shelf(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "_recent", Snapshot(ledger._read_recent, [], fresh=0, stale=0))
+    async_to_sync(ledger.write)(CAPITALS, RECORD, 1)
+    (row,) = async_to_sync(ledger.recent)()
+    assert describe_recent(row).page == f"/pocket-1/mark/{MARK}/"
+    assert describe_recent(row).thumbnail == f"/pocket-1/mark/{MARK}/thumbnail.webp"
+    assert async_to_sync(ledger.neighbour_prompt)(Address.parse("prompt/a cat/1"), 1) is None
+
+    async def opened_by_its_mark() -> None:
+        record = RECORD.__class__(**vars(RECORD) | {"address": CAPITALS.format()})
+        ledger.note_opening(Address("pocket-1", "mark", MARK, None), record)
+        await asyncio.sleep(0.3)
+
+    async_to_sync(opened_by_its_mark)()
+    assert [(row.name, row.opened) for row in Page.objects.all()] == [("A Dog", 2)]
+
+
+def test_a_link_that_was_hidden_while_prompts_had_capitals_stays_hidden(tmp_path: Path) -> None:
+    async_to_sync(ledger.write)(CAPITALS, RECORD, 0)
+    Page.objects.update(hidden=True, mark="")
+    now = Address.parse(CAPITALS.format())
+    assert async_to_sync(ledger.is_hidden)(now) and async_to_sync(ledger.is_hidden)(CAPITALS)
+    assert hidden.is_hidden(tmp_path, now, None), "also while the database is away"
+    assert not async_to_sync(ledger.is_hidden)(now.with_page(2))
+    call_command("hide", CAPITALS.format(), show=True)
+    assert not async_to_sync(ledger.is_hidden)(now)
+
+
+def test_a_page_is_found_by_its_pixels_unless_it_is_hidden() -> None:
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 1)
+    assert async_to_sync(ledger.page_of_pixels)(RECORD.pixel_digest) == ADDRESS
+    assert async_to_sync(ledger.page_of_pixels)("0" * 64) is None
+    Page.objects.update(hidden=True)
+    assert async_to_sync(ledger.page_of_pixels)(RECORD.pixel_digest) is None

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import secrets
 import shutil
 import signal
 import time
@@ -221,11 +222,10 @@ def drop(page: Page, name: str, kind: str, data: bytes) -> None:
 def test_a_picture_dropped_on_any_page_opens_its_own(context: BrowserContext, site: str) -> None:
     address = fresh("prompt")
     picture = printed(site, address).body
-    mark = ask(site, address.path()[:-1] + ".json").json["mark"]
     page = context.new_page()
     page.goto(site + "/about/")
     drop(page, "page.png", "image/png", picture)
-    page.wait_for_url(f"**/tiny/mark/{mark}/")
+    page.wait_for_url("**" + address.path())
     assert pixels_shown(page) == pixels_kept(site, address)
 
 
@@ -275,16 +275,14 @@ def test_a_link_dropped_from_another_tab_opens_its_page(
 
 
 @pytest.mark.parametrize(
-    ("link", "sentence"),
-    [("https://example.org/picture.jpg", "leads out of this library"), ("{site}/about/", "leads to no page")],
+    "link",
+    ["https://example.org/picture.jpg", "{site}/about/"],
 )
-def test_a_link_that_is_no_page_of_this_library_is_said_to_be_none(
-    link: str, sentence: str, context: BrowserContext, site: str
-) -> None:
+def test_a_link_that_is_no_page_of_a_library_is_said_to_be_none(link: str, context: BrowserContext, site: str) -> None:
     page = context.new_page()
     page.goto(site + "/")
     drop_link(page, "text/uri-list", link.format(site=site))
-    expect(page.locator("#notice")).to_contain_text(sentence)
+    expect(page.locator("#notice")).to_contain_text("This link leads to no picture of a Babelia. Take the link of")
     assert page.url == site + "/"
 
 
@@ -313,7 +311,111 @@ def test_what_was_taken_up_on_the_same_page_or_is_meant_for_a_field_is_left_alon
     assert page.locator("#notice").text_content() == ""
     page.dispatch_event("main", "dragend")
     drop_link(page, "text/uri-list", "https://example.org/")
-    expect(page.locator("#notice")).to_contain_text("leads out of this library")
+    expect(page.locator("#notice")).to_contain_text("leads to no picture")
+
+
+def test_a_link_of_another_library_is_opened_here(context: BrowserContext, site: str) -> None:
+    page = context.new_page()
+    page.goto(site + "/about/")
+    drop_link(page, "text/uri-list", "https://other.example/below/tiny/key/borges/9.png")
+    page.wait_for_url("**/tiny/key/borges/9/")
+
+
+def paste(page: Page, target: str, files: list[tuple[str, str, bytes]], **texts: str) -> bool:
+    """Paste files and texts into an element; whether the site has taken them from it."""
+    taken: bool = page.locator(target).evaluate(
+        """(element, [files, texts]) => {
+            const clipboardData = new DataTransfer();
+            for (const [name, type, bytes] of files) {
+                const data = Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0));
+                clipboardData.items.add(new File([data], name, { type }));
+            }
+            for (const [kind, text] of Object.entries(texts)) clipboardData.setData(kind.replace("_", "/"), text);
+            const event = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+            return !element.dispatchEvent(event);
+        }""",
+        [[(name, kind, base64.b64encode(data).decode()) for name, kind, data in files], texts],
+    )
+    return taken
+
+
+def test_a_pasted_picture_opens_its_page_and_a_text_stays_in_its_field(context: BrowserContext, site: str) -> None:
+    address = fresh("prompt")
+    file = ("page.png", "image/png", printed(site, address).body)
+    page = context.new_page()
+    page.goto(site + "/about/")
+    assert not paste(page, "input[name=prompt]", [file], text_plain="a table of an office program")
+    assert not paste(page, "input[name=prompt]", [], text_plain="a dog")
+    assert paste(page, "input[name=prompt]", [file])
+    page.wait_for_url("**" + address.path())
+    copied = fresh("prompt")
+    html = f'<img src="{site}{copied.path()[:-1]}.png">'  # of "copy picture", whose file has no texts any more
+    assert paste(page, "main", [("image.png", "image/png", b"\x89PNG")], text_html=html)
+    page.wait_for_url("**" + copied.path())
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_one_box_takes_anything_in_the_head_of_every_page(browser: Browser, site: str, scripts: bool) -> None:
+    key = stacks_key(secrets.token_hex(8), 1)
+    address = fresh("prompt")
+    printed(site, address)
+    with visiting(browser, java_script_enabled=scripts) as context:
+        page = context.new_page()
+        for path, typed, there in (
+            ("/about/", key.format(), f"/pocket-1/mark/{key.mark}/"),
+            ("/key/", key.mark, f"/pocket-1/mark/{key.mark}/"),
+            ("/nothing/", site + address.path(), address.path()),
+            ("/search/?prompt=", address.format(), address.path()),
+            (address.path(), "  " + address.name.upper(), address.path()),
+        ):
+            page.goto(site + path)
+            box = page.locator("input[name=prompt]").first
+            assert box.get_attribute("autocapitalize") == "none"
+            box.fill(typed)
+            box.press("Enter")
+            page.wait_for_url("**" + there)
+
+
+def test_the_page_for_files_needs_no_scripts(browser: Browser, site: str, tmp_path: Path) -> None:
+    address = fresh("prompt")
+    (tmp_path / "page.png").write_bytes(printed(site, address).body)
+    with visiting(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(site + "/")
+        page.get_by_role("main").get_by_role("link", name="Open a saved picture or key").click()
+        page.set_input_files("#file", tmp_path / "page.png")
+        page.get_by_role("main").get_by_role("button", name="Open").click()
+        page.wait_for_url("**" + address.path())
+        page.goto(site + "/key/")
+        page.get_by_role("main").get_by_role("button", name="Open").click()
+        expect(page.get_by_role("alert")).to_contain_text("Nothing was sent.")
+        page.fill("#key", site + address.path())
+        page.get_by_role("main").get_by_role("button", name="Open").click()
+        page.wait_for_url("**" + address.path())
+
+
+def test_what_looks_like_a_link_may_be_meant_as_words(context: BrowserContext, site: str) -> None:
+    page = context.new_page()
+    page.goto(site + "/")
+    page.fill("input[name=prompt]", "https://example.org")
+    page.press("input[name=prompt]", "Enter")
+    expect(page.get_by_role("alert")).to_contain_text("This link leads to no picture of a Babelia.")
+    page.get_by_role("button", name="These are words: draw them").click()
+    page.wait_for_url("**/prompt/https%3A%2F%2Fexample.org/1/")
+
+
+def test_a_button_draws_whatever_the_browser_calls_itself(browser: Browser, site: str) -> None:
+    with visiting(browser, java_script_enabled=False, user_agent="Twitterbot/1.0") as context:
+        page = context.new_page()
+        address = fresh("prompt")
+        page.goto(site + "/")
+        page.fill("input[name=prompt]", address.format())
+        page.press("input[name=prompt]", "Enter")
+        draw = page.get_by_role("button", name="Draw it")
+        expect(draw.or_(page.locator("#picture")).or_(page.locator("#bar")).first).to_be_visible()
+        if draw.is_visible():
+            draw.click()
+        expect(page.locator("#picture")).to_be_visible()
 
 
 def test_a_page_says_which_words_of_its_prompt_were_not_read(context: BrowserContext, site: str) -> None:
@@ -334,11 +436,11 @@ def test_a_pasted_key_with_one_wrong_character_is_answered_with_its_place(contex
     page = context.new_page()
     page.goto(site + "/key/")
     page.fill("#key", text[:99_999] + "é" + text[100_000:])
-    page.click("text=Open its page")
+    page.get_by_role("main").get_by_role("button", name="Open").click()
     expect(page.get_by_role("alert")).to_contain_text("Character 100,000 of this key is “é” (U+00E9)")
     assert page.input_value("#key")[99_999] == "é", "what was pasted is still there to be mended"
     page.fill("#key", text)
-    page.click("text=Open its page")
+    page.get_by_role("main").get_by_role("button", name="Open").click()
     page.wait_for_url(f"**/mark/{key.mark}/")
 
 
@@ -386,7 +488,7 @@ def test_a_page_that_failed_says_so_and_can_be_tried_again(browser: Browser, sit
 
 @pytest.mark.parametrize("width", [320, 360, 1280])
 def test_no_page_is_wider_than_its_window(browser: Browser, site: str, width: int) -> None:
-    long_name = Address("tiny", "prompt", "W" * 500, 1)
+    long_name = Address("tiny", "prompt", "m" * 500, 1)
     printed(site, long_name)
     with visiting(browser, viewport={"width": width, "height": 800}) as context:
         page = context.new_page()

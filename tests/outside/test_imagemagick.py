@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from babelia.services import store
-from gallery.keys import address_of_file, with_key
+from gallery.keys import SaysNothing, address_of_file, with_key
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key_files import parse_key_file, read_key_file
-from worker.catalogue.png import PIXELS_SHAPE, encode_page
+from worker.catalogue.png import PIXELS_SHAPE, encode_page, pixel_digest_of_file
 from worker.errors import KeyRefused
 
 KEY = stacks_key("borges", 1)
-PROMPTS = ["a dog", "ein Bär über dem Fluß", "犬と猫", "собака", "Ã©"]
+PROMPTS = ["a dog", "ein bär über dem fluß", "犬と猫", "собака", "ã©"]
 
 
 def page(prompt: str) -> bytes:
@@ -50,6 +50,24 @@ def test_a_picture_that_was_written_again_opens_its_own_page(
 ) -> None:
     after = converted(page(prompt), tmp_path, "png", *options)
     assert address_of_file(after.read_bytes(), "tiny") == Address("pocket-1", "prompt", prompt, 7)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_it_opens_under_its_own_name_also_where_its_key_is_known(prompt: str, tmp_path: Path) -> None:
+    address = Address("pocket-1", "prompt", prompt, 7)
+    store().link(address, KEY)
+    store().keep_key(KEY)
+    after = converted(page(prompt), tmp_path, "png").read_bytes()
+    assert address_of_file(after, "tiny") == address
+    assert address_of_file(with_key(after, KEY), "tiny") == address
+
+
+def test_a_picture_whose_texts_were_stripped_is_known_by_its_pixels(tmp_path: Path) -> None:
+    before = page("a dog")
+    after = converted(before, tmp_path, "png", "-strip", "-interlace", "PNG").read_bytes()
+    with pytest.raises(SaysNothing, match="has lost its address"):
+        address_of_file(after, "pocket-1")
+    assert pixel_digest_of_file(after) == pixel_digest_of_file(before) is not None
 
 
 def test_a_key_inside_a_picture_that_was_written_again_is_the_same_key(tmp_path: Path) -> None:

@@ -55,8 +55,9 @@ def use(browser: Browser, url: str, picture: bytes) -> None:
         assert page.locator("main").get_attribute("data-state") == "kept"
         assert page.locator("link[rel=canonical]").get_attribute("href") == url + address.path()
         assert page.evaluate("[...document.styleSheets].every((sheet) => sheet.cssRules.length)")
+        page.goto(url + "/about/")
         drop(page, "page.png", "image/png", picture + bytes(2_000_000))
-        page.wait_for_url(f"{url}/tiny/mark/*/")
+        page.wait_for_url(f"{url}/tiny/key/*/1/")
 
 
 def test_nginx_over_plain_http(site: str, own_site: str, outside_browser: Browser, tmp_path: Path) -> None:

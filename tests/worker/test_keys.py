@@ -26,6 +26,7 @@ from worker.store.upkeep import trim
 
 STACKS = stacks(1, "keys")
 PROMPT = Address("tiny", "prompt", "a dog", 7)
+CAPITALS = Address("tiny", "prompt", "A Dog", 7)
 UNKNOWN = Address("tiny", "mark", "aaaaaaaaaaaaaaaaaaaaaaaaaa", None)
 
 
@@ -79,7 +80,7 @@ def press(store: Store, redis_url: str, tiny_engine: Engine) -> Iterator[Printin
         yield press
 
 
-@pytest.mark.parametrize("address", [STACKS, PROMPT], ids=["stacks", "prompt"])
+@pytest.mark.parametrize("address", [STACKS, PROMPT, CAPITALS], ids=["stacks", "prompt", "capitals"])
 def test_press_site_and_commands_agree_on_a_mark_whose_key_was_trimmed(
     address: Address, trimmed: Any, press: PrintingPress, commands: Any
 ) -> None:

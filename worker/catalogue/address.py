@@ -2,8 +2,12 @@
 
 An address is written edition/kind/name/page, or edition/mark/name: `pocket-1/key/borges/1`, `pocket-1/prompt/a dog/1`,
 `pocket-1/stacks/borges/410`, `pocket-1/mark/numxaqqioe4lpfc6qxh46pi5yy`. One page has one spelling: `Address.parse`
-takes a second spelling (a prompt with other white space or Unicode form, a mark in capitals) to the canonical
+takes a second spelling (a prompt with capitals, other white space or Unicode form, a mark in capitals) to the canonical
 one and refuses everything else with a sentence. A prompt may hold slashes: the page is what follows the last one.
+
+Prompts have no capitals because telephones write them unasked, and no text encoder of CLIP's kind reads them: its
+tokenizer makes everything lower case. Only the latents depended on them, so that one wish had two volumes. What was
+kept under a prompt with capitals before (`Address.parse_kept`) keeps its key, and is reached by its mark.
 """
 
 import base64
@@ -11,6 +15,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args
@@ -26,14 +31,15 @@ PROMPT_LIMIT = 500
 NAME_LIMIT = 64
 DEFAULT_EDITION = "pocket-1"
 
-_KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,30}[a-z0-9])?", re.ASCII)
 _PADDED_PAGE = re.compile(r"0+[1-9][0-9]{0,2}", re.ASCII)
 _PAGE = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,2}", re.ASCII)
 _WHITE = "\t\n\v\f\r"
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_RESERVED = frozenset(_KINDS) | {"random", "api", "static"}
+_RESERVED = frozenset(KINDS) | {"random", "api", "static"}
 
 
 def is_slug(text: str) -> bool:
@@ -42,28 +48,34 @@ def is_slug(text: str) -> bool:
 
 
 def canonical_prompt(text: str) -> str:
-    """Return the one spelling of a prompt: NFC, white space collapsed to single spaces, 1–500 characters.
+    """Return the one spelling of a prompt: lower case, NFC, white space collapsed to single spaces, 1–500 characters.
 
+    Lower case is Unicode's full mapping, as in `str.lower`: İ becomes two characters, a Σ that ends a word ς.
     Refuses control characters (white space apart), bidirectional controls, lone surrogates, non-characters, U+FFFD
     (what broken UTF-8 leaves behind), U+FEFF, and `.` or `..` between slashes, which browsers take out of a URL.
     """
+    return _sound_prompt(text, text.lower())
+
+
+def _sound_prompt(text: str, spelled: str) -> str:
+    """Return how a prompt is spelled, NFC and with single spaces; refusals speak of `text`, as it was given."""
     for position, character in enumerate(text, start=1):
         why = _hostile(character)
         if why:
             raise AddressRefused(
                 f"Character {position} of this prompt is {why} (U+{ord(character):04X}), which no prompt may hold."
             )
-    prompt = " ".join(unicodedata.normalize("NFC", text).split())
+    prompt = " ".join(unicodedata.normalize("NFC", spelled).split())
     if not 1 <= len(prompt) <= PROMPT_LIMIT:
         raise AddressRefused(f"A prompt has 1 to {PROMPT_LIMIT} characters; this one has {len(prompt):,}.")
     if any(segment in (".", "..") for segment in prompt.split("/")):
-        raise AddressRefused("A prompt may not have . or .. alone between slashes: browsers take them out of a URL.")
+        raise AddressRefused("Please leave out . and .. alone between slashes: web addresses cannot hold them.")
     return prompt
 
 
 @dataclass(frozen=True)
 class Address:
-    """One page's name, in its canonical spelling. `page` is 1 … 410, or None for a mark."""
+    """One page's name, canonically spelled but for what `parse_kept` says. `page` is 1 … 410, or None for a mark."""
 
     edition: str
     kind: Kind
@@ -73,8 +85,8 @@ class Address:
     def __post_init__(self) -> None:
         if not is_slug(self.edition):
             raise AddressRefused(f"“{_shown(self.edition)}” cannot name an edition: 1–32 of a–z 0–9 . - are allowed.")
-        if self.kind not in _KINDS:
-            raise AddressRefused(f"“{_shown(self.kind)}” is no kind of address; {', '.join(_KINDS)} are.")
+        if self.kind not in KINDS:
+            raise AddressRefused(f"“{_shown(self.kind)}” is no kind of address; {', '.join(KINDS)} are.")
         if self.kind == "mark":
             if self.page is not None:
                 raise AddressRefused("A mark names one page already; no page number follows it.")
@@ -86,7 +98,7 @@ class Address:
         if self.page is None or not 1 <= self.page <= PAGES:
             raise AddressRefused(f"A volume has the pages 1 to {PAGES}; {self.page} is not among them.")
         if self.kind == "prompt":
-            if canonical_prompt(self.name) != self.name:
+            if _sound_prompt(self.name, self.name) != self.name:
                 raise AddressRefused("This prompt is not in its canonical spelling.")
         elif not _NAME.fullmatch(self.name):
             raise AddressRefused(
@@ -99,13 +111,25 @@ class Address:
 
         A second spelling comes out canonical: compare `format()` to find out. Raises AddressRefused.
         """
+        return cls._read(text, default_edition, canonical_prompt)
+
+    @classmethod
+    def parse_kept(cls, text: str) -> "Address":
+        """Read an address out of a file, the queue or the database: prompts may have the capitals that they once had.
+
+        Such an address still leads to its key, but no URL leads to it (`is_current`). Raises AddressRefused.
+        """
+        return cls._read(text, DEFAULT_EDITION, lambda prompt: _sound_prompt(prompt, prompt))
+
+    @classmethod
+    def _read(cls, text: str, default_edition: str, spell: Callable[[str], str]) -> "Address":
         text = text.removeprefix("/")  # nor is it named: what stands before it in a URL may be more
         first, slash, rest = text.partition("/")
         edition, kind = default_edition, first
-        if first not in _KINDS:
+        if first not in KINDS:
             edition = first
             kind, slash, rest = rest.partition("/")
-        if not slash or kind not in _KINDS:
+        if not slash or kind not in KINDS:
             raise AddressRefused(f"“{_shown(text)}” is no address.")
         if kind == "mark":
             return cls(edition, "mark", rest.removesuffix("/").lower(), None)
@@ -117,8 +141,30 @@ class Address:
         if not _PAGE.fullmatch(page):
             raise AddressRefused(f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}.")
         if kind == "prompt":
-            name = canonical_prompt(name)
+            name = spell(name)
         return cls(edition, kind, name, int(page))
+
+    @classmethod
+    def parse_meant(cls, text: str, default_edition: str = DEFAULT_EDITION) -> "Address":
+        """Read what is not quite an address: a volume without a page, zeros before a number, capitals before the name.
+
+        A volume opens at its first page. Where a number stands inside of what would be a prompt, as in
+        `prompt/a dog/1/something`, more was meant than can be told: AddressRefused, as for everything else.
+        """
+        edition, slash, rest = text.strip("/").partition("/")
+        if edition.lower() in KINDS:
+            edition, rest = default_edition, f"{edition}{slash}{rest}"
+        kind, _, rest = rest.partition("/")
+        name, slash, page = rest.rpartition("/")
+        if kind.lower() == "mark" or not rest:
+            name = rest
+        elif slash and page.isascii() and page.isdigit():
+            name = f"{name}/{page.lstrip('0') or page}"
+        elif any(_NUMBER.fullmatch(part) for part in rest.split("/")[1:]):
+            raise AddressRefused(f"“{_shown(text)}” is no address.")
+        else:
+            name = f"{rest}/1"
+        return cls.parse(f"{edition.lower()}/{kind.lower()}/{name}", default_edition)
 
     @classmethod
     def parse_path(cls, path: str, default_edition: str = DEFAULT_EDITION) -> "Address":
@@ -142,6 +188,11 @@ class Address:
         if text.startswith("/") or "://" in text:
             return cls.parse_path(text, default_edition)
         return cls.parse(text, default_edition)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether a URL can name it: a prompt has no capitals any more."""
+        return self.kind != "prompt" or canonical_prompt(self.name) == self.name
 
     def format(self) -> str:
         """Return the address's text, `edition/kind/name/page`: what PNGs, the database and Redis keep."""

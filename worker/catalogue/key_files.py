@@ -9,7 +9,7 @@ from typing import Final
 
 from worker.catalogue.key import CHARACTERS, Key, is_mark
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
-from worker.catalogue.png import EDITION, KEY, MARK, address_among, is_png, read_chunks
+from worker.catalogue.png import EDITION, KEY, MARK, RENDITION, address_among, is_png, read_chunks
 from worker.errors import InputRefused, KeyRefused, reason
 
 ADDRESS_CHARACTERS: Final = 4000
@@ -61,6 +61,7 @@ class KeyFile:
     mark: str | None = None
     address: str | None = None  # a page's address, to be parsed
     edition: str | None = None
+    rendition: str | None = None
 
 
 def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
@@ -73,7 +74,8 @@ def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
         mark, address = texts.get(MARK, ""), address_among(texts)
         if address is not None and len(address) > ADDRESS_CHARACTERS:
             address = None
-        return KeyFile(True, texts.get(KEY), mark if is_mark(mark) else None, address, texts.get(EDITION))
+        named = mark if is_mark(mark) else None
+        return KeyFile(True, texts.get(KEY), named, address, texts.get(EDITION), texts.get(RENDITION))
     foreign = _foreign(data)
     if foreign is not None:
         kind, hint = foreign

@@ -119,6 +119,19 @@ def pixel_digest(pixels: npt.NDArray[np.uint8]) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
+def pixel_digest_of_file(data: bytes) -> str | None:
+    """Return the `pixel_digest` of a PNG of a page's size, however its pixels are written; None for any other file."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.size != (WIDTH, HEIGHT):  # known from the header, before anything is unpacked
+                return None
+            if image.mode in ("RGBA", "LA", "PA") and image.getchannel("A").getextrema() != (255, 255):
+                return None
+            return pixel_digest(np.asarray(image.convert("RGB")))
+    except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError):
+        return None
+
+
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """The chunks as (kind, start of the kind, end of the content); the last may end beyond the file.
 

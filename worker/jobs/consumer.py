@@ -168,7 +168,7 @@ class JobConsumer:
 def _read_address(page: bytes, text: bytes) -> Address | None:
     """The address of a page in the queue, by its digest and as it stands there; None where they do not agree."""
     try:
-        address = Address.parse(text.decode("utf-8"))
+        address = Address.parse_kept(text.decode("utf-8"))
     except (UnicodeError, BabeliaError):
         return None
     return address if address.digest.encode() == page else None

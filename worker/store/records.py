@@ -127,10 +127,10 @@ def _seal_of(fields: dict[str, Any]) -> str:
 
 
 def _canonical(data: bytes) -> Address | None:
-    """A stored address, strictly in its canonical spelling; None for anything else."""
+    """A stored address, strictly in the spelling that it was kept in; None for anything else."""
     try:
         text = data.decode("utf-8").removesuffix("\n")
-        address = Address.parse(text)
+        address = Address.parse_kept(text)
     except (UnicodeError, BabeliaError):
         return None
     return address if address.format() == text else None

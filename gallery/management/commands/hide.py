@@ -87,7 +87,9 @@ class Command(BaseCommand):
 
     def _show(self, address: Address) -> None:
         mark = self._mark_of(address)
-        same = Q(digest=address.digest)
+        prompts = Page.objects.filter(hidden=True, edition=address.edition, kind=address.kind)
+        spelled = [row.digest for row in prompts if Address.parse(row.address) == address]  # with capitals, once
+        same = Q(digest__in=[address.digest, *spelled])
         names = {hidden.name_of_address(address)}
         if mark:
             same |= Q(mark=mark)

@@ -61,6 +61,19 @@ def test_the_wall_holds_pages_with_their_titles_and_words() -> None:
     assert shown["page"].thumbnail == "/pocket-1/key/borges/7/thumbnail.webp"
 
 
+def test_the_wall_opens_a_page_of_a_prompt_with_capitals_by_its_mark() -> None:
+    row = Page(
+        address="pocket-1/prompt/A Dog/7",
+        mark=MARK,
+        edition="pocket-1",
+        steps=20,
+        pixel_digest="",
+        printed_at=datetime(2026, 11, 5, tzinfo=UTC),
+    )
+    (shown,) = entrance_context([row])["wall"]
+    assert (shown["title"], shown["page"].page) == ("A Dog", f"/pocket-1/mark/{MARK}/")
+
+
 def test_the_about_page_has_an_example_of_each_kind_of_volume() -> None:
     assert about_context("tiny")["examples"] == {
         "prompt": "/tiny/prompt/a%20dog/1/",

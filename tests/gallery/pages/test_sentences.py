@@ -13,7 +13,7 @@ MARK = "numxaqqioe4lpfc6qxh46pi5yy"
     ("progress", "sentence"),
     [
         (Progress("kept"), "The page is printed."),
-        (Progress("absent"), "Nobody waits for this page."),
+        (Progress("absent"), "This picture has not been drawn yet."),
         (Progress("queued", place=1), "Next at the press."),
         (Progress("queued", place=3, seconds=14.6), "Number 3 in the queue. About 15 seconds to go."),
         (Progress("queued", place=200, seconds=600.0), "Number 200 in the queue. About 10 minutes to go."),

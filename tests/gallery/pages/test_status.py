@@ -140,7 +140,7 @@ def test_a_disk_without_room_is_named_before_a_press_that_would_print_nothing(
             "This page is not printed yet. Step 1 of 20. About 7 seconds to go.",
             8,
         ),
-        (Progress("absent"), PrintFailed, "This page is not printed yet. Nobody waits for this page.", 5),
+        (Progress("absent"), PrintFailed, "This page is not printed yet. This picture has not been drawn yet.", 5),
     ],
 )
 def test_a_picture_that_is_not_there_is_refused_with_the_reason_and_the_time_to_come_back(

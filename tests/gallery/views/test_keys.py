@@ -7,11 +7,12 @@ import secrets
 import numpy as np
 from PIL import Image
 
-from tests.visitor import FORM, ask, post, post_file, printed
+from tests.conftest import wait_until
+from tests.visitor import FORM, ask, fresh, post, post_file, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import CHARACTERS
-from worker.catalogue.png import encode_page
+from worker.catalogue.png import encode_page, read_chunks
 
 
 def test_a_pasted_key_leads_to_its_mark(site: str) -> None:
@@ -36,15 +37,25 @@ def test_a_key_in_a_file_and_inside_a_png_lead_to_the_mark(site: str, kept: Addr
     answer = post_file(site, "key.txt", key.format().encode() + b"\r\n")
     assert (answer.status, answer.headers["location"]) == (303, f"/tiny/mark/{key.mark}/")
     picture = ask(site, kept.path()[:-1] + "/with-key.png").body
-    mark = ask(site, kept.path()[:-1] + ".json").json["mark"]
     answer = post_file(site, "page.png", picture)
-    assert (answer.status, answer.headers["location"]) == (303, f"/tiny/mark/{mark}/")
+    assert (answer.status, answer.headers["location"]) == (303, kept.path())
 
 
-def test_a_png_without_its_key_is_found_again_by_its_mark(site: str, kept: Address) -> None:
-    mark = ask(site, kept.path()[:-1] + ".json").json["mark"]
+def test_a_saved_picture_opens_under_its_own_name(site: str, kept: Address) -> None:
     answer = post_file(site, "page.png", printed(site, kept).body, Accept="application/json")
-    assert answer.json == {"address": f"tiny/mark/{mark}", "page": f"/tiny/mark/{mark}/"}
+    assert answer.json == {"address": kept.format(), "page": kept.path()}
+
+
+def test_a_saved_picture_that_has_lost_its_texts_opens_by_its_pixels(site: str) -> None:
+    address, file = fresh("prompt"), io.BytesIO()
+    Image.open(io.BytesIO(printed(site, address).body)).convert("RGBA").save(file, "PNG", compress_level=1)
+    assert read_chunks(file.getvalue()) == {}
+    ask(site, address.path())
+
+    def location() -> str | None:
+        return post_file(site, "page.png", file.getvalue()).headers.get("location")
+
+    wait_until(lambda: location() == address.path(), 10, "the ledger is written")
 
 
 def test_a_png_from_elsewhere_is_refused_with_a_sentence(site: str) -> None:
@@ -52,7 +63,7 @@ def test_a_png_from_elsewhere_is_refused_with_a_sentence(site: str) -> None:
     Image.new("RGB", (8, 8)).save(file, "PNG")
     answer = post_file(site, "cat.png", file.getvalue(), Accept="application/json")
     assert answer.status == 400
-    assert answer.json["message"] == "This PNG carries neither a key nor an address."
+    assert answer.json["message"] == "This PNG has lost its address."
     photo = post_file(site, "cat.jpg", b"\xff\xd8\xff").text
     assert "This file is a JPEG picture, and no key can be in it." in photo and "ask for the link" in photo
     assert "byte 1 is no text" in post_file(site, "cat.bin", b"\x80\x81").text

@@ -2,13 +2,18 @@
 
 import io
 import re
+import secrets
 from urllib.parse import quote, urlencode
 
+import pytest
 from PIL import Image
+from protego import Protego
 
+from gallery.visits import CARD_PROGRAMS
 from tests.conftest import wait_until
-from tests.visitor import ask, fresh, printed
+from tests.visitor import ask, fresh, post, printed
 from worker.catalogue.address import Address
+from worker.catalogue.expansion import stacks_key
 
 
 def test_the_wall_shows_the_page_soon_after_it_was_opened(site: str) -> None:
@@ -21,8 +26,31 @@ def test_the_wall_shows_the_page_soon_after_it_was_opened(site: str) -> None:
         assert (image.format, image.size) == ("WEBP", (320, 208))
 
 
-def test_crawlers_are_told_to_stay_at_the_entrance(site: str) -> None:
-    assert "Disallow: /\n" in ask(site, "/robots.txt").text
+PLACES = {
+    "/": True,
+    "/about/": True,
+    "/card.png": True,
+    "/tiny/prompt/a%20dog/1/card.png": True,
+    "/static/css/rules.css": True,
+    "/tiny/prompt/a%20dog/1/": False,
+    "/tiny/prompt/a%20dog/1.png": False,
+    "/tiny/prompt/card.png/1/": False,
+    "/tiny/random/": False,
+    "/search/?prompt=a+dog": False,
+    "/key/": False,
+}
+"""Whether a crawler may have it."""
+
+
+def test_crawlers_are_kept_off_addresses_and_programs_that_make_cards_are_not(site: str) -> None:
+    told = ask(site, "/robots.txt")
+    assert told.headers["content-type"].startswith("text/plain")
+    rules = Protego.parse(told.text)
+    for path, is_open in PLACES.items():
+        for crawler in ("Googlebot", "bingbot", "GPTBot", "ClaudeBot", "meta-externalagent", "AhrefsBot"):
+            assert rules.can_fetch(site + path, crawler) is is_open, (path, crawler)
+        for name in CARD_PROGRAMS:
+            assert rules.can_fetch(site + path, name), (path, name)
 
 
 def test_a_search_leads_to_the_first_page_of_the_prompts_volume(site: str) -> None:
@@ -36,6 +64,46 @@ def test_a_search_for_nothing_or_too_much_says_so(site: str) -> None:
     answer = ask(site, "/search/?" + urlencode({"prompt": 501 * "a", "edition": "tiny"}))
     assert answer.status == 400
     assert "A prompt has 1 to 500 characters; this one has 501." in answer.text
+
+
+def test_the_box_takes_a_whole_key_that_is_posted_from_a_page_of_ours(site: str) -> None:
+    key = stacks_key(secrets.token_hex(8), 1)
+    fields = {"prompt": key.format(), "edition": "tiny"}
+    answer = post(site, "/search/", fields, Origin=site)
+    assert (answer.status, answer.headers["location"]) == (303, f"/tiny/mark/{key.mark}/")
+    assert post(site, "/search/", fields, Origin="https://elsewhere.example").status == 403
+    damaged = post(site, "/search/", fields | {"prompt": key.format()[:-1]})
+    assert damaged.status == 400 and "1 too few" in damaged.text and key.format()[:-1] in damaged.text, "to be mended"
+
+
+def test_the_box_takes_links_addresses_and_marks_and_whatever_else_it_may_be_told_are_words(site: str) -> None:
+    key = stacks_key(secrets.token_hex(8), 1)
+    post(site, "/key/open", {"key": key.format(), "edition": "tiny"})
+    for typed, path in {
+        "https://other.example/babelia/tiny/prompt/a%20dog/7.png": "/tiny/prompt/a%20dog/7/",
+        site + "/tiny/key/borges/": "/tiny/key/borges/1/",
+        "key/borges/7": "/tiny/key/borges/7/",
+        key.mark: f"/tiny/mark/{key.mark}/",
+        "A dog": "/tiny/prompt/a%20dog/1/",
+    }.items():
+        for answer in (
+            post(site, "/search/", {"prompt": typed, "edition": "tiny"}),
+            ask(site, "/search/?" + urlencode({"prompt": typed, "edition": "tiny"})),
+        ):
+            assert (answer.status, answer.headers["location"]) == (302, path), typed
+    unknown = {"prompt": key.next().mark, "edition": "tiny"}
+    refused = post(site, "/search/", unknown)
+    assert refused.status == 400 and "has not seen that key yet" in refused.text
+    assert 'name="as" value="words"' in refused.text
+    taken = post(site, "/search/", unknown | {"as": "words"})
+    assert taken.headers["location"] == f"/tiny/prompt/{key.next().mark}/1/"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_the_box_takes_nothing_in_other_ways(site: str, method: str) -> None:
+    assert ask(site, "/search/", method).status == 405
+    unreadable = ask(site, "/search/", "POST", b"--x\r\n\r\n", Content_Type="multipart/form-data")
+    assert unreadable.status == 400
 
 
 def test_random_leads_somewhere_else_each_time(site: str) -> None:

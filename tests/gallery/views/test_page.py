@@ -118,6 +118,15 @@ def test_head_and_chat_previews_start_nothing_and_get_the_card(site: str) -> Non
     assert ask(site, base + ".json").json["state"] == "absent"
 
 
+def test_a_page_that_was_opened_by_its_mark_says_and_links_its_own_name(site: str, kept: Address) -> None:
+    mark = ask(site, kept.path()[:-1] + ".json").json["mark"]
+    seen = ask(site, f"/tiny/mark/{mark}/")
+    assert (
+        f'<a href="{kept.path()}" rel="nofollow" dir="auto" id="named">{kept.name}</a>, picture 1 of 410' in seen.text
+    )
+    assert 'id="named"' not in ask(site, kept.path()).text
+
+
 def test_a_kept_page_shows_chats_its_picture(site: str, kept: Address) -> None:
     seen = ask(site, kept.path(), User_Agent=PREVIEW_BOT)
     assert f'<meta property="og:image" content="{site}{kept.path()[:-1]}.png">' in seen.text
@@ -141,6 +150,7 @@ def test_200_visitors_at_once_get_one_print(site: str) -> None:
         ("/tiny/key/borges/1", "/tiny/key/borges/1/"),
         ("/tiny/prompt/a%20%20dog%09/1/", "/tiny/prompt/a%20dog/1/"),
         ("/tiny/prompt/e%CC%81/1/", "/tiny/prompt/%C3%A9/1/"),
+        ("/tiny/prompt/A%20Dog/1/", "/tiny/prompt/a%20dog/1/"),
         ("/tiny/mark/NUMXAQQIOE4LPFC6QXH46PI5YY/", "/tiny/mark/numxaqqioe4lpfc6qxh46pi5yy/"),
         ("/tiny/prompt/a%20%20b/1/?visitor=x", "/tiny/prompt/a%20b/1/?visitor=x"),
     ],

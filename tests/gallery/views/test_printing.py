@@ -6,6 +6,9 @@ import json
 import secrets
 from urllib.parse import urlsplit
 
+import pytest
+
+from tests.conftest import wait_until
 from tests.visitor import ask, fresh, long_page, post
 from worker.catalogue.address import Address
 
@@ -65,3 +68,32 @@ def test_a_visitor_who_leaves_takes_the_page_from_nobody(site: str) -> None:
         assert (left.status, left.headers["location"]) == (303, "/")
     assert ask(site, unwanted.path()[:-1] + ".json").json["state"] == "absent"
     assert ask(site, wanted.path()[:-1] + ".json").json["state"] in ("queued", "printing", "kept")
+
+
+@pytest.mark.parametrize(
+    "agent", ["Twitterbot/1.0", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", "bot"]
+)
+def test_the_button_of_a_page_draws_it_whatever_the_browser_calls_itself(site: str, agent: str) -> None:
+    busy, address = long_page(site, 128), fresh("prompt")
+    ask(site, busy.path())
+    seen = ask(site, address.path(), User_Agent=agent)
+    assert 'data-state="absent"' in seen.text and "This picture has not been drawn yet." in seen.text
+    assert f'<form action="{address.path()[:-1]}/again" method="post">' in seen.text and "Draw it" in seen.text
+    sent = post(site, address.path()[:-1] + "/again", {"visitor": "presser"}, User_Agent=agent, Origin=site)
+    assert (sent.status, sent.headers["location"]) == (303, f"{address.path()}?visitor=presser")
+    following = ask(site, sent.headers["location"], User_Agent=agent)
+    assert "data-events=" in following.text or 'data-state="kept"' in following.text
+    wait_until(lambda: ask(site, address.path()[:-1] + ".json").json["state"] == "kept", 60, "it is drawn")
+
+
+def test_a_name_that_was_handed_on_in_a_link_starts_nothing(site: str) -> None:
+    address = fresh("prompt")
+    seen = ask(site, f"{address.path()}?visitor=presser", User_Agent="Twitterbot/1.0")
+    assert 'data-state="absent"' in seen.text
+    assert ask(site, address.path()[:-1] + ".json").json["state"] == "absent"
+
+
+def test_a_person_who_presses_the_button_gets_the_page_under_its_own_link(site: str) -> None:
+    address = fresh("prompt")
+    sent = post(site, address.path()[:-1] + "/again", {"visitor": "presser"})
+    assert (sent.status, sent.headers["location"]) == (303, address.path())

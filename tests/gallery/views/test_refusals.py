@@ -18,8 +18,8 @@ from tests.visitor import ask, fresh, post
         ("/tiny/prompt/a%C0%AFb/1/", "not UTF-8"),
         ("/tiny/prompt/a%ED%A0%80b/1/", "not UTF-8"),
         ("/tiny/prompt/a%FFb/1/", "not UTF-8"),
-        ("/tiny/prompt/%2E%2E/1/", ". or .. alone between slashes"),
-        ("/tiny/prompt/%2E%2E%2F%2E%2E%2Fetc%2Fpasswd/1/", ". or .. alone between slashes"),
+        ("/tiny/prompt/%2E%2E/1/", ". and .. alone between slashes"),
+        ("/tiny/prompt/%2E%2E%2F%2E%2E%2Fetc%2Fpasswd/1/", ". and .. alone between slashes"),
         ("/tiny/key/borges/411/", "411 is not among them"),
         ("/tiny/key/borges/0/", "“0” is no page"),
         ("/tiny/key/bor%20ges/1/", "cannot name a volume"),
@@ -52,6 +52,28 @@ def test_an_unknown_edition_and_an_unknown_mark_are_no_pages(site: str) -> None:
     mark = ask(site, "/tiny/mark/numxaqqioe4lpfc6qxh46pi5yy/")
     assert mark.status == 404
     assert "does not hold the key" in mark.text
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/about?from=phone", "/about/?from=phone"),
+        ("/tiny/", "/"),
+        ("/tiny/random", "/tiny/random/"),
+        ("/tiny/key/borges/", "/tiny/key/borges/1/"),
+        ("/tiny/prompt/a%20dog/", "/tiny/prompt/a%20dog/1/"),
+        ("/Tiny/Prompt/A%20Dog/01/", "/tiny/prompt/a%20dog/1/"),
+        ("/tiny/key/borges/01.json", "/tiny/key/borges/1.json"),
+        ("/api", "/api/docs"),
+        ("/api/docs/", "/api/docs"),
+    ],
+)
+def test_a_path_that_is_not_quite_right_leads_to_what_was_meant(site: str, path: str, meant: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = ask(site, path, method)
+        assert (answer.status, answer.headers["location"], answer.headers["cache-control"]) == (302, meant, "no-store")
+    assert ask(site, meant, "HEAD").status in (200, 302)
+    assert post(site, path.partition("?")[0], {"a": "b"}).status == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/tiny/key/borges/1/", "/tiny/key/borges/1.png", "/tiny/key/borges/1.json"])

@@ -22,6 +22,10 @@ MARK = "numxaqqioe4lpfc6qxh46pi5yy"
         ("prompt/a/b?#%/2", "pocket-1/prompt/a/b?#%/2", "/pocket-1/prompt/a%2Fb%3F%23%25/2/"),
         ("prompt/1/2/3", "pocket-1/prompt/1/2/3", "/pocket-1/prompt/1%2F2/3/"),
         ("prompt/cafe\u0301/1", "pocket-1/prompt/café/1", "/pocket-1/prompt/caf%C3%A9/1/"),
+        ("prompt/A  Dog/1", "pocket-1/prompt/a dog/1", "/pocket-1/prompt/a%20dog/1/"),
+        ("prompt/CAFE\u0301 ÀÉ/1", "pocket-1/prompt/café àé/1", "/pocket-1/prompt/caf%C3%A9%20%C3%A0%C3%A9/1/"),
+        ("prompt/ΟΔΟΣ/1", "pocket-1/prompt/οδος/1", "/pocket-1/prompt/%CE%BF%CE%B4%CE%BF%CF%82/1/"),
+        ("prompt/\u212a\u2126/1", "pocket-1/prompt/kω/1", "/pocket-1/prompt/k%CF%89/1/"),  # the signs of kelvin and ohm
         ("prompt/猫/1", "pocket-1/prompt/猫/1", "/pocket-1/prompt/%E7%8C%AB/1/"),
         ("prompt/כלב/1", "pocket-1/prompt/כלב/1", "/pocket-1/prompt/%D7%9B%D7%9C%D7%91/1/"),
         (f"mark/{MARK.upper()}", f"pocket-1/mark/{MARK}", f"/pocket-1/mark/{MARK}/"),
@@ -101,6 +105,85 @@ def test_every_prompt_is_refused_or_survives_the_round_trip_through_a_url(prompt
     assert address.path().isascii()
 
 
+def test_the_canonical_spelling_of_every_letter_is_its_own_and_has_no_capitals() -> None:
+    letters = [chr(point) for point in range(0x110000)]
+    spelled = {
+        c: canonical_prompt(f"a{c}b") for c in letters if c != c.lower() or not unicodedata.is_normalized("NFC", c)
+    }
+    assert len(spelled) > 2000
+    assert {
+        c for c, prompt in spelled.items() if canonical_prompt(prompt) != prompt or prompt != prompt.lower()
+    } == set()
+
+
+@pytest.mark.parametrize("text", ["pocket-1/prompt/A Dog/1", "pocket-1/prompt/É/7", "pocket-1/prompt/a dog/1"])
+def test_what_was_kept_under_a_prompt_with_capitals_is_still_read(text: str) -> None:
+    kept = Address.parse_kept(text)
+    assert kept.format() == text
+    assert kept.is_current is (text == text.lower())
+    assert Address.parse(text).is_current and Address.parse(text).format() == text.lower()
+    assert Address.parse_kept(text.replace("/prompt/", "/prompt/  ")) == kept
+    with pytest.raises(AddressRefused, match="control character"):
+        Address.parse_kept(text.replace("/prompt/", "/prompt/a\0"))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("/pocket-1/key/borges/", "pocket-1/key/borges/1"),
+        ("/pocket-1/key/borges", "pocket-1/key/borges/1"),
+        ("/key/Borges/", "tiny/key/Borges/1"),
+        ("/pocket-1/prompt/a dog/", "pocket-1/prompt/a dog/1"),
+        ("/Pocket-1/Prompt/A Dog/01/", "pocket-1/prompt/a dog/1"),
+        ("/pocket-1/prompt/a dog/007", "pocket-1/prompt/a dog/7"),
+        ("/pocket-1/prompt/2001/", "pocket-1/prompt/2001/1"),
+        ("/pocket-1/prompt/9/11 in the rain/", "pocket-1/prompt/9/11 in the rain/1"),
+        ("/pocket-1/prompt/a cat/a dog/", "pocket-1/prompt/a cat/a dog/1"),
+        ("/pocket-1/stacks/tlon//", "pocket-1/stacks/tlon/1"),
+        (f"/Pocket-1/Mark/{MARK.upper()}", f"pocket-1/mark/{MARK}"),
+    ],
+)
+def test_what_is_not_quite_an_address_is_read_as_it_was_meant(text: str, address: str) -> None:
+    assert Address.parse_meant(text, "tiny").format() == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "/",
+            "borges",
+            "/pocket-1/",
+            "/pocket-1/key/",
+            "/pocket-1/prompt//",
+            "/pocket-1/prompt/ /",
+            "/a b/key/c/",
+        ),
+        *("/pocket-1/key/borges/0/", "/pocket-1/key/borges/411/", "/pocket-1/key/borges/00/", "/pocket-1/key/a/b/"),
+        *(
+            "/pocket-1/prompt/a dog/411/",
+            "/pocket-1/prompt/a dog/1/embed/",
+            "/pocket-1/prompt/a dog/01/x",
+            "/pocket-1/shelf/a/",
+        ),
+        *("/pocket-1/mark/borges/", f"/pocket-1/mark/{MARK}/1/", "/pocket-1/prompt/../", "/pocket-1/prompt/a\u202eb/"),
+    ],
+)
+def test_what_may_mean_anything_is_refused(text: str) -> None:
+    with pytest.raises(AddressRefused):
+        Address.parse_meant(text)
+
+
+@given(st.text(alphabet="aB/01 %.-é", max_size=12))
+def test_what_is_an_address_is_meant_as_it_is(text: str) -> None:
+    try:
+        address = Address.parse(f"pocket-1/prompt/{text}")
+    except AddressRefused:
+        return
+    assert Address.parse_meant(f"/pocket-1/prompt/{text}") in (address, Address.parse_meant(f"/{address.format()}/"))
+
+
 @given(st.text(max_size=40))
 def test_any_text_at_all_is_an_address_or_refused(text: str) -> None:
     try:
@@ -118,6 +201,7 @@ def test_two_addresses_of_one_text_are_one_address(name: str, page: int) -> None
     address = Address.parse(f"prompt/{name}/{page}")
     assert address.page == page
     assert address.name == " ".join(name.split())
+    assert Address.parse(f"prompt/{name.upper()}/{page}") == address
 
 
 def test_an_address_made_by_hand_must_be_canonical() -> None:

@@ -73,9 +73,9 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
 
 def test_a_png_says_all_that_it_was_given() -> None:
     data = encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **FACTS, key=KEY)
-    assert parse_key_file(data) == KeyFile(True, TEXT, KEY.mark, FACTS["address"], "pocket-1")
+    assert parse_key_file(data) == KeyFile(True, TEXT, KEY.mark, FACTS["address"], "pocket-1", "none")
     blank = encode_page(np.zeros(PIXELS_SHAPE, np.uint8), **{**FACTS, "mark": "", "address": ""})
-    assert parse_key_file(blank) == KeyFile(True, None, None, "", "pocket-1")
+    assert parse_key_file(blank) == KeyFile(True, None, None, "", "pocket-1", "none")
 
 
 @pytest.mark.parametrize("address", ["pocket-1/prompt/ein Bär/1", "pocket-1/prompt/犬 100%/7"])

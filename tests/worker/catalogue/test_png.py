@@ -205,3 +205,45 @@ def test_the_digest_is_of_the_pixels_row_by_row() -> None:
     page = pixels()
     assert png.pixel_digest(page) == hashlib.sha256(page.tobytes()).hexdigest()
     assert png.pixel_digest(page[::-1]) == hashlib.sha256(page[::-1].tobytes()).hexdigest()
+
+
+def written(mode: str, size: tuple[int, int] = (640, 416), kind: str = "PNG") -> bytes:
+    """Random pixels of a page, as another program may write them."""
+    drawn = np.random.Generator(np.random.PCG64(7)).integers(0, 4, png.PIXELS_SHAPE, dtype=np.uint8) * 85
+    file = io.BytesIO()
+    Image.fromarray(drawn).resize(size, Image.Resampling.NEAREST).convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+def test_the_pixels_of_a_page_are_known_however_they_are_written() -> None:
+    page = np.asarray(Image.open(io.BytesIO(written("RGB"))))
+    for data in (
+        written("RGB"),
+        written("RGBA"),
+        png.encode_page(page, **FACTS),
+        png.encode_page(page, **FACTS)[:-12] + b"\0\0\0\4tEXtABCD" + b"\0" * 4,
+    ):
+        assert png.pixel_digest_of_file(data) == png.pixel_digest(page)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        written("RGB", (320, 208)),
+        written("RGB", kind="JPEG"),
+        written("RGB")[:5000],
+        written("RGB").replace(b"IDAT", b"IDAX"),
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+    ],
+)
+def test_a_file_without_the_pixels_of_a_page_has_no_digest(data: bytes) -> None:
+    assert png.pixel_digest_of_file(data) is None
+
+
+def test_a_picture_that_lets_something_shine_through_is_no_page() -> None:
+    file = io.BytesIO()
+    image = Image.open(io.BytesIO(written("RGBA")))
+    image.putalpha(128)
+    image.save(file, "PNG")
+    assert png.pixel_digest_of_file(file.getvalue()) is None

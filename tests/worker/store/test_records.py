@@ -101,7 +101,14 @@ def test_a_record_that_does_not_match_its_seal_is_none(damaged: bytes) -> None:
     assert unseal(damaged) is None
 
 
-@pytest.mark.parametrize("address", [stacks(1), Address(EDITION, "prompt", "夜/?#% é 🐙/x", 7)])
+@pytest.mark.parametrize(
+    "address",
+    [
+        stacks(1),
+        Address(EDITION, "prompt", "夜/?#% é 🐙/x", 7),
+        Address(EDITION, "prompt", "A Dog", 7),  # as prompts were kept while they had capitals
+    ],
+)
 def test_an_origin_and_a_link_come_back(address: Address) -> None:
     assert parse_origin(format_origin(address)) == address
     assert parse_link(format_link(address, MARK)) == Link(MARK, address, sealed=True)

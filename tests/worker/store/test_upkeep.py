@@ -57,6 +57,14 @@ def test_over_its_budget_the_least_recently_opened_pictures_go_first(tmp_path: P
     assert trim(store) == 0
 
 
+def test_a_page_that_was_kept_under_a_prompt_with_capitals_is_whole(store: Store) -> None:
+    address = Address(EDITION, "prompt", "A Dog", 1)
+    record = keep(store, address, key=key_of(stacks(1)))
+    assert not [found for found in scrub(store) if isinstance(found, Damage)]
+    assert store.origin(record.mark) == address and store.can_resolve(record.mark)
+    assert store.find(Address.parse(address.format())) is None, "the prompt of now is another page"
+
+
 def test_a_key_that_no_address_leads_to_never_goes(tmp_path: Path) -> None:
     store = Store(tmp_path, budget=1, reserve=0)
     pasted = key_of(stacks(1))

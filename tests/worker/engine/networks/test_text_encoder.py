@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from tests import ROOT
+from worker.catalogue.address import canonical_prompt
 from worker.catalogue.float15 import EMBEDDING
 from worker.catalogue.key import CONSTANTS, EMBEDDING_SHAPE
 from worker.engine.networks.text_encoder import TextEncoder
@@ -56,6 +57,13 @@ def test_nothing_on_the_way_to_an_embedding_is_in_float32(encoder: TextEncoder, 
 
 def test_different_prompts_have_different_embeddings(encoder: TextEncoder) -> None:
     assert len({encoder.embed(prompt).tobytes() for prompt in PROMPTS}) == len(PROMPTS)
+
+
+@pytest.mark.parametrize("prompt", ["A Dog on a BEACH", "ÉTÉ", "СОБАКА", "Straße"])
+def test_a_text_encoder_reads_no_capitals_so_that_prompts_need_none(encoder: TextEncoder, prompt: str) -> None:
+    shipped = CLIPTokenizer.from_pretrained(str(ROOT / "editions" / "pocket-1" / "tokenizer"), local_files_only=True)
+    assert shipped(prompt).input_ids == shipped(canonical_prompt(prompt)).input_ids
+    assert torch.equal(encoder._tokens(prompt), encoder._tokens(canonical_prompt(prompt)))
 
 
 def test_an_embedding_is_the_same_after_other_prompts(encoder: TextEncoder) -> None:
