@@ -135,6 +135,7 @@ _ERRORS = {
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
 }
+_PRINTS = _ERRORS | {int(HTTPStatus.TOO_MANY_REQUESTS): ErrorOut}
 _POST_ERRORS = _ERRORS | {int(HTTPStatus.FORBIDDEN): ErrorOut}
 _BODY_ERRORS = _POST_ERRORS | {int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE): ErrorOut}
 _COUNTED_ERRORS = _BODY_ERRORS | {int(HTTPStatus.TOO_MANY_REQUESTS): ErrorOut}
@@ -248,7 +249,7 @@ async def ask(request: HttpRequest, payload: Ask) -> Status[PageOut]:
     if payload.again:
         require_patience(request)
     address = await _found(payload.address)
-    visitor = payload.visitor or visitor_of(request)
+    visitor = visitor_of(request, payload.visitor)
     status = await page_status(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     if status.progress.state in ("failed", "busy"):
         raise await not_printed(address, status.progress)
@@ -268,7 +269,7 @@ async def leave(request: HttpRequest, payload: Leave) -> PageOut:
 
 @api.get(
     "/page/events",
-    response=_ERRORS,
+    response=_PRINTS,
     openapi_extra=_sends("text/event-stream", "Events, until the last", kept=False),
     summary="Follow a page while it is printed",
     tags=["page"],
@@ -281,7 +282,7 @@ async def follow(request: HttpRequest, address: str, visitor: str | None = None)
 
 @api.get(
     "/page/picture",
-    response=_ERRORS,
+    response=_PRINTS,
     openapi_extra=_sends("image/png", "The picture"),
     summary="The picture, image/png",
     tags=["page"],
@@ -299,7 +300,7 @@ async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
 
 @api.get(
     "/page/key",
-    response=_ERRORS,
+    response=_PRINTS,
     openapi_extra=_sends("text/plain", "The key"),
     summary="The key, text/plain",
     description=f"Send the key's {CHARACTERS:,} characters; where the press has to make it first, as `/page/picture`.",

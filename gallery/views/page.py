@@ -29,7 +29,7 @@ from gallery.pages.status import (
     require_known,
     require_picture,
 )
-from gallery.visits import may_start_print, visitor_of
+from gallery.visits import may_start_print, patience_of, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
 from worker.jobs.progress import Progress
@@ -40,11 +40,14 @@ from worker.jobs.progress import Progress
 async def show(request: HttpRequest, address: Address) -> HttpResponse:
     """The page: its picture where it is kept, else an empty frame that fills while the press works."""
     visitor = visitor_of(request)
-    status = await page_status(address, visitor, starts=may_start_print(request))
+    starts = may_start_print(request)
+    status = await page_status(address, visitor, starts=starts, patience=patience_of(request))
     if status.record:
         ledger.note_opening(address, status.record)
     unveiled = request.GET.get("show") == "1"
-    context = page_context(status, visitor, unveiled=unveiled, absolute=request.build_absolute_uri)
+    ahead = starts and settings.PRINT_AHEAD
+    absolute = request.build_absolute_uri
+    context = page_context(status, visitor.tab, unveiled=unveiled, absolute=absolute, ahead=ahead)
     response = render_page(
         request, "page.html", context, status=503 if status.progress.state in ("busy", "failed") else 200
     )

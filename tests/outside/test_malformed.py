@@ -59,6 +59,8 @@ MALFORMED = {
     "BABELIA_HOSTS": ("https://library.example.org", "library.example.org:443", "library.example.org/", "a b", "[::1"),
     "SECRET_KEY": ("short", "x" * 80),
     "BABELIA_PICTURE_WAIT": (*_NUMBERS, "0"),
+    "BABELIA_VISITOR_LIMIT": (*_NUMBERS, "1000001"),
+    "BABELIA_VISITOR_WAITING": (*_NUMBERS, "1000001"),
     "BABELIA_EDITIONS": ("Pocket 1", "../secrets", "pocket-1;sd-1.5"),
     "BABELIA_DEVICE": ("gpu", "cuda:9", "CPU!"),
     "BABELIA_THREADS": (*_NUMBERS, "0"),
@@ -66,10 +68,12 @@ MALFORMED = {
     "BABELIA_LEASE": (*_NUMBERS, "1"),
     "BABELIA_PRINT_LIMIT": (*_NUMBERS, "1"),
     "BABELIA_QUEUE_LIMIT": (*_NUMBERS, "0"),
+    "BABELIA_PRINT_AHEAD": _FLAGS,
     "BABELIA_DISK_BUDGET": _SIZES,
     "BABELIA_DISK_RESERVE": _SIZES,
     "BABELIA_HOT_PICTURES": _NUMBERS,
     "BABELIA_LOG_LEVEL": ("loud", "debug", "10"),
+    "BABELIA_LOG_PROMPTS": _FLAGS,
 }
 
 
