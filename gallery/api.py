@@ -245,7 +245,11 @@ async def facts(request: HttpRequest, address: str) -> PageOut:
     tags=["page"],
 )
 async def ask(request: HttpRequest, payload: Ask) -> Status[PageOut]:
-    """Ask for a page: 200 where it is kept, 202 where it waits or is printed. Asking twice prints once."""
+    """Ask for a page: 200 where it is kept, 202 where it waits or is printed. Asking twice prints once.
+
+    Pages that people wait for are printed before those of programs. 429, with Retry-After, where as many of yours wait
+    as one visitor may have, or where you have asked for too many in a minute.
+    """
     if payload.again:
         require_patience(request)
     address = await _found(payload.address)

@@ -12,14 +12,15 @@ const remember = (change) => {
   }
 };
 
+const forget = () => remember((memory) => memory.removeItem("place"));
+
 const earlier = JSON.parse(remember((memory) => memory.getItem("place")));
 if (earlier && earlier.visitor !== plate()?.dataset.visitor) leave(earlier);
-const place = plate()?.dataset;
-remember((memory) => (place ? memory.setItem("place", JSON.stringify({ ...place })) : memory.removeItem("place")));
+forget();
+if (plate()) remember((memory) => memory.setItem("place", JSON.stringify({ ...plate().dataset })));
 
-addEventListener("pagehide", () => {
-  if (plate() && leave(plate().dataset)) remember((memory) => memory.removeItem("place"));
-});
+document.addEventListener("page-printed", forget);
+addEventListener("pagehide", () => { if (plate() && leave(plate().dataset)) forget(); });
 
 // Back from the browser's memory, the place is gone: the page asks anew.
 addEventListener("pageshow", (event) => { if (event.persisted && plate()) location.reload(); });

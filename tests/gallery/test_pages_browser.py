@@ -153,7 +153,7 @@ def state_of(site: str, address: Address) -> object:
 
 def test_fast_hands_wait_for_the_last_page_alone(context: BrowserContext, site: str, press: RunningPress) -> None:
     """The press has begun the first of six; what was left is neither waited for nor printed to its end."""
-    first, child = long_page(site, steps=128), press.child
+    first, child = long_page(site, steps=64), press.child
     assert child is not None
     page = context.new_page()
     page.goto(site + first.path())
@@ -186,7 +186,7 @@ def test_a_tab_has_one_place_whatever_became_of_its_page(context: BrowserContext
     page.reload()
     expect(page.locator("#sentence")).to_contain_text("No press of this edition")
     assert state_of(site, waiting) == "queued", "a reload keeps the place"
-    page.close()
+    page.close(run_before_unload=True)  # as people close tabs
     wait_until(lambda: state_of(site, waiting) == "absent", 10, "a tab that is closed gives it up")
 
 

@@ -128,8 +128,11 @@ def test_a_page_that_nobody_watches_any_more_is_dropped(press_settings: RunningP
     assert prints_of(press_settings, deserted) == 0
 
 
-def test_behind_five_hundred_pages_of_another_a_page_is_the_next_but_one(press_settings: RunningPress) -> None:
+def test_behind_five_hundred_pages_of_another_a_page_is_the_next_but_one(
+    press_settings: RunningPress, settings: Any
+) -> None:
     """The press may have begun a page of the other one, and a second before it heard: three times a page's time."""
+    settings.VISITOR_LIMIT, settings.VISITOR_WAITING = 0, 0
     many = [Address("tiny", "key", "five-hundred", page) for page in range(1, 411)]
     many += [Address("tiny", "stacks", "five-hundred", page) for page in range(1, 91)]
     mine = Address("tiny", "key", "behind-five-hundred", 1)
@@ -139,7 +142,8 @@ def test_behind_five_hundred_pages_of_another_a_page_is_the_next_but_one(press_s
 
     async def work() -> list[Progress]:
         front = job_client()
-        await asyncio.gather(*(front.ask(page, Visitor(f"tab-{page.kind}-{page.page}", "many")) for page in many))
+        asked = (front.ask(page, Visitor(f"tab-{page.kind}-{page.page}", "many"), patience=600) for page in many)
+        await asyncio.gather(*asked)
         before = len(prints())
         seen = [progress async for progress in front.follow(mine, Visitor("tab", "one"))]
         after = prints()[before:]

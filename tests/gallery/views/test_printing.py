@@ -94,7 +94,7 @@ def test_an_idle_press_prints_the_page_that_a_visitor_may_turn_to(site: str, kep
         assert (asked.status, asked.body) == (204, b"")
         return ask(site, following.path()[:-1] + ".json").json["state"] == "kept"
 
-    wait_until(is_kept, 20, "the page is printed")
+    wait_until(is_kept, 60, "the page is printed")
     assert following.path() not in ask(site, "/").text, "nobody has opened it"
 
 
