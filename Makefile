@@ -33,8 +33,11 @@ run: .venv/.runs  ## open the library in a browser's reach; Ctrl-C closes it
 test: .venv/.tests  ## run all tests
 	@$(VENV)/python -m pytest
 
-chaos: .venv/.tests  ## try the site with 10,000 damaged keys and pictures, in ten minutes at most
-	@FUZZ_CASES=10000 FUZZ_SECONDS=600 $(VENV)/python -m pytest -q tests/gallery/test_fuzz.py
+chaos: .venv/.tests  ## kill, starve and lie to a library for a quarter of an hour; then 10,000 damaged keys and hostile requests
+	@$(VENV)/python -m bench.chaos
+	@FLIPS=300 FUZZ_CASES=10000 FUZZ_SECONDS=3600 FUZZ_EXAMPLES=100 $(VENV)/python -m pytest -q \
+		tests/gallery/test_fuzz.py tests/gallery/test_openapi.py tests/outside/test_hostile_headers.py \
+		tests/babelia/processes/test_valkey.py
 
 coverage: .venv/.tests  ## run all tests and name the lines of babelia, gallery and worker that none of them runs
 	@$(VENV)/python -m pytest --cov --cov-report=term-missing:skip-covered

@@ -15,6 +15,7 @@ from babelia import ALIVE, READY
 from babelia.web.content import fit_answers
 from babelia.web.headers import plain_headers
 from babelia.web.proxies import believe_proxies, path_inside
+from babelia.web.refusals import refuse
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 
 if TYPE_CHECKING:
@@ -77,24 +78,7 @@ def limit_bodies(application: ASGI3Application) -> ASGI3Application:
 async def _refuse(send: ASGISendCallable, limit: int, scope: HTTPScope) -> None:
     message = f"What was sent is larger than {limit:,} bytes."
     hint = "A key has 189,436 characters; a picture file may have 16 MB, sent as image/png or by the form."
-    asks_json = any(b"application/json" in value for name, value in scope["headers"] if name == b"accept")
-    if asks_json or path_inside(scope).startswith("/api/"):  # its errors have one shape (gallery.answers)
-        kind, body = b"application/json", json.dumps({"code": "too_large", "message": message, "hint": hint}).encode()
-    else:
-        kind, body = b"text/plain; charset=utf-8", f"{message} {hint}\n".encode()
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 413,
-            "headers": [
-                (b"content-type", kind),
-                (b"content-length", str(len(body)).encode()),
-                (b"connection", b"close"),
-            ],
-            "trailers": False,
-        }
-    )
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    await refuse(scope, send, 413, "too_large", message, hint)
 
 
 def answer_probes(application: ASGI3Application) -> ASGI3Application:
@@ -114,7 +98,6 @@ def answer_probes(application: ASGI3Application) -> ASGI3Application:
         length = str(len(body)).encode()
         headers = [(b"content-type", kind), (b"content-length", length), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-        body = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return answer

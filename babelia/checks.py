@@ -23,7 +23,7 @@ def reached_over_https(**_: Any) -> list[CheckMessage]:
     if settings.HTTPS:
         return []
     hint = "Set BABELIA_HTTPS=true once a proxy in front of the site speaks HTTPS: docs/operating.md has how."
-    return [Warning("BABELIA_HTTPS is off: what visitors see and send can be read.", hint=hint, id="babelia.W004")]
+    return [Warning("BABELIA_HTTPS is off: what visitors see and send can be read.", hint=hint, id="babelia.W005")]
 
 
 @register()
@@ -48,11 +48,11 @@ def settings_agree(**_: Any) -> list[CheckMessage]:
         )
     if settings.LEASE >= settings.PRINT_LIMIT:
         found.append(
-            Error(
+            Warning(
                 f"BABELIA_LEASE ({settings.LEASE} s) is not shorter than BABELIA_PRINT_LIMIT "
-                f"({settings.PRINT_LIMIT} s): a page would never be taken from a press that died.",
+                f"({settings.PRINT_LIMIT} s): a page of a machine that died waits for longer than any print takes.",
                 hint="The lease is the longest silence between two steps; 45 s fits most machines.",
-                id="babelia.E003",
+                id="babelia.W005",
             )
         )
     first = settings.PREFIX.split("/")[1] if settings.PREFIX else ""
@@ -95,4 +95,4 @@ def settings_agree(**_: Any) -> list[CheckMessage]:
 def no_strays(**_: Any) -> list[CheckMessage]:
     """Return the variables of the libraries underneath that are set and do not count."""
     hint = "Unset it where the library starts, or set what decides."
-    return [Warning(sentence, hint=hint, id="babelia.W004") for sentence in strays.sentences()]
+    return [Warning(sentence, hint=hint, id="babelia.W006") for sentence in strays.sentences()]

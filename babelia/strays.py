@@ -25,17 +25,22 @@ _LIBPQ = (
 _OWNERS = {
     r"BROKER_URL|CELERY_BROKER(_READ|_WRITE)?(_URL)?": "REDIS_URL",
     r"CELERYD?_\w+|RESULT_BACKEND": "the library's own configuration of Celery",
-    r"OMP_(NUM_THREADS|THREAD_LIMIT|DYNAMIC)|(MKL|OPENBLAS|BLIS|VECLIB)_(NUM|MAXIMUM)_THREADS|MKL_DYNAMIC": (
-        "BABELIA_THREADS"
-    ),
+    r"OMP_(NUM_THREADS|THREAD_LIMIT|DYNAMIC)|MKL_(DYNAMIC|DOMAIN_NUM_THREADS)": "BABELIA_THREADS",
+    r"(MKL|OPENBLAS|GOTO|BLIS|VECLIB)_(NUM|MAXIMUM)_THREADS": "BABELIA_THREADS",
     r"PYTORCH_ENABLE_MPS_FALLBACK": "BABELIA_DEVICE",
     r"NVIDIA_TF32_OVERRIDE|TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "the edition's precision",
     r"WEB_CONCURRENCY": "BABELIA_SITE_PROCESSES",
+    r"DJANGO_SETTINGS_MODULE": "babelia.settings",
     r"FORWARDED_ALLOW_IPS": "BABELIA_PROXIES",
     r"UVICORN_\w+": "BABELIA_LISTEN, BABELIA_PORT, BABELIA_PROXIES or BABELIA_SITE_PROCESSES",
     rf"PG({_LIBPQ})": "DATABASE_URL",
 }
-_SETTINGS = "DJANGO_SETTINGS_MODULE"
+_OURS = {
+    "DJANGO_SETTINGS_MODULE": "babelia.settings",
+    "OMP_DYNAMIC": "FALSE",  # worker.engine.device sets both so, and every process that a press or command starts
+    "MKL_DYNAMIC": "FALSE",  # inherits them
+}
+"""What this library sets itself: with these values they are no strays."""
 
 FOUND: dict[str, str] = {}
 """Every variable that was set aside in this process, and what decides in its place."""
@@ -47,9 +52,9 @@ def set_aside(environment: MutableMapping[str, str] | None = None) -> dict[str, 
     found = {}
     for name in sorted(environment):
         owner = next((owner for pattern, owner in _OWNERS.items() if re.fullmatch(pattern, name)), None)
-        if name == _SETTINGS and environment[name] != "babelia.settings":
-            owner = "babelia.settings"
-        if owner is not None and environment.pop(name).strip():
+        if owner is None or environment[name] == _OURS.get(name):
+            continue
+        if environment.pop(name).strip():
             found[name] = owner
     return found
 

@@ -4,6 +4,7 @@ Also the decorators that the views wear, so that a view itself reads "find, refu
 and API have in common.
 """
 
+import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -24,7 +25,6 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.request import split_domain_port, validate_host
 from django.shortcuts import render
 from django.urls import get_script_prefix, reverse
-from django.utils.cache import get_conditional_response
 from django.views.decorators.csrf import csrf_exempt
 
 from gallery import ledger
@@ -140,6 +140,11 @@ def error_shape(error: BabeliaError) -> dict[str, str]:
     return {"code": error.code, "message": str(error), "hint": error.hint}
 
 
+def nothing_at_path() -> AddressRefused:
+    """Return what is said of a path of the API's at which there is nothing."""
+    return AddressRefused("There is nothing at this path.", hint=f"See {reverse('api:openapi-view')}.")
+
+
 def refusal(request: HttpRequest, error: BabeliaError, form: str = "/", *, status: int | None = None) -> HttpResponse:
     """Return the answer to something refused, in the form that was asked for: HTML, JSON or one line of text.
 
@@ -232,7 +237,7 @@ def require_own_post(view: View) -> View:
             require_own_site(request)
         except ForeignSite as foreign:
             return refusal(request, foreign)
-        if not _can_be_read(request):
+        if not await asyncio.to_thread(_can_be_read, request):  # a picture's takes a while
             error = InputRefused("This form cannot be read.", hint="Open its page and send it again.")
             return refusal(request, error, ".json" if wants_json(request) else "/")
         return await view(request, *args, **kwargs)
@@ -298,13 +303,13 @@ def wants_json(request: HttpRequest) -> bool:
     return bool(request.get_preferred_type(["text/html", "application/json"]) == "application/json")
 
 
-def send_kept(request: HttpRequest, body: bytes, kind: str, tag: str, filename: str) -> HttpResponseBase:
-    """Return bytes that never change, named by an ETag: 304 to whoever has them, and fresh for a day."""
+def send_kept(body: bytes, kind: str, tag: str, filename: str) -> HttpResponse:
+    """Return bytes that never change, named by an ETag, fresh for a day. Who has them: babelia.web.content."""
     response = HttpResponse(body, content_type=kind)
     response["ETag"] = f'"{tag}"'
     response["Cache-Control"] = A_DAY
     response["Content-Disposition"] = f'inline; filename="{filename}"'
-    return get_conditional_response(request, etag=response["ETag"], response=response) or response
+    return response
 
 
 def uncached(response: HttpResponse) -> HttpResponse:

@@ -22,6 +22,7 @@ from gallery.addresses import path_of
 from gallery.answers import (
     KEY_TYPE,
     error_shape,
+    nothing_at_path,
     of_unknown_length,
     require_own_site,
     require_size,
@@ -137,20 +138,33 @@ _ERRORS = {
 }
 _PRINTS = _ERRORS | {int(HTTPStatus.TOO_MANY_REQUESTS): ErrorOut}
 _POST_ERRORS = _ERRORS | {int(HTTPStatus.FORBIDDEN): ErrorOut}
-_BODY_ERRORS = _POST_ERRORS | {int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE): ErrorOut}
+_BODY_ERRORS = _POST_ERRORS | {
+    int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE): ErrorOut,
+    int(HTTPStatus.UNSUPPORTED_MEDIA_TYPE): ErrorOut,
+}
 _COUNTED_ERRORS = _BODY_ERRORS | {int(HTTPStatus.TOO_MANY_REQUESTS): ErrorOut}
 _ASKED_WRONGLY = {int(HTTPStatus.BAD_REQUEST): ErrorOut}
 _VISITOR = "api"
 
 
-def _sends(kind: str, description: str, *, kept: bool = True) -> dict[str, Any]:
-    """What OpenAPI says of an answer that is no JSON; `kept`: it has an ETag, and 304 is answered to who knows it."""
+_TAGGED: dict[str, Any] = {
+    "responses": {
+        206: {"description": "The part that the Range of the request names"},
+        304: {"description": "As the If-None-Match of the request says, it is there already"},
+        412: {"description": "It is not what the If-Match of the request insists on"},
+        416: {"description": "It has no such part as the Range of the request names"},
+    }
+}
+"""What OpenAPI says of an answer with an ETag (babelia.web.content)."""
+
+
+def _sends(kind: str, description: str) -> dict[str, Any]:
+    """What OpenAPI says of an answer that is no JSON; one that is no stream has an ETag."""
     schema: dict[str, Any] = {"type": "string"}
     if kind == "text/event-stream":
         schema = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
     sent: dict[str, Any] = {"description": description, "content": {kind: {"schema": schema}}}
-    known = {304: {"description": "As the If-None-Match of the request says, it is there already"}} if kept else {}
-    return {"responses": {200: sent, **known}}
+    return {"responses": {200: sent, **({} if kind == "text/event-stream" else _TAGGED["responses"])}}
 
 
 _KEY_BODY = {
@@ -208,9 +222,7 @@ def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def _nothing(request: HttpRequest, error: Http404) -> HttpResponse:
-    shape = {"code": "address_refused", "message": "There is nothing at this path.", "hint": ""}
-    shape["hint"] = f"See {reverse('api:openapi-view')}."
-    return _plain(request, shape, 404)
+    return _plain(request, error_shape(nothing_at_path()), 404)
 
 
 def _plain(request: HttpRequest, shape: dict[str, str], status: int) -> HttpResponse:
@@ -230,7 +242,14 @@ async def _found(text: str) -> Address:
 # -- a page
 
 
-@api.get("/page", response={200: PageOut, **_ERRORS}, by_alias=True, summary="What is known of a page", tags=["page"])
+@api.get(
+    "/page",
+    response={200: PageOut, **_ERRORS},
+    by_alias=True,
+    openapi_extra=_TAGGED,
+    summary="What is known of a page",
+    tags=["page"],
+)
 async def facts(request: HttpRequest, address: str) -> PageOut:
     """Say where a page stands and what is known of it. Starts nothing."""
     status = await page_status(await _found(address), _VISITOR, starts=False)
@@ -274,7 +293,7 @@ async def leave(request: HttpRequest, payload: Leave) -> PageOut:
 @api.get(
     "/page/events",
     response=_PRINTS,
-    openapi_extra=_sends("text/event-stream", "Events, until the last", kept=False),
+    openapi_extra=_sends("text/event-stream", "Events, until the last"),
     summary="Follow a page while it is printed",
     tags=["page"],
 )
@@ -299,7 +318,7 @@ async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
         return of_unknown_length("image/png")
     if image is None:
         image = await require_picture(found, visitor_of(request), settings.PICTURE_WAIT)
-    return send_kept(request, image.png, "image/png", image.digest, f"babelia-{image.mark}.png")
+    return send_kept(image.png, "image/png", image.digest, f"babelia-{image.mark}.png")
 
 
 @api.get(
@@ -316,7 +335,7 @@ async def key(request: HttpRequest, address: str) -> HttpResponseBase:
     if asks_head(request) and await asyncio.to_thread(held_key, found) is None:
         return of_unknown_length(KEY_TYPE)
     sent = await require_key(found, visitor_of(request), settings.PICTURE_WAIT)
-    return send_kept(request, sent.format().encode(), KEY_TYPE, sent.mark, f"babelia-{sent.mark}.txt")
+    return send_kept(sent.format().encode(), KEY_TYPE, sent.mark, f"babelia-{sent.mark}.txt")
 
 
 # -- full keys
@@ -349,14 +368,26 @@ async def open_key(request: HttpRequest, edition: str | None = None) -> Status[d
 # -- the library
 
 
-@api.get("/editions", response=list[EditionOut], summary="The editions here", tags=["library"])
+@api.get(
+    "/editions",
+    response=list[EditionOut],
+    openapi_extra=_TAGGED,
+    summary="The editions here",
+    tags=["library"],
+)
 async def list_editions(request: HttpRequest) -> list[dict[str, Any]]:
     """List the editions, the default first."""
     fields = EditionOut.model_fields
     return [{field: getattr(edition, field) for field in fields} for edition in editions().values()]
 
 
-@api.get("/recent", response={200: list[RecentOut], **_ASKED_WRONGLY}, summary="Pages printed last", tags=["library"])
+@api.get(
+    "/recent",
+    response={200: list[RecentOut], **_ASKED_WRONGLY},
+    openapi_extra=_TAGGED,
+    summary="Pages printed last",
+    tags=["library"],
+)
 async def list_recent(request: HttpRequest, limit: int = 24) -> list[RecentOut]:
     """List the pages printed last that somebody has looked at or followed, newest first, 1 to 100."""
     return [describe_recent(row) for row in await ledger.recent(max(1, min(limit, 100)))]

@@ -1,11 +1,15 @@
 """Fixtures that several test files share: small weights and an edition over them, a real Valkey, a real press."""
 
+import atexit
 import contextlib
+import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,6 +35,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A shell starts what runs in its background with SIGINT ignored, and every process that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+LOADED_WITHIN = 180
+"""Seconds after which a press that still loads counts as one that never will: others may have the cores."""
 
 EDITION_TOML = """
 title = "Tiny"
@@ -142,6 +149,19 @@ def run_valkey(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
+@contextlib.contextmanager
+def mounted_disk(folder: Path, kilobytes: int, files: int = 10_000) -> Iterator[Path]:
+    """A real file system of some size, mounted at a new folder; skips the test where that may not be done."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={files}", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small file system takes root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @dataclass
 class RunningPress:
     """A real Celery worker that prints the edition `tiny` into a data folder of its own."""
@@ -166,7 +186,11 @@ class RunningPress:
     def start(self) -> None:
         """Start the worker and wait until it can print."""
         self.launch()
-        wait_until(lambda: self.child is not None, 60, "the press is ready")
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until a worker that was launched can print."""
+        wait_until(lambda: self.child is not None, LOADED_WITHIN, "the press is ready")
 
     def launch(self) -> None:
         """Start the worker, which may never be able to print."""
@@ -277,13 +301,26 @@ def site(press: RunningPress) -> Iterator[str]:
         yield url
 
 
+@functools.cache
+def migrated_database() -> Path:
+    """An empty SQLite database with its tables, made once: a migration takes as long as a site takes to start."""
+    folder = Path(tempfile.mkdtemp(prefix="babelia-database-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    environment = os.environ | {"BABELIA_DATA": str(folder), "DATABASE_URL": ""}
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
+    return folder / "library.sqlite3"
+
+
 @contextlib.contextmanager
 def run_site(press: RunningPress, **settings: str) -> Iterator[str]:
     """A site process with settings of its own, for a press that runs or does not: its base URL."""
     port = free_port()
     own = {"BABELIA_PORT": str(port), "BABELIA_PICTURE_WAIT": "30", "BABELIA_LOG_LEVEL": "WARNING"}
     environment = press.environment | own | settings
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
+    if environment.get("DATABASE_URL"):
+        subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
+    elif not (database := Path(environment["BABELIA_DATA"]) / "library.sqlite3").exists():
+        shutil.copy(migrated_database(), database)
     process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment)
     try:
         wait_until(lambda: is_listening(port), 20, "the site listens")

@@ -1,17 +1,20 @@
 """How tests visit a site: requests sent byte for byte, forms, files, pages that nobody has opened."""
 
 import http.client
+import itertools
 import json
 import secrets
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from worker.catalogue.address import Address
+from worker.catalogue.address import Address, Kind
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/149.0.0.0 Safari/537.36"
 FORM = "application/x-www-form-urlencoded"
+FEW_STEPS = 8
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,13 @@ def post_file(site: str, name: str, data: bytes, **headers: str) -> Answer:
     return ask(site, "/key/open", "POST", body, Content_Type=f"multipart/form-data; boundary={line}", **headers)
 
 
-def fresh(kind: str = "key", page: int = 1) -> Address:
-    """An address that nobody has opened."""
-    return Address("tiny", kind, f"fresh {secrets.token_hex(6)}" if kind == "prompt" else secrets.token_hex(8), page)  # type: ignore[arg-type]
+def fresh(kind: Kind = "key", page: int = 1) -> Address:
+    """An address that nobody has opened. A page of the stacks has any number of steps: one with few of them."""
+    while True:
+        number = next(_numbers)
+        address = Address("tiny", kind, f"fresh {number}" if kind == "prompt" else f"fresh-{number}", page)
+        if kind != "stacks" or stacks_key(address.name, page).steps <= FEW_STEPS:
+            return address
 
 
 def printed(site: str, address: Address) -> Answer:

@@ -77,7 +77,13 @@ def _make_folder(folder: Path) -> list[Path]:
 
 def _sync_all(paths: Mapping[Path, Path]) -> None:
     """Sync files and folders, all at once; an error carries the name that a path has in the mapping."""
-    pending = [(_syncing.submit(_sync, path), name) for path, name in paths.items()]
+    pending = []
+    for path, name in paths.items():
+        try:
+            pending.append((_syncing.submit(_sync, path), name))
+        except RuntimeError:  # there is no memory for another thread
+            with _naming(name):
+                _sync(path)
     wait(done for done, _ in pending)
     for done, name in pending:
         with _naming(name):

@@ -11,7 +11,7 @@ from worker.catalogue.address import Address
 from worker.catalogue.expansion import resolve, stacks_key
 from worker.catalogue.key import Key
 from worker.editions.edition import load_edition
-from worker.errors import InputRefused, PrintFailed
+from worker.errors import EditionRefused, InputRefused, PrintFailed
 from worker.store.store import Store
 
 Derive = Callable[[Address], Key | None]
@@ -75,11 +75,14 @@ def derive_key(address: Address, data_dir: Path) -> Key:
     key = derive_without_model(address)
     if key is not None:
         return key
-    edition.check()
+    parameters = edition.check().parameters
+    from worker.engine import memory
     from worker.engine.networks.text_encoder import TextEncoder
 
-    embed = TextEncoder(edition.weights).embed
-    return resolve(address, edition.lexicon, edition.default_steps, embed, _not_asked_for)
+    needed = memory.bytes_of_weights({"text_encoder": parameters["text_encoder"]})
+    with memory.explained(EditionRefused, edition.slug, needed):
+        embed = TextEncoder(edition.weights).embed
+        return resolve(address, edition.lexicon, edition.default_steps, embed, _not_asked_for)
 
 
 def _not_asked_for(mark: str) -> Key:

@@ -121,6 +121,8 @@ class PrintingPress:
         self._closed = threading.Event()
         self._printing: list[Claim] = []
         self._heard = 0.0  # time.monotonic() of the last step
+        self._disk_failed: StoreUnavailable | None = None  # as the last page was to be kept
+        self._disk_failed_at = 0.0
         self._device = device
         self._threads = threads
         self._batch = batch
@@ -165,9 +167,9 @@ class PrintingPress:
                 hint="BABELIA_EDITIONS names what a press prints.",
             )
         if slug not in self._engines:
-            from worker.engine.engine import Engine  # torch: only here, in the process that prints
-
             edition = load_edition(slug, self.store.data)
+            from worker.engine.engine import Engine  # torch: only here, in the process that prints, if it has what to
+
             self._engines[slug] = Engine(edition, self._device, self._threads, self._batch)
         return self._engines[slug]
 
@@ -191,12 +193,22 @@ class PrintingPress:
             self._say(state="broken")  # as it was: its sentence says why
             return
         try:
-            self.store.require_room()
+            self._require_disk()
         except StoreUnavailable as error:
             self._say(state="blocked", rendition=engine.rendition.format(), sentence=self._sentence(error))
         else:
             state = "printing" if self._printing else "ready"
             self._say(state=state, rendition=engine.rendition.format(), sentence="")
+
+    def _require_disk(self) -> None:
+        """Raise StoreUnavailable where the disk has no room, or did not take a page less than a minute ago.
+
+        A quota is seen by trying alone: without the pause each visitor in turn would be promised a page, and lose it.
+        """
+        self.store.require_room()
+        if self._disk_failed is not None and time.monotonic() - self._disk_failed_at < DISK_PAUSE:
+            raise self._disk_failed
+        self._disk_failed = None
 
     def close(self) -> None:
         """Say no longer that this press is there."""
@@ -211,7 +223,8 @@ class PrintingPress:
                 self._say()
             if self._press.able and not self._printing:
                 self.take_up_what_waits()
-            unheard = unheard + 1 if self._lost_its_connection() else 0
+            loading = self._press.state == "loading"  # no message is taken before, however long that is
+            unheard = unheard + 1 if not loading and self._lost_its_connection() else 0
             if unheard == UNHEARD_PULSES:
                 log.error("This press has not heard of waiting pages for %.0f s; it restarts.", PULSE * UNHEARD_PULSES)
                 self._restart()
@@ -262,7 +275,7 @@ class PrintingPress:
 
     def _print(self, claims: list[Claim]) -> None:
         try:
-            self.store.require_room()
+            self._require_disk()
             engine = self.engine(claims[0].address.edition)
         except Exception as error:
             for claim in claims:
@@ -345,6 +358,8 @@ class PrintingPress:
                 with self.times.of_own():
                     self._keep(claim, key, printed)
             except Exception as error:
+                if isinstance(error, StoreUnavailable):
+                    self._disk_failed, self._disk_failed_at = error, time.monotonic()
                 self._give_up(claim, error)
 
     def _tell(self, engine: Engine, entries: list[tuple[Claim, Key]], step: Step) -> None:

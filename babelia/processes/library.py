@@ -24,7 +24,7 @@ from django.conf import settings
 from babelia import strays
 from babelia.processes.errors import LibraryRefused
 from babelia.processes.network import addresses, listen, serves
-from babelia.processes.pulse import Watch
+from babelia.processes.pulse import Questions, Watch
 from babelia.processes.supervisor import Child, Supervisor
 from babelia.processes.valkey import Server, remembered_port
 from worker.errors import StoreUnavailable
@@ -52,7 +52,7 @@ def open_library(parts: Sequence[str], say: Callable[[str], None]) -> None:
                 say("Closing the library.")
             supervisor.stop()
             for watch in (child.watch for child in supervisor.children):
-                if watch is not None:
+                if isinstance(watch, Watch):
                     shutil.rmtree(watch.folder, ignore_errors=True)
             if "redis" in parts:
                 settings.REDIS_URL_FILE.unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def _start_redis(supervisor: Supervisor) -> str:
             REDIS_GRACE,
             ends_with_us=signal.SIGTERM,
             stops_last=True,
-            ready=lambda: _answers(server.url),
+            watch=Questions("server", lambda: _says_something(server.url)),
         )
     )
     file = settings.REDIS_URL_FILE
@@ -221,6 +221,14 @@ def _answers(url: str) -> bool:
                 hint="Name the file of its CA in REDIS_URL: …?ssl_ca_certs=/path/of/ca.pem",
             ) from error
         return False
+
+
+def _says_something(url: str) -> bool:
+    """Whether a Redis answers there, be it that it refuses us."""
+    try:
+        return _answers(url)
+    except LibraryRefused:
+        return True
 
 
 def _is_untrusted(error: BaseException | None) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = "LIBRARY_PULSES"
@@ -18,6 +19,8 @@ EVERY = 1.0
 """Seconds between two signs of life."""
 SILENCE = 40.0
 """Seconds without one after which a process counts as hanging."""
+ASK_EVERY = 5.0
+"""Seconds between two questions to a process that gives no signs of life by itself."""
 _LONGEST_LOOK = 2.0
 
 
@@ -93,3 +96,34 @@ class Watch:
     def begun(self) -> bool:
         """Whether the process has become ready since its start."""
         return self._ready in self._seen
+
+
+class Questions:
+    """Asks a process that is none of ours whether it answers: a server that was stopped takes connections all the same.
+
+    Silence is counted as `Watch` counts it; what has not answered once since its start is not ready, and may take long.
+    """
+
+    def __init__(self, name: str, answers: Callable[[], bool]) -> None:
+        """`answers` asks once, and takes a second or so where nothing comes back."""
+        self._name = name
+        self._answers = answers
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin afresh: the process is started again."""
+        self.begun = False
+        self._silent = 0.0
+        self._asked = time.monotonic()
+
+    def look(self) -> str | None:
+        """Ask, where it is time to; the name of what has been silent for too long, or None."""
+        now = time.monotonic()
+        if self.begun and now - self._asked < ASK_EVERY:
+            return None
+        passed, self._asked = min(now - self._asked, ASK_EVERY + _LONGEST_LOOK), now
+        if self._answers():
+            self.begun, self._silent = True, 0.0
+        elif self.begun:
+            self._silent += passed
+        return self._name if self._silent > SILENCE else None

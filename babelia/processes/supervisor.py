@@ -43,8 +43,7 @@ class Child:
     sockets: tuple[int, ...] = ()
     stops_last: bool = False  # after all that do not say so, because they need it until they have stopped
     ends_with_us: signal.Signals = signal.SIGKILL  # what the kernel sends it when the supervisor is gone
-    watch: pulse.Watch | None = None  # its signs of life; it has become ready with the first
-    ready: Callable[[], bool] | None = None  # whether it has become ready, where it gives no signs of life
+    watch: pulse.Watch | pulse.Questions | None = None  # its signs of life; it has become ready with the first
     process: subprocess.Popen[bytes] | None = None
     became_ready: bool = False
     pause: float = PAUSE_FIRST
@@ -57,7 +56,8 @@ class Child:
         environment = os.environ | self.environment
         if self.watch is not None:
             self.watch.clear()
-            environment[pulse.FOLDER] = str(self.watch.folder)
+            if isinstance(self.watch, pulse.Watch):
+                environment[pulse.FOLDER] = str(self.watch.folder)
         self.process = subprocess.Popen(
             list(self.command()),
             cwd=self.folder,
@@ -70,8 +70,7 @@ class Child:
     def look(self) -> str | None:
         """Note whether it has become ready; whose sign of life has been missing for too long, or None."""
         silent = None if self.watch is None else self.watch.look()
-        if not self.became_ready:
-            self.became_ready = self.watch.begun if self.watch is not None else bool(self.ready and self.ready())
+        self.became_ready = self.became_ready or (self.watch is not None and self.watch.begun)
         return silent
 
     def kill(self) -> None:

@@ -26,12 +26,19 @@ MEMORY = "256mb"
 FIRST_PORT = 16379
 _LOG_TAIL = 64 * 1024
 _STARTED = b"is starting oO0OoO0OoO0Oo"
+_READS, _READY = b"* Server initialized", b"* Ready to accept connections"
+_COMPLAINT = re.compile(rb"^[^\n]* # (?!WARNING)[^\n]*$", re.MULTILINE)
+_NOT_THE_FILES = re.compile(
+    rb"Permission denied|Operation not permitted|No space left|Cannot allocate|Out Of Memory|Too many open files",
+    re.IGNORECASE,
+)
+"""Reasons to give up that are not the files' own: they stay where they are."""
 _DAMAGED = re.compile(
     rb"(Bad file format|Unexpected end of file|Unrecoverable error|error:?) ?reading the append only file"
     rb"|FATAL AOF MANIFEST FILE ERROR|Unknown type or opcode when loading DB|Short read or OOM loading DB"
     rb"|RDB reading|Wrong RDB checksum|RDB file was saved with checksum|The AOF .{0,80}doesn't exist"
 )
-"""What the server writes into its log before it gives up on the files of its queue."""
+"""What the server writes into its log before it gives up on the files of its queue, whenever it reads them."""
 
 
 def remembered_port(folder: Path, say: Callable[[str], None]) -> int:
@@ -89,7 +96,7 @@ class Server:
                 said = file.read().rpartition(_STARTED)[2]
         except FileNotFoundError:
             return None
-        if not files.exists() or _DAMAGED.search(said) is None:
+        if not files.exists() or not _gave_up(said):
             return None
         home = self.folder.parent / "set-aside"
         home.mkdir(parents=True, exist_ok=True)
@@ -122,6 +129,15 @@ class Server:
         )
         configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return [str(get_binary_path()), _as_pattern(configuration)]
+
+
+def _gave_up(said: bytes) -> bool:
+    """Whether a server that said this of its last start ended because of its files."""
+    _, reads, then = said.partition(_READS)
+    complaints = _COMPLAINT.findall(then) if reads and _READY not in then else []
+    if _DAMAGED.search(said) is None and not complaints:
+        return False
+    return _NOT_THE_FILES.search(b"\n".join(complaints) or said) is None
 
 
 def _quoted(path: Path) -> str:

@@ -1,4 +1,4 @@
 """What stands between the server and Django, as ASGI applications around one another: proxies, and what answers carry.
 
-May import Django's settings and asgiref's types; of the project they import babelia.environment alone.
+May import Django's settings, uvicorn and asgiref's types; of the project the rest of babelia.
 """

@@ -2,14 +2,16 @@
 
 * HEAD has the headers of GET and no body.
 * What may be kept at all, and names no ETag, is named by the first digits of its SHA-256.
-* Whoever names the answer's ETag in If-None-Match, weakly, strongly, in a list or by `*`, is told 304.
+* Whoever names the answer's ETag in If-None-Match, weakly, strongly, in a list or by `*`, is told 304; whoever wants
+  another one by If-Match, 412.
 * Text of 512 bytes and more goes as gzip to whoever takes that; up to 128 kB, for a larger one (a key, of which gzip
   saves a quarter) would hold up everybody else. Larger static files come squeezed already.
 * One range of bytes of an answer with an ETag is 206, one that cannot be is 416; If-Range is heeded. Several ranges at
   once are answered with the whole, as the standard allows (RFC 9110, 14.2).
 
-Streams, whose length nobody knows, pass through. Every answer gets the headers of `EVERYWHERE`. Imports Django's
-reader of tags.
+An answer that names its length is gathered first, for Django hands it over in pieces of 64 kB; it has it in memory all
+the same. Streams, whose length nobody knows, pass through. Every answer gets the headers of `EVERYWHERE`. Imports
+Django's reader of tags.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
 Headers = dict[bytes, bytes]
+Pairs = list[tuple[bytes, bytes]]
 
 _UNUSED = (
     *("accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "geolocation", "gyroscope", "hid"),
@@ -42,7 +45,9 @@ SMALLEST, LARGEST = 512, 128 * 1024
 
 _TEXT = (b"text/", b"image/svg+xml", b"application/json", b"application/manifest+json")
 _STREAM = b"text/event-stream"
-_ASKED = (b"if-none-match", b"if-range", b"range", b"accept-encoding")
+_ASKED = (b"if-match", b"if-none-match", b"if-range", b"range", b"accept-encoding")
+_OF_BODY = (b"content-length", b"content-encoding", b"content-disposition")
+_REFUSED: Headers = {b"content-length": b"0", b"cache-control": b"no-store"}  # or it may be kept in the answer's place
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,15})-([0-9]{0,15})|-([0-9]{1,15}))", re.ASCII)
 
 
@@ -59,6 +64,12 @@ def is_known(if_none_match: str, tag: str) -> bool:
     """Say whether a client has what a tag names: anything (`*`), or this one among its tags, weak or strong."""
     tags = parse_etags(if_none_match)
     return tags == ["*"] or tag.removeprefix("W/") in {given.removeprefix("W/") for given in tags}
+
+
+def is_wanted(if_match: str, tag: str) -> bool:
+    """Say whether a tag is one that a client insists on (RFC 9110, 13.1.1): a weak one never is."""
+    tags = parse_etags(if_match)
+    return tags == ["*"] or (tag in tags and not tag.startswith("W/"))
 
 
 def squeezed(body: bytes, level: int = 6) -> bytes | None:
@@ -82,6 +93,7 @@ def fit_answers(application: ASGI3Application) -> ASGI3Application:
         asked = {name: b", ".join(value for key, value in scope["headers"] if key == name) for name in _ASKED}
         texts = {name: value.decode("latin-1") for name, value in asked.items()}
         started: list[dict[str, object]] = []
+        gathered: list[bytes] = []
 
         async def fit(message: ASGISendEvent) -> None:
             if message["type"] == "http.response.start":
@@ -90,9 +102,15 @@ def fit_answers(application: ASGI3Application) -> ASGI3Application:
             if message["type"] != "http.response.body" or not started:
                 await send(message)
                 return
-            start, body, more = started.pop(), message.get("body", b""), message.get("more_body", False)
-            pairs = [(name.lower(), value) for name, value in cast("Iterable[tuple[bytes, bytes]]", start["headers"])]
+            gathered.append(message.get("body", b""))
+            more = message.get("more_body", False)
+            given = cast("Iterable[tuple[bytes, bytes]]", started[0]["headers"])
+            pairs = [(name.lower(), value) for name, value in given]
             headers = dict(pairs)
+            if more and b"content-length" in headers:
+                return
+            start, body = started.pop(), b"".join(gathered)
+            gathered.clear()
             if headers.get(b"content-type", b"").startswith(b"image/"):
                 pairs.append((b"cross-origin-resource-policy", b"cross-origin"))
             pairs += [(name, value) for name, value in EVERYWHERE.items() if name not in dict(pairs)]
@@ -108,45 +126,51 @@ def fit_answers(application: ASGI3Application) -> ASGI3Application:
     return cast("ASGI3Application", fitted)
 
 
-def _fitted(
-    method: str, status: int, pairs: list[tuple[bytes, bytes]], body: bytes, asked: dict[bytes, str]
-) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def _fitted(method: str, status: int, pairs: Pairs, body: bytes, asked: dict[bytes, str]) -> tuple[int, Pairs, bytes]:
     """Return status, headers and body of an answer that is whole, as its visitor takes it."""
     headers = dict(pairs)
     changed: Headers = {}
     tag = headers.get(b"etag", b"").decode("latin-1")
-    if (
-        not tag
-        and status == 200
-        and method in ("GET", "HEAD")
-        and b"no-store" not in headers.get(b"cache-control", b"")
-    ):
+    may_be_kept = status == 200 and method in ("GET", "HEAD")
+    if not tag and may_be_kept and b"no-store" not in headers.get(b"cache-control", b""):
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        pairs = [*pairs, (b"etag", tag.encode("ascii"))]
-    kind = headers.get(b"content-type", b"")
-    if status == 200 and tag and is_known(asked[b"if-none-match"], tag):
-        gone = (b"content-length", b"content-encoding", b"content-disposition")
-        return 304, [pair for pair in pairs if pair[0] not in gone], b""
-    if status == 200 and tag and b"content-encoding" not in headers:
-        changed[b"accept-ranges"] = b"bytes"
-        part = _part(asked, tag, len(body)) if method == "GET" else None
-        if part is not None:
-            first, last = part
-            status = 206 if first <= last else 416
-            where = f"{first}-{last}" if status == 206 else "*"
-            changed[b"content-range"] = f"bytes {where}/{len(body)}".encode()
-            body = body[first : last + 1] if status == 206 else b""
-    if is_text(kind) and b"content-encoding" not in headers and status not in (206, 416):
+        changed[b"etag"] = tag.encode("ascii")
+    is_squeezable = is_text(headers.get(b"content-type", b"")) and b"content-encoding" not in headers
+    if is_squeezable:
         changed[b"vary"] = _also(headers.get(b"vary", b""), b"Accept-Encoding")
-        smaller = squeezed(body) if SMALLEST <= len(body) <= LARGEST and takes_gzip(asked[b"accept-encoding"]) else None
+    if status == 200 and tag:
+        if asked[b"if-match"] and not is_wanted(asked[b"if-match"], tag):
+            return 412, _without_body(pairs, changed | _REFUSED), b""
+        if is_known(asked[b"if-none-match"], tag):
+            return 304, _without_body(pairs, changed), b""
+        if b"content-encoding" not in headers:
+            changed[b"accept-ranges"] = b"bytes"
+            part = _part(asked, tag, len(body)) if method == "GET" else None
+            if part is not None and part[0] > part[1]:
+                changed[b"content-range"] = f"bytes */{len(body)}".encode()
+                return 416, _without_body(pairs, changed | _REFUSED), b""
+            if part is not None:
+                changed[b"content-range"] = f"bytes {part[0]}-{part[1]}/{len(body)}".encode()
+                status, body = 206, body[part[0] : part[1] + 1]
+    if is_squeezable and status != 206 and SMALLEST <= len(body) <= LARGEST and takes_gzip(asked[b"accept-encoding"]):
+        smaller = squeezed(body)
         if smaller is not None:
             body, changed[b"content-encoding"] = smaller, b"gzip"
             if tag:  # other bytes: the strong tag is not theirs
                 changed[b"etag"] = b"W/" + tag.removeprefix("W/").encode("latin-1")
             changed[b"accept-ranges"] = b"none"
     changed[b"content-length"] = str(len(body)).encode()
-    kept = [pair for pair in pairs if pair[0] not in changed]
-    return status, kept + list(changed.items()), b"" if method == "HEAD" else body
+    return status, _with(pairs, changed), b"" if method == "HEAD" else body
+
+
+def _with(pairs: Pairs, changed: Headers) -> Pairs:
+    """Return headers of which some are others."""
+    return [pair for pair in pairs if pair[0] not in changed] + list(changed.items())
+
+
+def _without_body(pairs: Pairs, changed: Headers) -> Pairs:
+    """Return the headers of an answer whose body is not sent."""
+    return [pair for pair in _with(pairs, changed) if pair[0] not in _OF_BODY or pair[0] in changed]
 
 
 def _part(asked: dict[bytes, str], tag: str, length: int) -> tuple[int, int] | None:

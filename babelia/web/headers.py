@@ -1,7 +1,7 @@
 """What a request's headers may be before anything of a framework reads them: bounded, and a Content-Type of one form.
 
 `BoundedHeaders` counts them while they arrive, for httptools and uvicorn hold whatever is sent; `plain_headers` is for
-Django and ninja, whose parsers look up any codec that a header names. Imports uvicorn, no Django.
+Django and ninja, whose parsers look up any codec that a header names. Imports uvicorn and babelia.web.refusals.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from babelia.web.refusals import refuse
+
 if TYPE_CHECKING:
     from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of a request's line and headers together; browsers send 2 kB, and proxies let 8 to 64 kB through."""
 _TYPE = re.compile(rb"\s*([\w.+-]{1,64}/[\w.+*-]{1,100})\s*(?:;|$)", re.ASCII)
-_BOUNDARY = re.compile(rb";\s*boundary=(?:\"([^\"]{1,70})\"|([^\s;\"]{1,70}))", re.IGNORECASE)
+_BOUNDARY = re.compile(rb";\s*boundary=(?:\"([^\"]{1,70})\"|([^\s;\"]{1,70})(?=[\s;]|$))", re.IGNORECASE)
 _CHARSET = re.compile(rb";\s*charset\*?=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 _BOUNDARY_BYTES = re.compile(rb"[A-Za-z0-9'()+_,./:=? -]+")
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PLAIN = (b"utf-8", b"utf8", b"us-ascii", b"ascii")
 _TOO_LARGE = f"The line and headers of a request may have {HEAD_LIMIT:,} bytes together.\n".encode()
-_OTHER_CHARSET = b"A form is sent in UTF-8; this one names another encoding, which is not read here.\n"
+_OTHER_CHARSET = "A form is sent in UTF-8; this one names another encoding, which is not read here."
 
 
 class BoundedHeaders(HttpToolsProtocol):
@@ -101,10 +103,7 @@ def plain_headers(application: ASGI3Application) -> ASGI3Application:
             return
         kind = content_type(given[-1])
         if kind is None:
-            start = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-            length = (b"content-length", str(len(_OTHER_CHARSET)).encode())
-            await send({"type": "http.response.start", "status": 415, "headers": [*start, length], "trailers": False})
-            await send({"type": "http.response.body", "body": _OTHER_CHARSET, "more_body": False})
+            await refuse(scope, send, 415, "input_refused", _OTHER_CHARSET, "Send it again in UTF-8.")
             return
         others = [header for header in scope["headers"] if header[0] != b"content-type"]
         await application({**scope, "headers": [*others, (b"content-type", kind)]}, receive, send)

@@ -38,8 +38,7 @@ def believe_proxies(application: ASGI3Application) -> ASGI3Application:
             await application(_below(scope, prefix), receive, send)
             return
         said = _Said(scope)
-        if settings.HTTPS and not said.header(b"x-forwarded-proto"):
-            scope["scheme"] = "https"  # the site is reached so; a redirect there would come back for ever
+        scope["scheme"] = said.scheme
         forwarded = said.prefix() if not settings.PREFIX else None
         await uvicorns(said.on_to(_below(scope, forwarded or prefix)), receive, send)  # type: ignore[arg-type]
 
@@ -51,7 +50,12 @@ class _Said:
 
     def __init__(self, scope: HTTPScope) -> None:
         self._headers = list(scope["headers"])
-        self._scheme = self.header(b"x-forwarded-proto") or scope["scheme"]
+        self.scheme = scope["scheme"]  # uvicorn reads what one proxy has said of it, and not what several have
+        spoken = self.header(b"x-forwarded-proto").lower()
+        if spoken in _USUAL_PORTS:
+            self.scheme = spoken
+        elif settings.HTTPS:
+            self.scheme = "https"  # the site is reached so; a redirect there would come back for ever
 
     def header(self, name: bytes) -> str:
         """A header's first value, where proxies in a row have written several; empty where there is none."""
@@ -67,7 +71,7 @@ class _Said:
         """What the visitor's Host was: X-Forwarded-Host, else Host, with X-Forwarded-Port where they name no port."""
         port = self.header(b"x-forwarded-port")
         given = self.header(b"x-forwarded-host") or self.header(b"host")
-        if port.isascii() and port.isdigit() and port != _USUAL_PORTS.get(self._scheme) and _HOST.fullmatch(given):
+        if port.isascii() and port.isdigit() and port != _USUAL_PORTS.get(self.scheme) and _HOST.fullmatch(given):
             given = f"{given}:{port[:5]}"
         return given.encode("latin-1") or None
 

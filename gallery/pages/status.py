@@ -19,7 +19,7 @@ from gallery.pages.sentences import notice_of, sentence_of
 from gallery.visits import PATIENCE
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
-from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed
+from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed, StoreUnavailable
 from worker.jobs.progress import Press, Progress, Visitor
 from worker.keys import derive_without_model, find_key
 from worker.store.records import PageRecord, Picture
@@ -208,13 +208,18 @@ async def require_key(address: Address, visitor: Visitor, seconds: float) -> Key
 
 
 async def _wait_for_print(address: Address, visitor: Visitor, seconds: float) -> Progress:
-    """Ask for a page and follow it until it is final, at most so many seconds; return its last progress."""
+    """Ask for a page and follow it until it is final or nothing can be printed, at most so many seconds.
+
+    Return its last progress.
+    """
     await require_printable(address)
     progress = Progress("absent")
     try:
         async with asyncio.timeout(seconds), aclosing(job_client().follow(address, visitor)) as news:  # type: ignore[type-var]
             async for latest in news:
                 progress = latest
+                if progress.state == "queued" and await _blocked(address.edition) is not None:
+                    return progress  # nothing moves, which is to be said now and not when the visitor has waited
     except TimeoutError:
         return progress
     await note_printed(address, openings=1)
@@ -247,13 +252,32 @@ async def sentence_for(address: Address, progress: Progress) -> str:
     own = [press for press in await presses() if address.edition in press.editions]
     if any(press.able for press in own):
         return sentence_of(progress)
-    if any(press.state == "loading" for press in own):
-        return "The press is starting; this page is printed as soon as it is ready."
-    blocked = next((press.sentence for press in own if press.state == "blocked"), None)
+    blocked = await _blocked(address.edition)
     if blocked is not None:
         return f"Nothing can be printed just now. {blocked}"
+    if any(press.state == "loading" for press in own):
+        return "The press is starting; this page is printed as soon as it is ready."
     broken = next((f" {press.sentence}" for press in own if press.sentence), "")
     return f"No press of this edition is at work just now; the page waits for one.{broken}"
+
+
+async def _blocked(edition: str) -> str | None:
+    """Return why no page of an edition can be printed, where that may pass without a press being started; else None.
+
+    A press says so of itself. Where none can print, the disk is asked too: it is the one that the presses write to, and
+    whoever waits for a press in vain should know that one would print nothing.
+    """
+    own = [press for press in await presses() if edition in press.editions]
+    if any(press.able for press in own):
+        return None
+    for press in own:
+        if press.state == "blocked":
+            return press.sentence
+    try:
+        await asyncio.to_thread(store().require_room)
+    except StoreUnavailable as error:
+        return f"{error} {error.hint}"
+    return None
 
 
 # -- what the ledger is told

@@ -65,7 +65,7 @@ async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
     if found is None and may_start_print(request):
         found = await require_picture(address, visitor_of(request), settings.PICTURE_WAIT)
     if found is not None:
-        return send_kept(request, found.png, "image/png", found.digest, f"babelia-{found.mark}.png")
+        return send_kept(found.png, "image/png", found.digest, f"babelia-{found.mark}.png")
     if request.method == "HEAD":
         await require_known(address)
         return of_unknown_length("image/png")
@@ -81,7 +81,7 @@ async def picture_with_key(request: HttpRequest, address: Address) -> HttpRespon
     if found is None or key is None:
         raise InputRefused("The picture or its key is not here yet.", hint="Open the page first.")
     body = await asyncio.to_thread(with_key, found.png, key)
-    return send_kept(request, body, "image/png", f"{found.digest}-key", f"babelia-{found.mark}-with-key.png")
+    return send_kept(body, "image/png", f"{found.digest}-key", f"babelia-{found.mark}-with-key.png")
 
 
 @require_safe
@@ -97,7 +97,7 @@ async def key_text(request: HttpRequest, address: Address) -> HttpResponseBase:
         raise await not_printed(address, Progress("absent"))
     if key is None:
         key = await require_key(address, visitor_of(request), settings.PICTURE_WAIT)
-    return send_kept(request, key.format().encode(), KEY_TYPE, key.mark, f"babelia-{key.mark}.txt")
+    return send_kept(key.format().encode(), KEY_TYPE, key.mark, f"babelia-{key.mark}.txt")
 
 
 @require_safe
@@ -118,7 +118,7 @@ async def thumbnail(request: HttpRequest, address: Address) -> HttpResponseBase:
     if mark is None or small is None:
         raise AddressRefused("No picture of this page is kept at the moment.", hint="Open the page to print it.")
     await ledger.require_shown(address, mark)
-    return send_kept(request, small, "image/webp", f"{mark}-thumbnail", f"babelia-{mark}-small.webp")
+    return send_kept(small, "image/webp", f"{mark}-thumbnail", f"babelia-{mark}-small.webp")
 
 
 @require_safe

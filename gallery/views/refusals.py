@@ -8,9 +8,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from gallery.addresses import raw_path
-from gallery.answers import ForeignSite, refusal, require_own_site
+from gallery.answers import ForeignSite, nothing_at_path, refusal, require_own_site, wants_json
 from worker.catalogue.address import Address
-from worker.errors import AddressRefused, InputRefused
+from worker.errors import AddressRefused, BabeliaError, InputRefused
 
 _log = logging.getLogger(__name__)
 _foreign_hosts: set[str] = set()
@@ -36,6 +36,8 @@ def unreadable(request: HttpRequest, exception: Exception) -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404 with a sentence: what is wrong with this address. In the form that was asked for."""
     form, raw = _form_of(request), raw_path(request)
+    if _is_of_api(request):
+        return refusal(request, nothing_at_path(), form)
     try:
         if raw is not None:
             Address.parse_path(raw.removesuffix(form))
@@ -61,12 +63,21 @@ def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """500: a page of its own that needs neither database nor store."""
-    return HttpResponseServerError(render_to_string("broken.html"))
+    """500, in the form asked for: as a page, one of its own that needs neither database nor store."""
+    form = _form_of(request)
+    if form == "/" and not wants_json(request):
+        return HttpResponseServerError(render_to_string("broken.html"))
+    error = BabeliaError("Something broke in the library.", hint="It was written down; try again in a moment.")
+    return refusal(request, error, form, status=500)
+
+
+def _is_of_api(request: HttpRequest) -> bool:
+    """Say whether a path is one of the API's."""
+    return request.path.startswith(reverse("api:api-root"))
 
 
 def _form_of(request: HttpRequest) -> str:
     """Return the form of a page that a path asks for: its suffix, `.json` for the API, else HTML's "/"."""
-    if request.path.startswith(reverse("api:api-root")):
+    if _is_of_api(request):
         return ".json"
     return next((form for form in (".png", ".txt", ".json") if request.path.endswith(form)), "/")

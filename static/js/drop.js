@@ -12,7 +12,7 @@ const holds = ({ dataTransfer, target }) => {
 };
 
 const linkIn = (dropped) => {
-  const listed = dropped.getData("text/uri-list").split(/\s+/).find((line) => line && !line.startsWith("#"));
+  const listed = dropped.getData("text/uri-list").split(/[\r\n]+/).find((line) => line && !line.startsWith("#"));
   const html = new DOMParser().parseFromString(dropped.getData("text/html"), "text/html");
   const found = listed || html.querySelector("a[href]")?.href || html.querySelector("img[src]")?.src;
   return URL.canParse(found ?? "") ? new URL(found) : null;

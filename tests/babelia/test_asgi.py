@@ -46,4 +46,6 @@ def test_a_body_that_admits_to_be_too_large_is_not_read_at_all() -> None:
 
 
 def test_a_process_says_that_it_is_alive_whatever_the_host() -> None:
-    assert request(asgi.application, "/-/alive", host=b"anything.example")[::2] == (200, b"alive\n")
+    status, headers, body, _ = request(asgi.application, "/-/alive", host=b"anything.example")
+    assert (status, body) == (200, b"alive\n")
+    assert request(asgi.application, "/-/alive", method="HEAD")[:3] == (200, headers, b"")

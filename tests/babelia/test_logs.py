@@ -26,6 +26,20 @@ try:
     raise ValueError("of prompt/a secret dog/1: a secret dog/1.png")
 except ValueError as error:
     response_for_exception(request, error)
+client.get("/search/?" + "&".join(["prompt=a+secret+dog"] * 1001))
+asked, torn = (
+    RequestFactory(SERVER_NAME="localhost").post("/api/page", body, content_type="application/json")
+    for body in ('{"address": "prompt/a secret dog/1"}', '{"address": "prompt/a secret dog\\\\ud800/1"}')
+)
+linked = RequestFactory(SERVER_NAME="localhost").post("/key/open", {"link": "/pocket-1/prompt/a%20secret%20dog/1/"})
+for request in (asked, torn, linked):
+    request.body, request.POST
+    try:
+        raise KeyError(*(["a secret dog\\ud800"] if request is torn else ["A secret dog", "a%20secret%20dog"]))
+    except KeyError as error:
+        response_for_exception(request, error)
+log_response("%s: %s", "Short", "an apple of a tree", response=HttpResponse(status=503),
+             request=RequestFactory().get("/pocket-1/prompt/a/1/"))
 """
 
 
@@ -44,4 +58,9 @@ def test_prompts_stand_in_the_log_only_where_that_is_asked_for(asked_for: bool, 
     assert "Service Unavailable: /pocket-1/prompt/" in log, log
     assert "Internal Server Error: /pocket-1/prompt/" in log
     assert "Forbidden" in log
+    assert "number of GET/POST parameters exceeded" in log
+    assert "Logging error" not in log
+    assert log.count("KeyError") == 3
+    assert ("Short: an apple of a tree" in log) is asked_for, "a prompt of one letter is found where it stands alone"
+    assert "Short: an apple of " in log, "and nowhere else"
     assert ("secret" in log) is asked_for

@@ -1,6 +1,12 @@
 """babelia.strays: which variables are set aside, what decides in their place, and which are left alone."""
 
+import os
+
+import pytest
+import torch
+
 from babelia.strays import FOUND, sentences, set_aside
+from worker.engine.device import prepare
 
 
 def test_what_would_decide_is_taken_out_and_named() -> None:
@@ -33,6 +39,7 @@ def test_an_empty_one_goes_without_a_word() -> None:
 
 def test_what_decides_nothing_of_ours_stays() -> None:
     ours = {"BABELIA_THREADS": "1", "REDIS_URL": "redis://here", "DJANGO_SETTINGS_MODULE": "babelia.settings"}
+    ours |= {"OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
     others = {"CUDA_VISIBLE_DEVICES": "1", "HF_ENDPOINT": "https://mirror.example", "OMP_WAIT_POLICY": "PASSIVE"}
     others |= {
         "PGDATA": "/var/lib/postgresql",
@@ -43,6 +50,18 @@ def test_what_decides_nothing_of_ours_stays() -> None:
     environment = ours | others
     assert set_aside(environment) == {}
     assert environment == ours | others
+
+
+def test_what_the_engine_sets_is_named_only_where_somebody_else_has_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("OMP_DYNAMIC", "MKL_DYNAMIC")
+    for name in names:
+        monkeypatch.setenv(name, "TRUE")
+    assert set_aside() == dict.fromkeys(sorted(names), "BABELIA_THREADS")
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    prepare(torch.device("cpu"), threads)
+    torch.use_deterministic_algorithms(deterministic)
+    assert all(name in os.environ for name in names)
+    assert set_aside() == {}, "what a process of ours starts names nothing"
 
 
 def test_each_is_one_sentence_without_its_value() -> None:

@@ -162,7 +162,15 @@ def test_bodies_that_cannot_be_read_have_the_same_shape(site: str) -> None:
     wrong = ask(site, "/api/key?edition=tiny", "POST", (text[:9] + "!" + text[10:]).encode(), Content_Type="text/plain")
     assert (wrong.status, wrong.json["code"]) == (400, "key_refused")
     assert "Character 10 of this key" in str(wrong.json["message"])
-    for body in (b"{", b"[]", b'{"address": 1}', b'{"address": "key/a/1", "visitor": "a b"}'):
+    deep = b"[" * 100_000
+    for body in (
+        b"{",
+        b"[]",
+        deep,
+        b'{"address": 1}',
+        b'{"address": "key/a/1", "visitor": "a b"}',
+        b'{"address": "\\ud800"}',
+    ):
         answer = ask(site, "/api/page", "POST", body, Content_Type="application/json")
         assert answer.status == 400, body
         assert set(answer.json) == {"code", "message", "hint"}
@@ -170,6 +178,9 @@ def test_bodies_that_cannot_be_read_have_the_same_shape(site: str) -> None:
         answer = ask(site, "/api/page", "POST", body, Content_Type="application/json")
         assert answer.json["message"] == f"This request lacks its {lacks}."
         assert '{"address": ' in str(answer.json["hint"])
+    form = "application/x-www-form-urlencoded; charset=utf-7"
+    other = ask(site, "/api/page", "POST", b"address=x", Content_Type=form)
+    assert (other.status, set(other.json)) == (415, {"code", "message", "hint"})
     large = ask(site, "/api/key", "POST", b"x", Content_Type="text/plain", Content_Length="300000")
     assert (large.status, set(large.json)) == (413, {"code", "message", "hint"})
     assert ask(site, "/api/page", "DELETE").status == 405

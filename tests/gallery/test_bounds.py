@@ -11,6 +11,7 @@ from gallery.bounds import require_patience, visitor_address, visitor_name
 from worker.catalogue.expansion import stacks_key
 from worker.errors import TooMany
 
+pytestmark = pytest.mark.django_db(transaction=True)  # it is asked what is hidden
 TEXT = stacks_key("borges", 1).format()
 
 
@@ -80,7 +81,6 @@ def test_more_keys_than_that_are_answered_429_with_a_sentence(kind: str) -> None
     assert "2 times a minute" in answer.content.decode()
 
 
-@pytest.mark.django_db(transaction=True)
 def test_pages_tried_again_and_keys_beside_a_key_are_counted_too() -> None:
     client = Client()
     bounds._counts[visitor_address("127.0.0.1")] = bounds._Count(bounds.time.monotonic(), 2)

@@ -36,6 +36,17 @@ def test_a_template_holds_no_script_style_or_foreign_file(template: Path) -> Non
     assert "|safe" not in text or template.parent.name == "ninja"
 
 
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_an_id_stands_for_one_element(template: Path) -> None:
+    """Scripts find what they speak of by its id; alternatives (`{% else %}`) may share one."""
+    text, frame = template.read_text(encoding="utf-8"), (ROOT / "templates" / "base.html").read_text(encoding="utf-8")
+    named = re.findall(r'\sid="([^"]*)"', re.sub(r"\{% el(?:se|if).*?\{% endif %\}", "", text, flags=re.DOTALL))
+    assert len(set(named)) == len(named)
+    if 'extends "base.html"' in text:
+        outside = re.sub(r"\{% block main %\}.*?\{% endblock %\}\s*<footer", "<footer", frame, flags=re.DOTALL)
+        assert not set(named) & set(re.findall(r'\sid="([^"]*)"', outside))
+
+
 def test_colours_are_named_in_one_file_only() -> None:
     assert not re.search(r"#[0-9a-f]{3,8}\b|rgb\(|hsl\(", RULES)
     used = set(re.findall(r"var\((--[a-z-]+)\)", RULES))

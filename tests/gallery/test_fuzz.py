@@ -1,6 +1,6 @@
 """Damaged keys and pictures: whatever is brought is opened or refused with a sentence, and never breaks the site.
 
-`make test` tries 500 of them, `make chaos` 10,000 (FUZZ_CASES), for FUZZ_SECONDS at most. A case is made from its
+`make test` tries 500 of them, `make chaos` 10,000 (FUZZ_CASES), within FUZZ_SECONDS. A case is made from its
 number alone, so that one that failed can be made again.
 """
 
@@ -21,8 +21,9 @@ from gallery.keys import with_key
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.png import PIXELS_SHAPE, encode_page
 
+pytestmark = pytest.mark.django_db(transaction=True)  # it is asked what is hidden
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "300"))
 KEY = stacks_key("borges", 1)
 TEXT = KEY.format().encode()
 NAMES = [b"Babelia-Address", b"Babelia-Mark", b"Babelia-Edition", b"Babelia-Key", b"Babelia-Path", b"Babelia-Rendition"]
@@ -52,6 +53,9 @@ SAID = [
     TEXT[:1000],
     TEXT + b"A",
 ]
+
+PACKED = {said: zlib.compress(said) for said in SAID}
+BOMB = zlib.compress(b"A" * 3_000_000)
 
 PLAIN = encode_page(
     np.zeros(PIXELS_SHAPE, np.uint8), address="pocket-1/prompt/犬/1", mark=KEY.mark, edition="pocket-1", rendition="r"
@@ -92,11 +96,11 @@ def says(chance: random.Random, data: bytes) -> bytes:
         kind, content = chance.choice(
             (
                 (b"tEXt", said),
-                (b"zTXt", b"\0" + zlib.compress(said)),
-                (b"zTXt", b"\0" + zlib.compress(said)[:-3]),
-                (b"zTXt", b"\0" + zlib.compress(b"A" * 3_000_000)),
+                (b"zTXt", b"\0" + PACKED[said]),
+                (b"zTXt", b"\0" + PACKED[said][:-3]),
+                (b"zTXt", b"\0" + BOMB),
                 (b"iTXt", b"\0\0\0\0" + said),
-                (b"iTXt", b"\1\0\0\0" + zlib.compress(said)),
+                (b"iTXt", b"\1\0\0\0" + PACKED[said]),
                 (b"iTXt", said),
             )
         )
@@ -151,7 +155,7 @@ def test_whatever_is_brought_is_opened_or_refused_with_a_sentence(tmp_path: Path
             assert answer.json().keys() == {"code", "message", "hint"}, number
             assert len(answer.json()["message"]) < 500, number
         statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
-    assert sum(statuses.values()) >= min(CASES, 500), "the machine is too slow for what a run should try"
+    assert sum(statuses.values()) == CASES, f"the machine is too slow for what a run should try in {SECONDS:.0f} s"
     assert min(statuses.get(201, 0), statuses.get(400, 0)) > sum(statuses.values()) / 20, statuses
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in (".key", "")], "only keys"
 

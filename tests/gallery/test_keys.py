@@ -1,5 +1,6 @@
 """gallery.keys: which page a file opens that somebody brings."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 
 from babelia.services import store
-from gallery.keys import address_of_file, address_of_text, with_key
+from gallery import keys
+from gallery.keys import AT_ONCE, address_of_file, address_of_text, place_to_read, with_key
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.limits import KEY_TEXT_BYTES
 from worker.catalogue.png import KEY, PIXELS_SHAPE, encode_page, read_chunks
-from worker.errors import InputRefused, KeyRefused
+from worker.errors import InputRefused, KeyRefused, LibraryBusy
 
 BORGES = stacks_key("borges", 1)
 BY_MARK = Address("pocket-1", "mark", BORGES.mark, None)
@@ -76,3 +78,30 @@ def test_a_pasted_text_is_bounded() -> None:
 
 def test_a_key_put_into_a_png_comes_out_of_it() -> None:
     assert read_chunks(with_key(png(), BORGES))[KEY] == BORGES.format()
+
+
+def test_a_few_files_are_read_at_a_time_and_one_more_is_told_when_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "WITHIN", 0.01)
+
+    async def read_all() -> None:
+        begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def read() -> None:
+            async with place_to_read():
+                begun.release()
+                await go_on.wait()
+
+        readers = [asyncio.create_task(read()) for _ in range(AT_ONCE)]
+        for _ in readers:
+            await begun.acquire()
+        with pytest.raises(LibraryBusy, match="has to wait") as refused:
+            async with place_to_read():
+                pass
+        assert refused.value.retry_after is not None
+        readers[0].cancel()  # a visitor who goes makes room
+        await asyncio.wait(readers[:1])
+        async with place_to_read():
+            go_on.set()
+        await asyncio.gather(*readers[1:])
+
+    asyncio.run(read_all())

@@ -416,11 +416,10 @@ def test_the_arrow_keys_turn_pages_and_volumes_but_not_in_the_search_box(context
 
 def test_a_page_that_failed_says_so_and_can_be_tried_again(browser: Browser, site: str, press: RunningPress) -> None:
     address = fresh("prompt")
-    weights = press.data / "pages"
-    folder = weights / "tiny"
+    folder = press.data / "pages" / "tiny"
     aside = Path(f"{folder}-aside")
     folder.rename(aside)
-    folder.write_text("in the way, so that nothing can be kept", encoding="ascii")
+    folder.symlink_to(press.data / "unmounted")  # a disk that is away; a file in the way would be set aside
     try:
         with visiting(browser) as context:
             page = context.new_page()
@@ -440,15 +439,22 @@ def test_a_page_that_failed_says_so_and_can_be_tried_again(browser: Browser, sit
             aside.rename(folder)
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [320, 360, 1280])
 def test_no_page_is_wider_than_its_window(browser: Browser, site: str, width: int) -> None:
     long_name = Address("tiny", "prompt", "W" * 500, 1)
     printed(site, long_name)
     with visiting(browser, viewport={"width": width, "height": 800}) as context:
         page = context.new_page()
-        for path in ("/", "/about/", "/key/", "/nothing/", long_name.path(), fresh().path()):
+        refused = (
+            "/tiny/key/" + "W" * 500 + "/1/",
+            "/search/?prompt=" + "W" * 501,
+            "/atlantis/prompt/" + "W" * 500 + "/1/",
+        )
+        for path in ("/", "/about/", "/key/", "/nothing/", long_name.path(), *refused, fresh().path()):
             page.goto(site + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        page.evaluate("document.querySelector('.notice').textContent = 'W'.repeat(500)")
+        assert page.evaluate("document.querySelector('.notice').scrollWidth") <= width
 
 
 def test_every_control_has_a_name_and_every_picture_words(context: BrowserContext, site: str) -> None:
@@ -467,3 +473,5 @@ def test_every_control_has_a_name_and_every_picture_words(context: BrowserContex
         assert nameless == [], path
         assert page.locator("h1").count() == 1, path
         assert page.locator("main").count() == 1, path
+        ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
+        assert len(set(ids)) == len(ids), path

@@ -1,29 +1,136 @@
-"""What the tests of the outside world share: nginx in a folder of its own, a browser that knows our host."""
+"""What the tests of the outside world share: nginx, PostgreSQL, sites behind proxies, a browser that knows our host."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests import ROOT
-from tests.conftest import free_port, is_listening, wait_until
+from tests.conftest import RunningPress, free_port, is_listening, run_site, wait_until
 from tests.gallery.test_pages_browser import visiting
 
 HOST = "library.example.org"
 """The name under which docs/operating.md reaches the library; the browser finds it on loopback."""
+PASSWORD = "p@ss/w#rd?100%:ü"
+"""Of the database: what is special in it has to be percent-encoded."""
 
 
 def guide_blocks(language: str) -> list[str]:
     """The configurations of one kind that docs/operating.md shows, in its order."""
     guide = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", guide, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+
+
+class Commands:
+    """The process of tests.outside.entry_points, and its answers."""
+
+    def __init__(self, ask: IO[str], answer: IO[str]) -> None:
+        self._ask, self._answer = ask, answer
+
+    def run(self, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """What became of a command: what Python is told to start, and all of its environment."""
+        self._ask.write(json.dumps({"words": words, "environment": environment}) + "\n")
+        self._ask.flush()
+        found = json.loads(self._answer.readline())
+        return subprocess.CompletedProcess(words, found["code"], found["said"], found["wrong"])
+
+    def manage(self, environment: dict[str, str], *words: str) -> str:
+        """What a command of `manage.py` says, which has to end well."""
+        done = self.run(["manage.py", *words], environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Runs commands in a fraction of the time that Python takes to begin."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "tests.outside.entry_points"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout:
+        yield Commands(process.stdin, process.stdout)
+    process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def own_site(press: RunningPress) -> Iterator[str]:
+    """A site that knows the name under which visitors reach it."""
+    with run_site(press, BABELIA_HOSTS=f"{HOST},127.0.0.1") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def https_site(press: RunningPress) -> Iterator[str]:
+    """A site that is reached over HTTPS alone."""
+    with run_site(press, BABELIA_HOSTS=HOST, BABELIA_HTTPS="true") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database of a real server, which runs as a user without privileges: it refuses root."""
+    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    folder = Path(tempfile.mkdtemp(prefix="babelia-postgresql-"))
+    port, password = free_port(), folder / "password"
+    password.write_text(PASSWORD, encoding="utf-8")
+    other: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        other = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        for path in (folder, password):
+            shutil.chown(path, "postgres", "postgres")
+    begin = [
+        str(binaries / "initdb"),
+        "-D",
+        str(folder / "data"),
+        "-U",
+        "librarian",
+        "-E",
+        "UTF8",
+        "--locale",
+        "C.UTF-8",
+    ]
+    begin += ["--auth", "scram-sha-256", "--pwfile", str(password), "--no-sync"]
+    subprocess.run(begin, check=True, capture_output=True, cwd=folder, **other)
+    serve = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-p", str(port)]
+    serve += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "log_min_messages=fatal"]
+    server = subprocess.Popen(serve, cwd=folder, stderr=subprocess.DEVNULL, **other)
+    url = f"postgres://librarian:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
+    try:
+        wait_until(lambda: is_listening(port), 30, "PostgreSQL listens")
+        wait_until(lambda: takes_connections(url), 30, "PostgreSQL takes connections")
+        yield url
+    finally:
+        server.send_signal(signal.SIGINT)  # its fast shutdown
+        server.wait(30)
+        shutil.rmtree(folder)
+
+
+def takes_connections(url: str) -> bool:
+    try:
+        psycopg.connect(url.replace("postgres://", "postgresql://")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -21,16 +21,19 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(found)
 
 
-@pytest.mark.parametrize("name", ["".join(NAMES), *NAMES[:3]])
-def test_everything_is_kept_inside_the_folder(name: str, folder: Path, tiny_weights: Path) -> None:
-    data = folder / name
+def test_everything_is_kept_inside_the_folder(folder: Path, tiny_weights: Path) -> None:
+    """Folder in folder, so that each name can lead astray by itself, and the last has all of them."""
+    names = [*NAMES, "".join(NAMES)]
+    data = folder.joinpath(*names)
     write_edition(data, "tiny", str(tiny_weights))
-    with library(data, BABELIA_PORT=str(free_port())) as running:
+    with library(data, BABELIA_PORT=str(free_port()), BABELIA_SITE_PROCESSES="1") as running:
         running.wait_until_open()
         assert answers(running.port, "/tiny/key/inside/1.png") == 200
         assert answers(running.port, "/tiny/key/inside/1/") == 200
         running.stop()
-    assert [path.name for path in folder.iterdir()] == [name]
+    for depth, name in enumerate(names):
+        beside = [path.name for path in folder.joinpath(*names[:depth]).iterdir()]
+        assert beside == [name], "nothing was written beside it"
     assert (data / "library.sqlite3").is_file()
     assert (data / "valkey" / "valkey.log").is_file()
     assert (data / "valkey" / "appendonlydir").is_dir()

@@ -15,10 +15,11 @@ from urllib.parse import quote
 import pytest
 from django.urls import get_resolver
 
+from gallery.api import api
 from tests import ROOT
 from tests.conftest import RunningPress, free_port, is_listening, wait_until
 from tests.visitor import FORM, Answer, ask, fresh, printed
-from worker.catalogue.address import Address
+from worker.catalogue.address import Address, Kind
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
 from worker.keys import derive_key
@@ -37,14 +38,15 @@ OF_NO_PAGE = {
     "robots": "words",
 }
 API_OF_NO_PAGE = {"post /api/key": "is asked for below", "get /api/editions": "", "get /api/recent": "looked at below"}
+KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")
 POSTED = {"leave", "again", "next-key", "previous-key"}
 GET_ALONE = {"events", "next-volume", "previous-volume"}
 
 
-def manage(press: RunningPress, *arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=press.environment, check=True, capture_output=True, text=True)
-    return done.stdout
+def hide(press: RunningPress, *addresses: Address, show: bool = False) -> None:
+    """What somebody types, once for all of the pages: each start of the command loads torch for prompts."""
+    command = [sys.executable, "manage.py", "hide", *(["--show"] if show else []), *(a.format() for a in addresses)]
+    subprocess.run(command, cwd=ROOT, env=press.environment, check=True, capture_output=True)
 
 
 def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], Answer]]]:
@@ -76,6 +78,21 @@ def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], An
                 assert name in API_OF_NO_PAGE, f"{name}: does it show a page?"
 
 
+def test_no_route_is_left_out_of_the_walk() -> None:
+    """Whatever answers a path is of the site's or of the API's, and what the API does not describe shows no page."""
+    parts = {str(part.pattern): part for part in get_resolver().url_patterns}
+    assert parts.keys() == {"api/", ""}, "a part of the site that no test of this file walks"
+    assert {str(found.pattern) for found in parts[""].url_patterns} == {  # type: ignore[union-attr]
+        str(found.pattern) for found in get_resolver("gallery.urls").url_patterns
+    }
+    routed = {f"/api/{found.pattern}" for found in parts["api/"].url_patterns}  # type: ignore[union-attr]
+    assert routed - set(api.get_openapi_schema()["paths"]) == {"/api/", "/api/docs", "/api/openapi.json"}
+    views = [view for _, router in api._routers for view in router.path_operations.values()]
+    undescribed = [operation for view in views for operation in view.operations if not operation.include_in_schema]
+    assert views
+    assert not undescribed
+
+
 def require_gone(site: str, *addresses: Address) -> None:
     """Ask for a page on every surface, by each of its addresses, once."""
     for address in addresses:
@@ -97,65 +114,59 @@ def prints_of(press: RunningPress, *addresses: Address) -> int:
     return sum(log.count(f"Printed {name_in_log(address)} in ") for address in addresses)
 
 
-@pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
 @pytest.mark.parametrize("hidden_by", ["address", "mark"])
 def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
-    site: str, press: RunningPress, kind: str, hidden_by: str
+    site: str, press: RunningPress, hidden_by: str
 ) -> None:
-    address = fresh(kind)
-    printed(site, address)
-    ask(site, address.path())
-    mark = by_mark(mark_of(press, address))
-    for name, visit in surfaces(site, address):
+    addresses = [fresh(kind) for kind in KINDS]
+    for address in addresses:
+        printed(site, address)
+        ask(site, address.path())
+    marks = [by_mark(mark_of(press, address)) for address in addresses]
+    for name, visit in surfaces(site, addresses[0]):
         assert visit().status in (200, 302, 303, 400, 404), f"{name}: it is shown before"
-    manage(press, "hide", (address if hidden_by == "address" else mark).format())
-    require_gone(site, address, mark)
-    assert address.path()[:-1] not in ask(site, "/").text
-    assert mark.name not in ask(site, "/api/recent?limit=100").text
+    hide(press, *(addresses if hidden_by == "address" else marks))
+    require_gone(site, *addresses, *marks)
+    entrance, recent = ask(site, "/").text, ask(site, "/api/recent?limit=100").text
+    for address, mark in zip(addresses, marks, strict=True):
+        assert address.path()[:-1] not in entrance
+        assert mark.name not in recent
 
 
-@pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
-def test_a_page_hidden_before_it_was_ever_printed_is_gone_by_its_mark_too(
-    site: str, press: RunningPress, kind: str
-) -> None:
-    address = fresh(kind)
-    manage(press, "hide", address.format())
-    require_gone(site, address, by_mark(mark_of(press, address)))
-    assert prints_of(press, address) == 0
+def test_a_page_hidden_before_it_was_ever_printed_is_gone_by_its_mark_too(site: str, press: RunningPress) -> None:
+    addresses = [fresh(kind) for kind in KINDS]
+    hide(press, *addresses)
+    require_gone(site, *addresses, *(by_mark(mark_of(press, address)) for address in addresses))
+    assert prints_of(press, *addresses) == 0
 
 
-@pytest.mark.parametrize("kind", ["prompt", "key", "stacks"])
-def test_a_key_hidden_before_it_was_ever_printed_is_never_printed_nor_told(
-    site: str, press: RunningPress, kind: str
-) -> None:
+def test_a_key_hidden_before_it_was_ever_printed_is_never_printed_nor_told(site: str, press: RunningPress) -> None:
     """The site cannot know the key of a prompt: the press works it out, and stops before it tells of it."""
-    address = fresh(kind)
-    mark = mark_of(press, address)
-    manage(press, "hide", by_mark(mark).format())
-    told = ask(site, address.path()[:-1] + "/events")
-    if told.status == 200:
-        assert "The keepers of this library have hidden this page." in told.text
-        assert "data:image" not in told.text and mark not in told.text
-    require_gone(site, address, by_mark(mark))
-    assert prints_of(press, address, by_mark(mark)) == 0
-    assert Store(press.data).find(by_mark(mark)) is None
+    addresses = [fresh(kind) for kind in KINDS]
+    marks = [mark_of(press, address) for address in addresses]
+    waited_for = {form: fresh("prompt") for form in (".png", ".txt", "picture", "key")}
+    hide(press, *map(by_mark, marks), *(by_mark(mark_of(press, address)) for address in waited_for.values()))
+    for address, mark in zip(addresses, marks, strict=True):
+        told = ask(site, address.path()[:-1] + "/events")
+        if told.status == 200:
+            assert "The keepers of this library have hidden this page." in told.text
+            assert "data:image" not in told.text and mark not in told.text
+    require_gone(site, *addresses, *map(by_mark, marks))
+    assert prints_of(press, *addresses, *map(by_mark, marks)) == 0
+    assert not [mark for mark in marks if Store(press.data).find(by_mark(mark))]
 
-
-def test_the_picture_and_the_key_of_a_hidden_key_are_waited_for_in_vain(site: str, press: RunningPress) -> None:
+    # The picture and the key of a page are waited for, in vain.
     for form in (".png", ".txt"):
-        address = fresh("prompt")
-        manage(press, "hide", by_mark(mark_of(press, address)).format())
-        assert ask(site, address.path()[:-1] + form).status == 410, form
+        assert ask(site, waited_for[form].path()[:-1] + form).status == 410, form
     for operation in ("picture", "key"):
-        address = fresh("prompt")
-        manage(press, "hide", by_mark(mark_of(press, address)).format())
-        answer = ask(site, f"/api/page/{operation}?address={quote(address.format(), safe='')}")
+        asked = quote(waited_for[operation].format(), safe="")
+        answer = ask(site, f"/api/page/{operation}?address={asked}")
         assert (answer.status, answer.json["code"]) == (410, "page_hidden"), operation
 
 
 def test_a_hidden_key_that_somebody_brings_is_not_opened(site: str, press: RunningPress) -> None:
     key = stacks_key(secrets.token_hex(8), 1)
-    manage(press, "hide", by_mark(key.mark).format())
+    hide(press, by_mark(key.mark))
     text = key.format().encode()
     assert ask(site, "/key/open", "POST", b"edition=tiny&key=" + text, Content_Type=FORM).status == 410
     assert ask(site, "/api/key?edition=tiny", "POST", text, Content_Type="text/plain").status == 410
@@ -164,9 +175,9 @@ def test_a_hidden_key_that_somebody_brings_is_not_opened(site: str, press: Runni
 
 def test_a_page_that_is_shown_again_is_printed_again(site: str, press: RunningPress) -> None:
     address = fresh("prompt")
-    manage(press, "hide", by_mark(mark_of(press, address)).format())
+    hide(press, by_mark(mark_of(press, address)))
     assert ask(site, address.path()[:-1] + ".png").status == 410
-    manage(press, "hide", "--show", address.format())
+    hide(press, address, show=True)
     wait_until(lambda: ask(site, address.path()[:-1] + ".png").status == 200, 20, "it is printed")
 
 
@@ -177,7 +188,7 @@ def test_a_print_that_goes_on_while_its_page_is_hidden_shows_nothing_more(site: 
     base = mark.path()[:-1]
     ask(site, mark.path() + "?visitor=somebody")
     wait_until(lambda: ask(site, base + "/preview.webp").status == 200, 30, "there is a preview")
-    manage(press, "hide", mark.format())
+    hide(press, mark)
     require_gone(site, mark)
 
 
@@ -189,7 +200,7 @@ def test_a_site_that_starts_without_its_database_shows_nothing_that_was_hidden(
     printed(site, address)
     printed(site, other)
     mark = by_mark(mark_of(press, address))
-    manage(press, "hide", mark.format())
+    hide(press, mark)
     database = tmp_path / "library.sqlite3"
     if damage == "missing":
         database = tmp_path / "nowhere" / "library.sqlite3"

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from babelia.processes.network import serves
 from tests import ROOT
-from tests.conftest import RunningPress, free_port, run_site, wait_until
+from tests.conftest import RunningPress, free_port, migrated_database, wait_until
 from tests.visitor import ask
 
 SENTENCE = "This library does not answer to the name “elsewhere.example”."
@@ -29,7 +30,7 @@ def serving(quiet: RunningPress, host: str, log: Path, **settings: str) -> Itera
     """A site that is asked on an address of loopback, its log in a file: its port."""
     port = free_port()
     environment = quiet.environment | {"BABELIA_PORT": str(port)} | settings
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
+    shutil.copy(migrated_database(), quiet.data)
     with log.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment, stderr=file)
     try:
@@ -40,12 +41,13 @@ def serving(quiet: RunningPress, host: str, log: Path, **settings: str) -> Itera
         process.wait(20)
 
 
-@pytest.fixture
-def logged(quiet: RunningPress, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+@pytest.fixture(scope="module")
+def logged(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A site that answers to library.example.org alone, and the file that its log goes to."""
-    log = tmp_path / "site.log"
-    with serving(quiet, "127.0.0.1", log, BABELIA_HOSTS="library.example.org") as port:
-        yield f"http://127.0.0.1:{port}", log
+    folder = tmp_path_factory.mktemp("quiet")
+    quiet = RunningPress(folder, valkey.removesuffix("/0") + "/8")
+    with serving(quiet, "127.0.0.1", folder / "site.log", BABELIA_HOSTS="library.example.org") as port:
+        yield f"http://127.0.0.1:{port}", folder / "site.log"
 
 
 def test_a_host_that_is_not_ours_is_told_so_in_the_form_asked_for(logged: tuple[str, Path]) -> None:
@@ -75,9 +77,8 @@ def test_a_host_that_is_not_ours_is_told_so_in_the_form_asked_for(logged: tuple[
 
 
 @pytest.mark.parametrize("host", ["evil<script>.example", "a b", "x" * 300, "[::1", "ü.example", ""])
-def test_a_host_that_is_none_is_refused_without_an_error_of_ours(host: str, quiet: RunningPress) -> None:
-    with run_site(quiet) as site:
-        found = ask(site, "/", Host=host.encode().decode("latin-1"))
+def test_a_host_that_is_none_is_refused_without_an_error_of_ours(host: str, logged: tuple[str, Path]) -> None:
+    found = ask(logged[0], "/", Host=host.encode().decode("latin-1"))
     assert found.status == 400
     assert "<script>." not in found.text
 

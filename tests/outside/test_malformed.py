@@ -1,18 +1,16 @@
 """Malformed values of every setting, given to everything that starts: one sentence, exit code 2, no traceback."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from babelia.environment import SETTINGS
 from babelia.redis_url import FORM
 from tests import ROOT
+from tests.outside.conftest import Commands
 from tests.outside.entry_points import COMMANDS
 
 _NUMBERS = ("seven", "-1", "7.5", "1e3", "٧", "9" * 400)
@@ -56,6 +54,10 @@ MALFORMED = {
     "BABELIA_SITE_PROCESSES": (*_NUMBERS, "0"),
     "BABELIA_HTTPS": _FLAGS,
     "BABELIA_PROXIES": ("proxy.example.org", "10.0.0.0/99", "127.0.0.1:80", "127.0.0.1 10.0.0.1"),
+    "BABELIA_PREFIX": (
+        *("library", "//elsewhere.example", "https://library.example.org/library", "/a/../b", "/a//b", "/.", "/a b"),
+        *("/a?b", "/a#b", "/%2e", '/"', "/bücher", "/a\\b", "/a\n/b"),
+    ),
     "BABELIA_HOSTS": ("https://library.example.org", "library.example.org:443", "library.example.org/", "a b", "[::1"),
     "SECRET_KEY": ("short", "x" * 80),
     "BABELIA_PICTURE_WAIT": (*_NUMBERS, "0"),
@@ -77,38 +79,6 @@ MALFORMED = {
 }
 
 
-class Commands:
-    """The process of tests.outside.entry_points, and its answers."""
-
-    def __init__(self, ask: IO[str], answer: IO[str]) -> None:
-        self._ask, self._answer = ask, answer
-
-    def run(self, command: str, **environment: str) -> tuple[int, str]:
-        """One command's exit code and all that it said."""
-        self._ask.write(json.dumps({"command": command, "environment": environment}) + "\n")
-        self._ask.flush()
-        found = json.loads(self._answer.readline())
-        return found["code"], found["said"]
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    own = dict.fromkeys(MALFORMED, "") | {"BABELIA_DATA": str(tmp_path_factory.mktemp("data"))}
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.outside.entry_points"],
-        cwd=ROOT,
-        env=os.environ | own,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process.stdin, process.stdout:
-        yield Commands(process.stdin, process.stdout)
-    process.wait(10)
-
-
 def test_every_setting_has_malformed_values() -> None:
     from babelia import settings  # noqa: F401  (reading it fills the table)
 
@@ -116,12 +86,14 @@ def test_every_setting_has_malformed_values() -> None:
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_value_is_one_sentence_and_exit_code_2(name: str, commands: Commands) -> None:
+def test_a_malformed_value_is_one_sentence_and_exit_code_2(name: str, commands: Commands, tmp_path: Path) -> None:
     wrong = []
-    for command in COMMANDS:
+    environment = os.environ | dict.fromkeys(MALFORMED, "") | {"BABELIA_DATA": str(tmp_path)}
+    for command, words in COMMANDS.items():
         # One command takes every value, the others one: they read the settings by the same call.
         for value in MALFORMED[name] if command == "check" else MALFORMED[name][:1]:
-            code, said = commands.run(command, **{name: value})
+            done = commands.run(words, environment | {name: value})
+            code, said = done.returncode, done.stdout + done.stderr
             begins = said.startswith(f"The environment variable {name} should be ")
             if code != 2 or not begins or said.count("\n") != 1 or "s3cret" in said or "Traceback" in said:
                 wrong.append((command, value[:40], code, said[-300:]))
@@ -130,15 +102,19 @@ def test_a_malformed_value_is_one_sentence_and_exit_code_2(name: str, commands: 
 
 def test_as_a_process_of_its_own_it_is_the_same(tmp_path: Path) -> None:
     """The commands above are forked; this is Python itself, once for each."""
-    found = {}
-    for command, (_, arguments) in COMMANDS.items():
-        start = arguments if arguments[0].endswith(".py") else ["-m", *arguments]
-        environment = os.environ | {"BABELIA_DATA": str(tmp_path), "REDIS_URL": "redis://:s3cret@host:port"}
-        done = subprocess.run(
-            [sys.executable, *start], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    environment = os.environ | {"BABELIA_DATA": str(tmp_path), "REDIS_URL": "redis://:s3cret@host:port"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        found[command] = (done.returncode, done.stdout, done.stderr)
-    assert {said for _, _, said in found.values()} == {
-        f"The environment variable REDIS_URL should be {FORM}: its host and port cannot be told apart.\n"
+        for words in COMMANDS.values()
+    ]
+    found = {(process.communicate(timeout=60), process.returncode) for process in started}
+    assert found == {
+        (("", f"The environment variable REDIS_URL should be {FORM}: its host and port cannot be told apart.\n"), 2)
     }
-    assert {(code, output) for code, output, _ in found.values()} == {(2, "")}

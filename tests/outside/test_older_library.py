@@ -15,6 +15,7 @@ import pytest
 
 from tests import ROOT
 from tests.conftest import free_port, is_listening, wait_until
+from tests.outside.conftest import Commands
 from tests.visitor import ask
 from worker.store.store import Store
 from worker.store.upkeep import Damage, scrub
@@ -36,15 +37,9 @@ def environment(data: Path) -> dict[str, str]:
     return os.environ | own | {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
 
 
-def manage(data: Path, *arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment(data), check=True, capture_output=True, text=True)
-    return done.stdout
-
-
 @pytest.fixture
-def site(data: Path) -> Iterator[str]:
-    manage(data, "migrate", "-v", "0")
+def site(data: Path, commands: Commands) -> Iterator[str]:
+    commands.manage(environment(data), "migrate", "-v", "0")
     port = free_port()
     own = environment(data) | {"BABELIA_PORT": str(port)}
     with subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=own) as process:
@@ -74,11 +69,12 @@ def test_all_its_files_are_whole(data: Path) -> None:
     assert len(found) == 2 * 3 + 2 * 2 + 1 + 2
 
 
-def test_it_goes_into_a_backup_and_comes_back(data: Path, tmp_path: Path) -> None:
-    manage(data, "migrate", "-v", "0")
-    manage(data, "backup", str(tmp_path / "file"))
-    assert "3 of 3 rows and 7 files" in manage(tmp_path / "new", "restore", str(tmp_path / "file"))
+def test_it_goes_into_a_backup_and_comes_back(data: Path, tmp_path: Path, commands: Commands) -> None:
+    there, here = environment(data), environment(tmp_path / "new")
+    commands.manage(there, "migrate", "-v", "0")
+    commands.manage(there, "backup", str(tmp_path / "file"))
+    assert "3 of 3 rows and 7 files" in commands.manage(here, "restore", str(tmp_path / "file"))
     new = Store(tmp_path / "new")
     assert new.key(PASTED) == Store(data).key(PASTED)
     assert new.linked(Store(data).origin(DOGS_MARK) or pytest.fail("it has an origin")) == DOGS_MARK
-    assert "is shown again" in manage(tmp_path / "new", "hide", "--show", f"mark/{CATS_MARK}")
+    assert "is shown again" in commands.manage(here, "hide", "--show", f"mark/{CATS_MARK}")

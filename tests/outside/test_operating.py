@@ -9,16 +9,18 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
-import yaml
 from playwright.sync_api import Browser, expect
 
 from tests import ROOT
-from tests.conftest import RunningPress, free_port, is_listening, run_site, wait_until
+from tests.conftest import LOADED_WITHIN, free_port, is_listening, wait_until, write_edition
 from tests.gallery.test_pages_browser import drop
 from tests.outside.conftest import HOST, guide_blocks, run_nginx, visiting_from_outside
 from tests.visitor import ask, fresh, printed
+from worker.jobs.consumer import JobConsumer
 
 
 def changed(block: str, changes: dict[str, str]) -> str:
@@ -57,72 +59,34 @@ def use(browser: Browser, url: str, picture: bytes) -> None:
         page.wait_for_url(f"{url}/tiny/mark/*/")
 
 
-def test_nginx_over_plain_http(press: RunningPress, site: str, outside_browser: Browser, tmp_path: Path) -> None:
+def test_nginx_over_plain_http(site: str, own_site: str, outside_browser: Browser, tmp_path: Path) -> None:
     port = free_port()
-    with run_site(press, BABELIA_HOSTS=HOST) as own:
-        block = changed(
-            guide_blocks("nginx")[0], {"listen 80": f"listen 127.0.0.1:{port}", "127.0.0.1:8000": inner(own)}
-        )
-        with run_nginx(tmp_path, block, port):
-            use(outside_browser, f"http://{HOST}:{port}", printed(site, fresh()).body)
+    block = changed(
+        guide_blocks("nginx")[0], {"listen 80": f"listen 127.0.0.1:{port}", "127.0.0.1:8000": inner(own_site)}
+    )
+    with run_nginx(tmp_path, block, port):
+        use(outside_browser, f"http://{HOST}:{port}", printed(site, fresh()).body)
 
 
-def test_nginx_with_https(
-    press: RunningPress, site: str, outside_browser: Browser, tmp_path: Path, certificate: tuple[Path, Path]
-) -> None:
-    plain, secure = free_port(), free_port()
-    with run_site(press, BABELIA_HOSTS=HOST, BABELIA_HTTPS="true") as own:
-        folder = f"/etc/letsencrypt/live/{HOST}"
-        block = changed(
-            guide_blocks("nginx")[1],
-            {
-                "listen 80": f"listen 127.0.0.1:{plain}",
-                "listen 443": f"listen 127.0.0.1:{secure}",
-                "127.0.0.1:8000": inner(own),
-                f"{folder}/fullchain.pem": str(certificate[0]),
-                f"{folder}/privkey.pem": str(certificate[1]),
-            },
-        )
-        with run_nginx(tmp_path, block, secure):
-            sent = ask(f"http://127.0.0.1:{plain}", "/about/", Host=HOST)
-            assert (sent.status, sent.headers["location"]) == (301, f"https://{HOST}/about/")
-            use(outside_browser, f"https://{HOST}:{secure}", printed(site, fresh()).body)
-            context = ssl.create_default_context(cafile=str(certificate[0]))
-            context.check_hostname = False
-            request = urllib.request.Request(f"https://127.0.0.1:{secure}/", headers={"Host": HOST})
-            with urllib.request.urlopen(request, context=context, timeout=20) as answer:
-                assert answer.headers["Strict-Transport-Security"] == "max-age=2592000"
-
-
-def test_a_site_with_https_whose_proxy_is_silent_of_it_is_not_sent_in_circles(press: RunningPress) -> None:
-    with run_site(press, BABELIA_HOSTS=HOST, BABELIA_HTTPS="true") as own:
-        answer = ask(own, "/", Host=HOST)
-        assert answer.status == 200 and f'content="https://{HOST}/"' in answer.text
-        plain = ask(own, "/", Host=HOST, X_Forwarded_Proto="http")
-        assert (plain.status, plain.headers["location"]) == (301, f"https://{HOST}/")
-
-
-def test_nginx_below_a_path(press: RunningPress, site: str, outside_browser: Browser, tmp_path: Path) -> None:
+def test_nginx_below_a_path(site: str, own_site: str, outside_browser: Browser, tmp_path: Path) -> None:
     port = free_port()
-    with run_site(press, BABELIA_HOSTS=HOST) as own:
-        block = changed(
-            guide_blocks("nginx")[2], {"listen 80": f"listen 127.0.0.1:{port}", "127.0.0.1:8000": inner(own)}
-        )
-        with run_nginx(tmp_path, block, port):
-            use(outside_browser, f"http://{HOST}:{port}/library", printed(site, fresh()).body)
+    block = changed(
+        guide_blocks("nginx")[2], {"listen 80": f"listen 127.0.0.1:{port}", "127.0.0.1:8000": inner(own_site)}
+    )
+    with run_nginx(tmp_path, block, port):
+        use(outside_browser, f"http://{HOST}:{port}/library", printed(site, fresh()).body)
 
 
-def test_caddy(press: RunningPress, site: str, outside_browser: Browser, tmp_path: Path) -> None:
+def test_caddy(site: str, https_site: str, outside_browser: Browser, tmp_path: Path) -> None:
     assert shutil.which("caddy"), "This test needs Caddy: `apt-get install caddy`."
     port = free_port()
     # A certificate of Caddy's own: nobody in the world would sign one for this name here.
     options = "{\nadmin off\nauto_https disable_redirects\nskip_install_trust\n}\n"
-    with run_site(press, BABELIA_HOSTS=HOST, BABELIA_HTTPS="true") as own:
-        (block,) = guide_blocks("caddy")
-        changes = {f"{HOST} {{": f"https://{HOST}:{port} {{\ntls internal", "127.0.0.1:8000": inner(own)}
-        (tmp_path / "Caddyfile").write_text(options + changed(block, changes), encoding="utf-8")
-        with caddy(tmp_path, port):
-            use(outside_browser, f"https://{HOST}:{port}", printed(site, fresh()).body)
+    (block,) = guide_blocks("caddy")
+    changes = {f"{HOST} {{": f"https://{HOST}:{port} {{\ntls internal", "127.0.0.1:8000": inner(https_site)}
+    (tmp_path / "Caddyfile").write_text(options + changed(block, changes), encoding="utf-8")
+    with caddy(tmp_path, port):
+        use(outside_browser, f"https://{HOST}:{port}", printed(site, fresh()).body)
 
 
 @contextlib.contextmanager
@@ -158,56 +122,80 @@ def test_systemd_reads_the_units(tmp_path: Path) -> None:
         assert (done.returncode, [line for line in done.stderr.splitlines() if name in line]) == (0, [])
 
 
-def started(command: list[str], port: int, environment: dict[str, str]) -> str:
-    """What a command says on its way to a site that answers; it is ended by SIGTERM, and has to end."""
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        wait_until(
-            lambda: is_listening(port) and ask(f"http://127.0.0.1:{port}", "/-/alive").status == 200, 60, "it answers"
-        )
-    finally:
-        process.terminate()
-        said, _ = process.communicate(timeout=30)
-    return said
+def execution(unit: str) -> list[str]:
+    """The command of a unit, with this Python."""
+    (line,) = [line for line in units()[unit].splitlines() if line.startswith("ExecStart=")]
+    return changed(line.removeprefix("ExecStart="), {"/srv/babelia/.venv/bin/python": sys.executable}).split()
 
 
-def test_the_site_of_the_unit_opens(press: RunningPress) -> None:
-    (line,) = [line for line in units()["babelia-site.service"].splitlines() if line.startswith("ExecStart=")]
-    port = free_port()
-    command = changed(line.removeprefix("ExecStart="), {"/srv/babelia/.venv/bin/python": sys.executable}).split()
-    assert "The site is at" in started(command, port, press.environment | {"BABELIA_PORT": str(port)})
+# -- all of it
 
 
-# -- containers: no engine runs here, so that their commands are run one by one
+def test_a_stranger_gets_from_nothing_to_https(
+    postgresql: str,
+    valkey: str,
+    tiny_weights: Path,
+    outside_browser: Browser,
+    tmp_path: Path,
+    certificate: tuple[Path, Path],
+) -> None:
+    """The steps of the guide in their order: database, settings, units, nginx with HTTPS, and the last look."""
+    data, inside, plain, secure = tmp_path / "data", free_port(), free_port(), free_port()
+    write_edition(data, "tiny", str(tiny_weights))
+    (statements,) = guide_blocks("sql")
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        for statement in statements.split(";")[:-1]:
+            connection.execute(statement.encode())
 
+    (settings,) = guide_blocks("properties")
+    changes = {"/var/lib/babelia": str(data), "redis://127.0.0.1:6379/0": valkey.removesuffix("/0") + "/12"}
+    changes |= {"127.0.0.1:5432": f"127.0.0.1:{urlsplit(postgresql).port}"}
+    told = dict(line.split("=", 1) for line in changed(settings, changes).splitlines())
+    here = {
+        "BABELIA_PORT": str(inside),
+        "BABELIA_EDITIONS": "tiny",
+        "BABELIA_THREADS": "1",
+        "BABELIA_DISK_RESERVE": "0",
+    }
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | told | here
 
-def dockerfile() -> list[tuple[str, str]]:
-    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines if line and not line.startswith("#")]
+    folder = f"/etc/letsencrypt/live/{HOST}"
+    changes = {
+        "listen 80": f"listen 127.0.0.1:{plain}",
+        "listen 443": f"listen 127.0.0.1:{secure}",
+        "127.0.0.1:8000": f"127.0.0.1:{inside}",
+        f"{folder}/fullchain.pem": str(certificate[0]),
+        f"{folder}/privkey.pem": str(certificate[1]),
+    }
+    with contextlib.ExitStack() as stack:
+        services = [
+            stack.enter_context(subprocess.Popen(execution(unit), cwd=ROOT, env=environment)) for unit in units()
+        ]
+        for service in services:
+            stack.callback(service.terminate)
+        stack.enter_context(run_nginx(tmp_path, changed(guide_blocks("nginx")[1], changes), secure))
+        stack.enter_context(contextlib.closing(jobs := JobConsumer(told["REDIS_URL"])))
+        wait_until(lambda: is_listening(inside), 60, "the site listens")
+        wait_until(lambda: any(press.able for press in jobs.presses()), LOADED_WITHIN, "the press can print")
+        page = ask(f"http://127.0.0.1:{inside}", fresh().path()[:-1] + ".png", Host=HOST)
+        assert page.headers["content-type"] == "image/png"
+        use(outside_browser, f"https://{HOST}:{secure}", page.body)
 
+        sent = ask(f"http://127.0.0.1:{plain}", "/about/", Host=HOST)
+        assert (sent.status, sent.headers["location"]) == (301, f"https://{HOST}/about/")
+        context = ssl.create_default_context(cafile=str(certificate[0]))
+        context.check_hostname = False
+        request = urllib.request.Request(f"https://127.0.0.1:{secure}/", headers={"Host": HOST})
+        with urllib.request.urlopen(request, context=context, timeout=20) as answer:
+            assert answer.headers["Strict-Transport-Security"] == "max-age=2592000"
 
-def compose() -> dict[str, dict[str, object]]:
-    services: dict[str, dict[str, object]] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))[
-        "services"
-    ]
-    return services
-
-
-def test_what_the_image_installs_can_be_installed() -> None:
-    installs = [rest for word, rest in dockerfile() if word == "RUN" and rest.startswith("pip ")]
-    assert len(installs) == 1
-    for line in installs:  # all of it is here already, which pip looks up and says; nothing is fetched
-        command = [sys.executable, "-m", "pip", *line.split()[1:], "--dry-run", "--no-index"]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-
-
-def test_the_image_holds_what_git_holds() -> None:
-    copied = [rest for word, rest in dockerfile() if word == "COPY"]
-    assert copied == ["requirements.txt ./", ". ./"]
-    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
-    assert {".git", ".venv", "data"} <= set(ignored)
-
-
-def test_the_queue_of_the_composition_evicts_nothing() -> None:
-    command = compose()["valkey"]["command"]
-    assert command == ["valkey-server", "--appendonly", "yes", "--maxmemory-policy", "noeviction"]
+        look = next(block for block in guide_blocks("sh") if "check --deploy" in block)
+        file = tmp_path / "babelia.env"
+        file.write_text("".join(f"{name}={value}\n" for name, value in told.items()), encoding="utf-8")
+        changes = {"/srv/babelia": str(ROOT), "/etc/babelia.env": str(file), ".venv/bin/python": sys.executable}
+        done = subprocess.run(["sh", "-c", changed(look, changes)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert not (data / "library.sqlite3").exists(), "what is remembered is in PostgreSQL"
+        for service in services:
+            service.terminate()
+        assert [service.wait(30) for service in services] == [0, 0]

@@ -2,73 +2,25 @@
 
 import contextlib
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
-import pytest
 import redis
 
 from tests import ROOT
-from tests.conftest import RunningPress, free_port, is_listening, run_site, wait_until, write_edition
+from tests.conftest import RunningPress, free_port, run_site, wait_until, write_edition
 from tests.visitor import ask
+from tests.worker.store import keep, key_of, stacks
+from worker.catalogue.address import Address
 from worker.jobs.consumer import JobConsumer
-
-PASSWORD = "p@ss/w#rd?100%:ü"
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    """The URL of an empty database of a real server, which runs as a user without privileges: it refuses root."""
-    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    folder = Path(tempfile.mkdtemp(prefix="babelia-postgresql-"))
-    port, password = free_port(), folder / "password"
-    password.write_text(PASSWORD, encoding="utf-8")
-    other: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        other = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        for path in (folder, password):
-            shutil.chown(path, "postgres", "postgres")
-    begin = [
-        str(binaries / "initdb"),
-        "-D",
-        str(folder / "data"),
-        "-U",
-        "librarian",
-        "-E",
-        "UTF8",
-        "--locale",
-        "C.UTF-8",
-    ]
-    begin += ["--auth", "scram-sha-256", "--pwfile", str(password), "--no-sync"]
-    subprocess.run(begin, check=True, capture_output=True, cwd=folder, **other)
-    serve = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-p", str(port)]
-    serve += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "log_min_messages=fatal"]
-    server = subprocess.Popen(serve, cwd=folder, stderr=subprocess.DEVNULL, **other)
-    url = f"postgres://librarian:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
-    try:
-        wait_until(lambda: is_listening(port), 30, "PostgreSQL listens")
-        wait_until(lambda: takes_connections(url), 30, "PostgreSQL takes connections")
-        yield url
-    finally:
-        server.send_signal(signal.SIGINT)  # its fast shutdown
-        server.wait(30)
-        shutil.rmtree(folder)
-
-
-def takes_connections(url: str) -> bool:
-    try:
-        psycopg.connect(url.replace("postgres://", "postgresql://")).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+from worker.store.backup import read_backup
+from worker.store.store import Store
 
 
 @contextlib.contextmanager
@@ -77,12 +29,21 @@ def presses(data: Path, url: str, count: int) -> Iterator[list[RunningPress]]:
     running = [RunningPress(data, url) for _ in range(count)]
     try:
         for press in running:
-            press.start()
+            press.launch()
+        for press in running:
+            press.wait_until_ready()
         yield running
     finally:
         for press in running:
             if press.process is not None:
                 press.stop()
+
+
+def rows_of_pages(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT count(*) FROM gallery_page").fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def test_two_sites_and_two_presses_are_one_library(
@@ -109,10 +70,7 @@ def test_two_sites_and_two_presses_are_one_library(
                 assert ask(site, f"/tiny/key/together/{page}/").status == 200
                 assert ask(site, f"/tiny/key/together/{page}.json").json["state"] == "kept"
 
-        with psycopg.connect(postgresql) as connection:
-            opened = connection.execute("SELECT count(*) FROM gallery_page").fetchone()
-        assert opened is not None
-        assert opened[0] >= 2
+        wait_until(lambda: rows_of_pages(postgresql) >= 2, 20, "the sites have written down both pages")
         assert not (tmp_path / "library.sqlite3").exists()
 
         # Hidden on one machine, gone on both.
@@ -152,6 +110,55 @@ def test_sites_that_start_together_migrate_one_after_the_other(postgresql: str, 
     ]
     said = [site.communicate(timeout=120)[1].decode() for site in sites]
     assert ["There is no Redis to work with." in text for text in said] == [True] * 4, said
+
+
+def test_a_backup_taken_while_the_library_runs_comes_back_in_postgresql_and_in_sqlite(
+    postgresql: str, valkey: str, tmp_path: Path
+) -> None:
+    """Kept pages need no press; the rows are what a site wrote of those who opened them, while others open more."""
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE saved")
+        connection.execute("CREATE DATABASE brought_back")
+    saved, brought_back = (f"{postgresql.removesuffix('/postgres')}/{name}" for name in ("saved", "brought_back"))
+    url = valkey.removesuffix("/0") + "/6"
+    here, file = RunningPress(tmp_path / "here", url), tmp_path / "backup"
+    write_edition(here.data, "tiny", "no-weights")
+    store = Store(here.data, reserve=0)
+    pages = [stacks(page, "saved") for page in range(1, 41)]
+    for page in pages:
+        keep(store, page, shade=1)
+    brought = store.keep_key(key_of(stacks(1, "brought")))
+
+    def backup(data: Path, database: str, to: Path) -> list[dict[str, Any]]:
+        done = manage(data, "manage.py", "backup", str(to), DATABASE_URL=database)
+        assert done.returncode == 0, done.stderr
+        return read_backup(to)
+
+    with run_site(here, DATABASE_URL=saved) as site:
+        for page in pages[:20]:
+            assert ask(site, page.path()).status == 200
+        wait_until(lambda: len(backup(here.data, saved, file)) >= 20, 20, "the site has written its rows")
+        assert manage(here.data, "manage.py", "hide", pages[0].format(), DATABASE_URL=saved).returncode == 0
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(lambda: [ask(site, page.path()).status for page in pages[20:]])
+            rows = backup(here.data, saved, file)
+            assert set(opening.result()) == {200}
+
+    assert sum(row["hidden"] for row in rows) == 1
+    lite = f"sqlite:///{quote(str(tmp_path / 'lite.sqlite3'), safe='/')}"
+    for name, database in (("again", brought_back), ("lite", lite)):
+        there = RunningPress(tmp_path / name, url)
+        write_edition(there.data, "tiny", "no-weights")
+        with run_site(there, DATABASE_URL=database) as site:  # it runs while everything comes back
+            assert ask(site, pages[0].path(), User_Agent="examplebot/1.0").status == 200
+            for _ in range(2):  # the second time, all of it is there
+                done = manage(there.data, "manage.py", "restore", str(file), DATABASE_URL=database)
+                assert done.returncode == 0, done.stderr
+            assert f"0 of {len(rows)} rows and 0 files were not there" in done.stdout
+            for address in (pages[0], Address("tiny", "mark", key_of(pages[0]).mark, None)):
+                assert ask(site, address.path()).status == 410, "from the first request on"
+            assert ask(site, f"/tiny/mark/{brought}.txt").text == key_of(stacks(1, "brought")).format()
+        assert backup(there.data, database, tmp_path / "second") == rows
 
 
 def test_a_database_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
-"""Other programs' variables, run for real: the library opens as its settings say, prints, and names what was set."""
+"""Other programs' variables, run for real: the library does as its settings say, and names what was set."""
 
+import contextlib
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.babelia.processes.test_library import answers, library
-from tests.conftest import RunningPress, free_port, run_site, write_edition
+from tests.conftest import RunningPress, run_site, write_edition
 from tests.visitor import ask
+from worker.jobs.consumer import JobConsumer
 
 STRAYS = {
     "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
@@ -24,7 +24,9 @@ STRAYS = {
     "CELERYD_CONCURRENCY": "7",
     "OMP_NUM_THREADS": "1",
     "OMP_THREAD_LIMIT": "1",
+    "OMP_DYNAMIC": "TRUE",
     "MKL_NUM_THREADS": "1",
+    "MKL_DOMAIN_NUM_THREADS": "MKL_DOMAIN_ALL=1",
     "WEB_CONCURRENCY": "many",
     "FORWARDED_ALLOW_IPS": "*",
     "UVICORN_HOST": "192.0.2.1",
@@ -41,24 +43,19 @@ def threads_of_torch() -> int:
     return int(subprocess.run(command, env=plain, capture_output=True, check=True).stdout)
 
 
-def test_a_library_opens_and_prints_whatever_is_set_for_others(tiny_weights: Path, tmp_path: Path) -> None:
+def test_site_and_press_that_run_alone_name_them_and_do_as_the_settings_say(
+    valkey: str, tiny_weights: Path, tmp_path: Path
+) -> None:
+    """A whole library with them: tests/outside/test_every_setting.py."""
     write_edition(tmp_path, "tiny", str(tiny_weights))
-    with library(tmp_path, BABELIA_PORT=str(free_port()), **STRAYS) as running:
-        running.wait_until_open()
-        assert answers(running.port, "/tiny/key/strays/1.png") == 200
-        lines = running.said.splitlines()
-        named = [name for name in STRAYS if any(re.match(f"The variable {name} is set", line) for line in lines)]
-        assert named == list(STRAYS)
-        assert f" {threads_of_torch()} threads, " in running.said
-
-
-def test_site_and_press_that_run_alone_name_them_too(valkey: str, tiny_weights: Path, tmp_path: Path) -> None:
-    write_edition(tmp_path, "tiny", str(tiny_weights))
-    press = RunningPress(tmp_path, valkey.removesuffix("/0") + "/7", STRAYS)
+    # Where it is not set how many threads the press has, OMP_NUM_THREADS would be asked next.
+    press = RunningPress(tmp_path, valkey.removesuffix("/0") + "/7", STRAYS | {"BABELIA_THREADS": ""})
     try:
         press.start()
-        with run_site(press) as site:
+        with run_site(press) as site, contextlib.closing(JobConsumer(press.redis_url)) as jobs:
             assert ask(site, "/tiny/key/alone/1.png").status == 200
+            (found,) = jobs.presses()
+        assert f" {threads_of_torch()} threads, " in found.rendition
         said = press.log.read_text(encoding="utf-8")
         assert "The variable CELERY_BROKER_URL is set and does not count here: REDIS_URL decides." in said
     finally:

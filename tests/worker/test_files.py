@@ -2,11 +2,14 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import ROOT
+from tests.conftest import mounted_disk
 from worker.errors import InputRefused
 from worker.files import require_folder, write_atomically, write_outputs
 
@@ -14,13 +17,8 @@ from worker.files import require_folder, write_atomically, write_outputs
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system with room for 300 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a small file system takes root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted_disk(tmp_path / "disk", 300) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -127,6 +125,21 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(tiny_disk: Path) -> None:
         write_outputs({kept: b"after", tiny_disk / "page.png": os.urandom(400_000)})
     assert kept.read_bytes() == b"before"
     assert list(tiny_disk.iterdir()) == [kept]
+
+
+def test_without_memory_for_another_thread_it_is_written_all_the_same(tmp_path: Path) -> None:
+    """As where memory runs out: the address space has no room for the stack of a thread."""
+    script = f"""
+import resource
+from pathlib import Path
+import psutil
+from worker.files import write_atomically
+size = psutil.Process().memory_info().vms + 2 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (size, size))
+write_atomically({{Path({str(tmp_path)!r}, name): b"here" for name in "abc"}})
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
 
 
 def test_an_output_folder_must_be_there(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conftest import wait_until, write_edition
+from tests.conftest import mounted_disk, wait_until, write_edition
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.engine.engine import Engine
@@ -20,7 +20,7 @@ from worker.errors import EditionRefused
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Progress
-from worker.press import PrintingPress, editions_here, name_in_log
+from worker.press import DISK_PAUSE, UNHEARD_PULSES, PrintingPress, editions_here, name_in_log
 from worker.store.store import Store
 
 Ask = Callable[..., Progress]
@@ -153,6 +153,27 @@ def test_a_disk_without_room_stops_the_print_with_a_sentence(
     assert failed.state == "failed"
     assert "to stay free, so nothing new is printed" in failed.sentence
     assert failed.retry_after <= 60
+
+
+def test_a_disk_that_did_not_take_a_page_is_not_tried_with_the_next_one_at_once(
+    tmp_path: Path, tiny_weights: Path, jobs: JobConsumer, tiny_engine: Engine, redis_url: str, visitor: Any
+) -> None:
+    """Where the free space does not tell, as with a quota: the first page is printed in vain, the others are not."""
+    with mounted_disk(tmp_path / "disk", 100) as disk:
+        write_edition(disk, "tiny", str(tiny_weights))
+        press = PrintingPress(Store(disk, reserve=0), jobs, ["tiny"])
+        press._engines["tiny"] = tiny_engine
+        for number in (1, 2):
+            visitor("ask", page(number), "v")
+            press.print_waiting("tiny")
+            assert "The disk is full, so nothing new can be kept." in visitor("look", page(number)).sentence
+            assert (press.times.model > 0) == (number == 1), "a page was printed, and only the first"
+            (said,) = jobs.presses()
+            assert (said.state, said.able) == ("blocked", False)
+        press.store = Store(tmp_path, reserve=0)  # somebody has made room; the next one may try after the pause
+        press._disk_failed_at -= DISK_PAUSE
+        press._stand()
+        assert jobs.presses()[0].able
 
 
 def test_a_press_that_lost_its_claim_stops_and_keeps_nothing(
@@ -328,6 +349,34 @@ def test_an_idle_press_that_does_not_hear_of_waiting_pages_restarts(
     finally:
         press.close()
         time.sleep(0.2)  # its last sign of life
+
+
+def test_a_press_that_loads_for_long_while_pages_wait_does_not_restart(
+    redis_url: str, store: Store, jobs: JobConsumer, tiny_engine: Engine, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would load for ever: the worker takes messages once its child is there."""
+    monkeypatch.setattr("worker.press.PULSE", 0.01)
+    loaded, called, beats = threading.Event(), threading.Event(), threading.Semaphore(0)
+    press = PrintingPress(store, jobs, ["tiny"], restart=called.set)
+    announce = jobs.announce
+    monkeypatch.setattr(press, "engine", lambda slug: loaded.wait() and tiny_engine)
+    monkeypatch.setattr(jobs, "announce", lambda said: (announce(said), beats.release()))
+    visitor("ask", page(1), "v")
+    with redis.Redis.from_url(redis_url) as client:
+        client.lpush("press.tiny", "a message that nobody takes yet")
+    opening = threading.Thread(target=press.open)
+    opening.start()
+    try:
+        for _ in range(4 * UNHEARD_PULSES):
+            assert beats.acquire(timeout=10)
+        assert not called.is_set()
+        press._engines["tiny"] = tiny_engine
+    finally:
+        loaded.set()
+        opening.join()
+    assert called.wait(10), "loaded, it would have to hear of the page"
+    press.close()
+    time.sleep(0.2)  # its last sign of life
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error", "/secret/place"), RuntimeError("no kernel image")])

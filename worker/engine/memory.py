@@ -12,14 +12,15 @@ import torch
 
 from worker.errors import BabeliaError
 
+CPU: Final = torch.device("cpu")
 _SIGNS: Final = (
     *("could not create a primitive", "could not create a memory", "can't allocate memory", "cannot allocate memory"),
-    *("not enough memory", "out of memory", "thread creation failed"),
+    *("not enough memory", "out of memory", "thread creation failed", "can't start new thread"),
 )
 """What a RuntimeError of torch, oneDNN, OpenMP or CUDA says where memory was short, in lower case."""
 
 
-def bytes_of_weights(parameters: Mapping[str, int], dtype: torch.dtype) -> int:
+def bytes_of_weights(parameters: Mapping[str, int], dtype: torch.dtype = torch.float64) -> int:
     """Bytes that an edition's networks take once they are loaded: the text encoder in float64, the rest in `dtype`."""
     sizes = {"text_encoder": torch.float64.itemsize, "safety_checker": torch.float32.itemsize}
     return sum(count * sizes.get(component, dtype.itemsize) for component, count in parameters.items())
@@ -36,7 +37,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 @contextmanager
-def explained(error: type[BabeliaError], slug: str, needed: int, device: torch.device) -> Iterator[None]:
+def explained(error: type[BabeliaError], slug: str, needed: int, device: torch.device = CPU) -> Iterator[None]:
     """Within it, memory that runs out is raised as `error`, with what edition `slug` needs and what there is.
 
     `needed` are bytes that its weights take; what a page takes beside them is not known before it is printed.

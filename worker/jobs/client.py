@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
+import re
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -23,7 +26,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from worker.catalogue.address import Address
 from worker.errors import BabeliaError, StoreUnavailable, TooMany
-from worker.jobs.progress import KINDS, SCRIPT, Press, Progress, Visitor, read_press, read_progress, redis_away
+from worker.jobs.progress import KINDS, SCRIPT, Press, Progress, Visitor, read_presses, read_progress, redis_away
 from worker.store.records import Picture
 from worker.store.store import Store
 
@@ -42,6 +45,7 @@ _HOT_WITHIN = 0.4
 _PROBE_EVERY = 1.0
 _HOT_EXPIRY = 3600
 _HOT_SIZE = 2_000_000
+_STEP = re.compile(rb"[0-9]{1,4}")
 
 log = logging.getLogger(__name__)
 
@@ -116,12 +120,12 @@ class JobClient:
         """The PNG of a kept page, from Redis if it is hot, else from disk; None if it is not kept. Starts nothing."""
         hot = f"babelia:hot:{address.digest}"
         data = await self._hot(self._redis.get(hot)) if self._hot_pictures else None
-        if isinstance(data, bytes) and len(data) > 90:
-            return Picture(png=data[90:], mark=data[:26].decode("ascii"), digest=data[26:90].decode("ascii"))
+        if isinstance(data, bytes) and (hot_picture := _unpack(data)) is not None:
+            return hot_picture
         picture = await asyncio.to_thread(self.store.picture, address)
         if picture is not None and self._hot_pictures and len(picture.png) <= _HOT_SIZE:
-            packed = picture.mark.encode("ascii") + picture.digest.encode("ascii") + picture.png
-            self._chore(self._hot(self._call("warm", address.digest, packed, _HOT_EXPIRY, self._hot_pictures)))
+            warm = self._call("warm", address.digest, _pack(picture), _HOT_EXPIRY, self._hot_pictures)
+            self._chore(self._hot(warm))
         return picture
 
     async def _hot(self, command: Awaitable[Any]) -> Any:
@@ -184,7 +188,7 @@ class JobClient:
         if not isinstance(data, bytes):
             return None
         step, _, picture = data.partition(b":")
-        return int(step), picture
+        return (int(step), picture) if _STEP.fullmatch(step) else None
 
     async def _kept(self, address: Address) -> Progress | None:
         mark = await asyncio.to_thread(self.store.find, address)
@@ -368,7 +372,7 @@ class JobClient:
 
     async def presses(self) -> list[Press]:
         """The presses heard of in the last 15 seconds."""
-        return [read_press(said) for said in await self._within(self._call("presses"))]
+        return read_presses(await self._within(self._call("presses")))
 
     async def waiting(self, edition: str) -> int:
         """How many pages of an edition wait in the queue."""
@@ -420,6 +424,20 @@ class JobClient:
         task = asyncio.create_task(quietly())
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+
+
+def _pack(picture: Picture) -> bytes:
+    """A picture as Redis holds it: mark and digest, 8 digits that cover both, and the PNG, which the digest covers."""
+    head = picture.mark.encode("ascii") + picture.digest.encode("ascii")
+    return head + b"%08x" % zlib.crc32(head) + picture.png
+
+
+def _unpack(packed: bytes) -> Picture | None:
+    """The inverse of `_pack`; None for anything else: Redis reads its files again without noticing a flipped bit."""
+    head, digits, png = packed[:90], packed[90:98], packed[98:]
+    if digits != b"%08x" % zlib.crc32(head) or hashlib.sha256(png).hexdigest().encode() != head[26:]:
+        return None
+    return Picture(png, mark=head[:26].decode("ascii"), digest=head[26:].decode("ascii"))
 
 
 def _visitor(given: Visitor | str) -> Visitor:

@@ -26,12 +26,12 @@ from redis.retry import Retry
 
 from worker.catalogue.address import Address
 from worker.catalogue.key import is_mark
-from worker.errors import StoreUnavailable
+from worker.errors import BabeliaError, StoreUnavailable
 from worker.jobs.progress import (
     FAILED_PAUSE,
     SCRIPT,
     Press,
-    read_press,
+    read_presses,
     redis_away,
 )
 
@@ -41,6 +41,7 @@ STOPPED_THE_PRESS = (
     f"Printing this page stopped the press {ATTEMPTS} times without a word, so it is left alone for ten minutes. "
     "Try again then, or look at the press's log: too little memory is the usual reason."
 )
+LOST_ITS_ADDRESS = "The queue's file was damaged, and the address of this page with it. Ask for it again."
 PRESS_EXPIRY = 15
 """Seconds for which a press counts as alive without being heard of."""
 
@@ -76,8 +77,17 @@ class JobConsumer:
         self.release_dead()
         token = f"{_here()}|{os.getpid()}|{_born(os.getpid())}|{secrets.token_hex(8)}"
         found = self._call("take", edition, count, token, self._lease, ATTEMPTS, STOPPED_THE_PRESS, FAILED_PAUSE)
-        addresses = [Address.parse(text.decode()) for text in found[1::2]]
-        return [Claim(address, token, time.monotonic()) for address in addresses]
+        claims = []
+        for page, text in zip(found[::2], found[1::2], strict=True):
+            address = _read_address(page, text)
+            if address is None:  # whoever looks at the page queues it anew, with its address
+                log.warning(
+                    "A page in the queue has lost its address, and is dropped: %s", page.decode("ascii", "replace")
+                )
+                self._call("give_up", page, token, 1, ATTEMPTS, LOST_ITS_ADDRESS, 1)
+            else:
+                claims.append(Claim(address, token, time.monotonic()))
+        return claims
 
     def step(self, claim: Claim, step: int, of: int, *, mark: str = "", preview: bytes = b"") -> bool:
         """Renew the claim and tell how far the print is; False if the page is another press's by now."""
@@ -129,7 +139,7 @@ class JobConsumer:
         for page in self._guarded(lambda: self._redis.zrange("babelia:printing", 0, -1)):
             claim = b"babelia:claim:" + page
             token = self._guarded(functools.partial(self._redis.get, claim))
-            if token is not None and _is_dead(token.decode()):
+            if token is not None and _is_dead(token.decode("utf-8", "replace")):
                 released += self._call("release", page, token)
         return released
 
@@ -152,7 +162,7 @@ class JobConsumer:
 
     def presses(self) -> list[Press]:
         """The presses heard of in the last 15 seconds."""
-        return [read_press(said) for said in self._call("presses")]
+        return read_presses(self._call("presses"))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -166,6 +176,15 @@ class JobConsumer:
             return command()
         except (RedisError, OSError) as error:
             raise redis_away(error) from error
+
+
+def _read_address(page: bytes, text: bytes) -> Address | None:
+    """The address of a page in the queue, by its digest and as it stands there; None where they do not agree."""
+    try:
+        address = Address.parse(text.decode("utf-8"))
+    except (UnicodeError, BabeliaError):
+        return None
+    return address if address.digest.encode() == page else None
 
 
 def press_name() -> str:
@@ -189,8 +208,9 @@ def _born(process: int) -> str:
 
 def _is_dead(token: str) -> bool:
     """Whether a claim's process ran on this machine and is gone. Of other machines only the lease can tell."""
-    host, process, born, _ = token.split("|")
-    if host != _here():
+    host, _, rest = token.partition("|")
+    process, _, born = rest.rpartition("|")[0].partition("|")
+    if host != _here() or not process.isdecimal():  # of another machine, or damaged: its lease will lapse
         return False
     try:
         found = psutil.Process(int(process))

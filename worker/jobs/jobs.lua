@@ -53,15 +53,26 @@ local SETTLED_AT_ONCE = 100 -- tabs that wait for one page; of more, its turn is
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 
+-- The server reads its files again without noticing a flipped bit in a value. What is no number by now counts as none,
+-- and a counter that is none goes on at the clock's milliseconds, above all that it can have been.
+local function number(text) return text and string.find(text, '^%d+%.?%d*$') and text or '0' end
+local function whole(text) return text and string.find(text, '^%d+$') and text or '0' end
+local function next_of(key)
+  local counted = redis.pcall('INCR', key)
+  if type(counted) == 'number' then return counted end
+  redis.call('SET', key, string.format('%.0f', now * 1000))
+  return redis.call('INCR', key)
+end
+
 local function at(page) return 'babelia:page:' .. page end
 local function waiting(edition) return 'babelia:waiting:' .. edition end
 local function own(edition, visitor) return 'babelia:own:' .. edition .. ':' .. visitor end
 local function kind_of(turn) return math.floor(tonumber(turn) / KIND) end
 local function round_of(turn) return math.floor(tonumber(turn) % KIND / ROUND) end
-local function whole(number) return string.format('%.0f', number) end
+local function exact(value) return string.format('%.0f', value) end
 
 local function tell(page)
-  redis.call('HSET', at(page), 'version', redis.call('INCR', 'babelia:version'))
+  redis.call('HSET', at(page), 'version', next_of('babelia:version'))
   redis.call('EXPIRE', at(page), PAGE_EXPIRY)
   redis.call('PUBLISH', 'babelia:news', page)
 end
@@ -88,7 +99,7 @@ local function askers(page)
   for _, tab in ipairs(redis.call('ZRANGEBYSCORE', 'babelia:watch:' .. page, now, '+inf')) do
     local said = redis.call('HGET', 'babelia:by:' .. page, tab)
     local kind, visitor = string.match(said or '0', '^(%d) ?(.*)$')
-    found[#found + 1] = { kind = tonumber(kind), visitor = said and visitor }
+    found[#found + 1] = { kind = tonumber(kind or 0), visitor = said and visitor }
   end
   return found
 end
@@ -105,7 +116,7 @@ local function best_turn(page, edition, turn)
 end
 
 local function note_turn(page, edition, visitor, turn)
-  redis.call('ZADD', own(edition, visitor), whole(turn), page)
+  redis.call('ZADD', own(edition, visitor), exact(turn), page)
   redis.call('EXPIRE', own(edition, visitor), VISITOR_EXPIRY)
 end
 
@@ -118,7 +129,7 @@ local function note_until(page, edition)
 end
 
 local function queue(page, edition, turn)
-  redis.call('ZADD', waiting(edition), whole(turn), page)
+  redis.call('ZADD', waiting(edition), exact(turn), page)
   redis.call('ZREM', 'babelia:printing', page)
   redis.call('HSET', at(page), 'state', 'queued')
   redis.call('HDEL', at(page), 'step', 'of', 'preview', 'sentence', 'until', 'left')
@@ -155,34 +166,39 @@ end
 -- The last round in which a visitor has a page of a kind that waits, or had one that was taken; nil where there is none.
 local function last_round(edition, visitor, kind)
   local served = redis.call('GET', 'babelia:served:' .. edition .. ':' .. kind .. ':' .. visitor)
-  local least, most = whole(kind * KIND), whole((kind + 1) * KIND - 1)
+  served = served and tonumber(whole(served))
+  local least, most = exact(kind * KIND), exact((kind + 1) * KIND - 1)
   while true do
     local last = redis.call('ZREVRANGEBYSCORE', own(edition, visitor), most, least, 'WITHSCORES', 'LIMIT', 0, 1)
-    if #last == 0 then return tonumber(served) end
+    if #last == 0 then return served or nil end
     if redis.call('ZSCORE', waiting(edition), last[1]) then
-      return math.max(round_of(last[2]), tonumber(served) or 0)
+      return math.max(round_of(last[2]), served or 0)
     end
     redis.call('ZREM', own(edition, visitor), last[1]) -- it stopped waiting unnoticed
   end
 end
 
+-- The round that the presses have come to.
+local function round_now(edition, kind)
+  return tonumber(whole(redis.call('HGET', 'babelia:round', edition .. ':' .. kind)))
+end
+
 local function next_turn(edition, visitor, kind)
-  local round = tonumber(redis.call('HGET', 'babelia:round', edition .. ':' .. kind) or 0)
-  local last = last_round(edition, visitor, kind)
+  local round, last = round_now(edition, kind), last_round(edition, visitor, kind)
   if last then round = math.max(round, last + 1) end
-  return kind * KIND + round * ROUND + redis.call('INCR', 'babelia:turn') % ROUND
+  round = math.min(round, KIND / ROUND - 1) -- a damaged one is none of another kind
+  return kind * KIND + round * ROUND + next_of('babelia:turn') % ROUND
 end
 
 -- A press takes a page: the presses have come to its round, and so has the visitor whose turn it was.
 local function spend(page, edition, turn)
   local kind, round = kind_of(turn), round_of(turn)
-  local come_to = tonumber(redis.call('HGET', 'babelia:round', edition .. ':' .. kind) or 0)
-  if round > come_to then redis.call('HSET', 'babelia:round', edition .. ':' .. kind, whole(round)) end
+  if round > round_now(edition, kind) then redis.call('HSET', 'babelia:round', edition .. ':' .. kind, exact(round)) end
   for _, asker in ipairs(askers(page)) do
     local visitor = asker.visitor
     if visitor and tonumber(redis.call('ZSCORE', own(edition, visitor), page) or -1) == turn then
       local served = 'babelia:served:' .. edition .. ':' .. kind .. ':' .. visitor
-      redis.call('SET', served, whole(math.max(round, tonumber(redis.call('GET', served) or 0))), 'EX', VISITOR_EXPIRY)
+      redis.call('SET', served, exact(math.max(round, tonumber(whole(redis.call('GET', served))))), 'EX', VISITOR_EXPIRY)
     end
   end
 end
@@ -202,10 +218,8 @@ local function state_of(page)
     return redis.call('ZSCORE', waiting(edition), page) and 'queued' or 'absent'
   elseif state == 'printing' then
     return redis.call('EXISTS', 'babelia:claim:' .. page) == 1 and 'printing' or 'absent'
-  elseif state == 'failed' then
-    return tonumber(redis.call('HGET', at(page), 'until')) > now and 'failed' or 'absent'
-  elseif state == 'kept' then
-    return tonumber(redis.call('HGET', at(page), 'until')) > now and 'kept' or 'absent'
+  elseif state == 'failed' or state == 'kept' then
+    return tonumber(number(redis.call('HGET', at(page), 'until'))) > now and state or 'absent'
   end
   return 'absent'
 end
@@ -248,16 +262,16 @@ local function describe(page, state, hint)
   local place = state == 'queued' and redis.call('ZRANK', waiting(edition), page) or false
   local presses = redis.call('ZCOUNT', 'babelia:able', now, '+inf')
   local pace = redis.call('GET', 'babelia:pace:' .. edition)
-  local left = found[7] and tostring(tonumber(found[7]) - now) or ''
-  return { state, hint, found[1] or '0', place and place + 1 or 0, found[2] or '0', found[3] or '0', found[4] or '0',
-    found[5] or '', found[6] or '', left, pace or '', presses }
+  local left = found[7] and tostring(tonumber(number(found[7])) - now) or ''
+  return { state, hint, whole(found[1]), place and place + 1 or 0, whole(found[2]), whole(found[3]), whole(found[4]),
+    found[5] or '', found[6] or '', left, pace and number(pace) ~= '0' and pace or '', presses }
 end
 
 local operations = {}
 
 -- Why a page that does not wait yet is not put into the queue: the answer to give, or nil. Counts those that are.
 local function refuse(page, edition, limit, visitor, kind, waiting_limit, minute_limit)
-  local ahead = redis.call('ZCOUNT', waiting(edition), whole(AHEAD * KIND), '+inf')
+  local ahead = redis.call('ZCOUNT', waiting(edition), exact(AHEAD * KIND), '+inf')
   local others = redis.call('ZCARD', waiting(edition)) - ahead
   if kind == AHEAD and (others > 0 or ahead >= AHEAD_LIMIT) or kind ~= AHEAD and others >= limit then
     return describe(page, 'busy', 0)
@@ -268,15 +282,19 @@ local function refuse(page, edition, limit, visitor, kind, waiting_limit, minute
       if not redis.call('ZSCORE', waiting(edition), old) then redis.call('ZREM', mine, old) end
     end
     if redis.call('ZCARD', mine) >= waiting_limit then
-      return { 'many', 'waiting', redis.call('GET', 'babelia:pace:' .. edition) or '' }
+      return { 'many', 'waiting', number(redis.call('GET', 'babelia:pace:' .. edition)) }
     end
   end
   if minute_limit > 0 then
     local asked = (kind == AHEAD and 'babelia:asked-ahead:' or 'babelia:asked:') .. visitor
-    if tonumber(redis.call('GET', asked) or 0) >= minute_limit then
+    local count = tonumber(whole(redis.call('GET', asked)))
+    if count >= minute_limit then
       return { 'many', 'minute', tostring(redis.call('PTTL', asked) / 1000) }
+    elseif count == 0 then
+      redis.call('SET', asked, '1', 'EX', 60)
+    else
+      redis.call('SET', asked, exact(count + 1), 'KEEPTTL')
     end
-    if redis.call('INCR', asked) == 1 then redis.call('EXPIRE', asked, 60) end
   end
   return nil
 end
@@ -320,7 +338,7 @@ function operations.ask(
   if not mine or kind_of(mine) > kind then
     turn = next_turn(edition, visitor, kind)
     note_turn(page, edition, visitor, turn)
-    redis.call('ZADD', waiting(edition), 'LT', whole(turn), page)
+    redis.call('ZADD', waiting(edition), 'LT', exact(turn), page)
   end
   note_until(page, edition)
   return describe(page, state, forgotten(edition))
@@ -361,7 +379,7 @@ function operations.leave(page, edition, tab)
       for _, asker in ipairs(askers(page)) do waits_still = waits_still or asker.visitor == visitor end
       if not waits_still then redis.call('ZREM', own(edition, visitor), page) end
       local turn = tonumber(redis.call('ZSCORE', waiting(edition), page))
-      redis.call('ZADD', waiting(edition), whole(best_turn(page, edition, turn)), page)
+      redis.call('ZADD', waiting(edition), exact(best_turn(page, edition, turn)), page)
     end
   elseif state == 'printing' and not watched(page) then
     redis.call('HSET', at(page), 'left', '1')
@@ -385,16 +403,16 @@ function operations.take(edition, count, token, lease, attempts, sentence, pause
     elseif not watched(page) then
       drop(page, edition)
     elseif best > turn then -- whose turn it was is no longer heard of
-      redis.call('ZADD', waiting(edition), whole(best), page)
+      redis.call('ZADD', waiting(edition), exact(best), page)
     else
       spend(page, edition, turn)
       unqueue(page, edition)
-      if redis.call('INCR', 'babelia:attempts:' .. page) > tonumber(attempts) then
+      if next_of('babelia:attempts:' .. page) > tonumber(attempts) then
         fail(page, sentence, tonumber(pause))
       else
         redis.call('EXPIRE', 'babelia:attempts:' .. page, ATTEMPTS_EXPIRY)
         redis.call('SET', 'babelia:claim:' .. page, token, 'PX', lease)
-        redis.call('ZADD', 'babelia:printing', whole(turn), page)
+        redis.call('ZADD', 'babelia:printing', exact(turn), page)
         redis.call('HSET', at(page), 'state', 'printing', 'step', 0, 'of', 0, 'preview', 0)
         redis.call('DEL', 'babelia:preview:' .. page)
         tell(page)
@@ -430,7 +448,12 @@ function operations.step_aside(edition, token, ...)
   end
   for _, page in ipairs(ours) do
     redis.call('DEL', 'babelia:claim:' .. page, 'babelia:preview:' .. page)
-    if redis.call('DECR', 'babelia:attempts:' .. page) <= 0 then redis.call('DEL', 'babelia:attempts:' .. page) end
+    local tried = tonumber(whole(redis.call('GET', 'babelia:attempts:' .. page)))
+    if tried > 1 then
+      redis.call('SET', 'babelia:attempts:' .. page, exact(tried - 1), 'KEEPTTL')
+    else
+      redis.call('DEL', 'babelia:attempts:' .. page)
+    end
     local turn = redis.call('ZSCORE', 'babelia:printing', page)
     if turn and watched(page) then queue(page, edition, turn) else drop(page, edition) end
   end
@@ -463,7 +486,7 @@ function operations.finish(page, token, edition, mark, seconds)
   redis.call('DEL', 'babelia:attempts:' .. page, 'babelia:watch:' .. page, 'babelia:by:' .. page)
   redis.call('HSET', at(page), 'state', 'kept', 'mark', mark, 'until', tostring(now + JUST_KEPT))
   if tonumber(seconds) > 0 then
-    local pace = tonumber(redis.call('GET', 'babelia:pace:' .. edition) or seconds)
+    local pace = tonumber(redis.call('GET', 'babelia:pace:' .. edition) or '') or tonumber(seconds)
     redis.call('SET', 'babelia:pace:' .. edition, tostring(0.8 * pace + 0.2 * tonumber(seconds)), 'EX', 604800)
   end
   tell(page)
@@ -475,7 +498,7 @@ function operations.give_up(page, token, final, attempts, sentence, pause)
   if redis.call('GET', 'babelia:claim:' .. page) ~= token then return '' end
   redis.call('DEL', 'babelia:claim:' .. page)
   local edition = redis.call('HGET', at(page), 'edition')
-  local tried = tonumber(redis.call('GET', 'babelia:attempts:' .. page) or '1')
+  local tried = tonumber(redis.call('GET', 'babelia:attempts:' .. page) or '') or 1
   if final == '1' or not edition or tried >= tonumber(attempts) then
     fail(page, sentence, tonumber(pause))
     return 'failed'

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
 from redis.exceptions import OutOfMemoryError
 
+from worker.catalogue.key import is_mark
 from worker.errors import StoreUnavailable
 
 State = Literal["kept", "queued", "printing", "failed", "busy", "absent"]
@@ -92,8 +93,9 @@ class Press:
 def read_progress(answer: Sequence[bytes | int]) -> Progress:
     """What jobs.lua's `describe` answered, with the estimate of the time left."""
     state, _, version, place, step, of, preview, mark, sentence, left, pace, presses = (
-        part.decode() if isinstance(part, bytes) else part for part in answer
+        part.decode("utf-8", "replace") if isinstance(part, bytes) else part for part in answer
     )
+    mark = mark if is_mark(str(mark)) else ""
     found = Progress(cast(State, state), version=int(version))
     seconds = float(pace) if pace else None
     if state == "queued":
@@ -112,23 +114,45 @@ def read_progress(answer: Sequence[bytes | int]) -> Progress:
     return replace(found, mark=str(mark) or None) if state == "kept" else found
 
 
-def read_press(said: bytes) -> Press:
-    """What a press said of itself, as `announce` wrote it."""
-    found = json.loads(said)
-    return Press(**(found | {"editions": tuple(found["editions"])}))
+def read_press(said: bytes) -> Press | None:
+    """What a press said of itself, as `announce` wrote it; None for anything else, until it says it again."""
+    try:
+        found = json.loads(said)
+        return Press(**(found | {"editions": tuple(found["editions"])}))
+    except (ValueError, TypeError, KeyError):  # of another release, or damaged on the server's disk
+        return None
 
 
-_FULL_SAID_EVERY = 60.0
-_full_said_at = float("-inf")
+def read_presses(said: Iterable[bytes]) -> list[Press]:
+    """What presses said of themselves."""
+    return [press for press in map(read_press, said) if press is not None]
+
+
+_SAID_EVERY = 60.0
+_said_at: dict[str, float] = {}
 
 
 def redis_away(error: Exception) -> StoreUnavailable:
-    """What to raise where Redis does not answer, or answers that it has no memory left."""
+    """What to raise where Redis does not answer, or answers that it has no memory or no disk left."""
     if is_full(error):
-        _tell_keeper(error)
+        _tell_keeper(
+            "Redis has used all of its memory, so no page can be asked for or printed: raise its maxmemory "
+            "(CONFIG SET maxmemory), or lower BABELIA_QUEUE_LIMIT. It said: %s",
+            error,
+        )
         return StoreUnavailable(
             "The library's queue has no room left, so no page can be asked for right now.",
             hint="What is kept can still be read. Its keeper has to give the queue more memory.",
+        )
+    if "MISCONF" in str(error):
+        _tell_keeper(
+            "Redis cannot write its files, so no page can be asked for or printed: free some space on its disk. "
+            "It said: %s",
+            error,
+        )
+        return StoreUnavailable(
+            "The library's queue cannot be written to its disk, so no page can be asked for right now.",
+            hint="What is kept can still be read. Its keeper has to free some space on the queue's disk.",
         )
     log.debug("Redis does not answer: %r", error)  # it names hosts, and the sentence below is for visitors
     return StoreUnavailable(
@@ -143,14 +167,9 @@ def is_full(error: Exception) -> bool:
     return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)
 
 
-def _tell_keeper(error: Exception) -> None:
-    """Say what to raise, once a minute however many visitors are refused."""
-    global _full_said_at
-    if time.monotonic() - _full_said_at < _FULL_SAID_EVERY:
+def _tell_keeper(sentence: str, error: Exception) -> None:
+    """Say what to do, once a minute however many visitors are refused."""
+    if time.monotonic() - _said_at.get(sentence, float("-inf")) < _SAID_EVERY:
         return
-    _full_said_at = time.monotonic()
-    log.error(
-        "Redis has used all of its memory, so no page can be asked for or printed: raise its maxmemory "
-        "(CONFIG SET maxmemory), or lower BABELIA_QUEUE_LIMIT. It said: %s",
-        error,
-    )
+    _said_at[sentence] = time.monotonic()
+    log.error(sentence, error)

@@ -22,6 +22,7 @@ from worker.errors import PageHidden, StoreUnavailable
 from worker.files import write_atomically
 
 _FOLDER = "hidden"
+_HOMES = ("addresses", "keys", "editions")
 _COMPLETE = "complete"
 
 log = logging.getLogger(__name__)
@@ -87,12 +88,20 @@ def names_of_key_in_editions(data: Path, mark: str) -> set[str]:
 
 
 def is_complete(data: Path) -> bool:
-    """Whether what the database knew of has been copied, so that the files alone will do while it is away."""
-    return _is_there(data / _FOLDER / _COMPLETE)
+    """Whether what the database knew of has been copied, so that the files alone will do while it is away.
+
+    A folder that a damaged disk has lost, with all that was hidden in it, makes the list incomplete again.
+    """
+    return all(_is_there(data / _FOLDER / name) for name in (_COMPLETE, *_HOMES))
 
 
 def set_complete(data: Path) -> None:
     """Write down that everything has been copied. Raises StoreUnavailable."""
+    try:
+        for home in _HOMES:
+            (data / _FOLDER / home).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _uncheckable(error) from error
     _write({data / _FOLDER / _COMPLETE: b""})
 
 

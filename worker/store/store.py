@@ -50,6 +50,8 @@ from worker.store.records import (
 
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 320, 208
 THUMBNAIL_QUALITY = 82
+FILES_RESERVE = 64
+"""Files (inodes) that a disk has to have room for."""
 
 log = logging.getLogger(__name__)
 
@@ -256,6 +258,12 @@ class Store:
                 f"The disk has {free / 1e9:.1f} GB free, and {self.reserve / 1e9:.1f} GB are to stay free, so nothing "
                 "new is printed. What is kept can still be read.",
                 hint="Free some space, set BABELIA_DISK_BUDGET, or lower BABELIA_DISK_RESERVE.",
+            )
+        if found.f_files and found.f_favail < FILES_RESERVE:
+            raise StoreUnavailable(
+                f"The disk has room for {found.f_favail} more files, and a page takes six, so nothing new is printed. "
+                "What is kept can still be read.",
+                hint="Delete files that are not needed; BABELIA_DISK_BUDGET lets kept pages make room.",
             )
 
     def set_aside(self, path: Path, reason: str) -> None:

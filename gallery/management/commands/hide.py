@@ -1,4 +1,4 @@
-"""`manage.py hide`: take a page out of sight, everywhere and from the next request on, or put it back."""
+"""`manage.py hide`: take pages out of sight, everywhere and from the next request on, or put them back."""
 
 from typing import Any
 
@@ -16,33 +16,36 @@ from worker.store import hidden
 
 
 class Command(BaseCommand):
-    """Hide a page by its address and by its key: neither shown, printed nor listed. Its files stay."""
+    """Hide pages by their addresses and by their keys: neither shown, printed nor listed. Their files stay."""
 
     help = (
-        "Hides a page from every visitor, by its address and by its key, in every edition; --show puts it back. "
+        "Hides pages from every visitor, by address and by key, in every edition; --show puts them back. "
         "The key of a prompt that was never printed is worked out here, which takes the edition's weights."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The page, where it is hidden, and whether it is to be shown again."""
-        parser.add_argument("address", help="as in a URL: prompt/a dog/1, mark/…, or the whole URL")
+        """The pages, where they are hidden, and whether they are to be shown again."""
+        parser.add_argument("address", nargs="+", help="as in a URL: prompt/a dog/1, mark/…, or the whole URL")
         parser.add_argument("--show", action="store_true", help="show the page again, in every edition")
         parser.add_argument(
             "--one-edition", action="store_true", help="hide the key in the address's edition alone, not in all"
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Write the files and the rows that press and site go by; say what was done."""
-        text = options["address"]
+        """Write the files and the rows that press and site go by; say what was done. All addresses are read first."""
         try:
-            address = Address.parse_path(text) if "%" in text or "://" in text else Address.parse(text)
+            addresses = [
+                Address.parse_path(text) if "%" in text or "://" in text else Address.parse(text)
+                for text in options["address"]
+            ]
         except BabeliaError as error:
             raise CommandError(f"{error} {error.hint}".strip(), returncode=2) from error
         try:
-            if options["show"]:
-                self._show(address)
-            else:
-                self._hide(address, everywhere=not options["one_edition"])
+            for address in addresses:
+                if options["show"]:
+                    self._show(address)
+                else:
+                    self._hide(address, everywhere=not options["one_edition"])
         except AnyDatabaseError as error:
             raise CommandError(
                 f"The database does not answer ({error}). "

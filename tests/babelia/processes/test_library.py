@@ -18,9 +18,11 @@ import pytest
 
 from tests import ROOT
 from tests.conftest import free_port, run_valkey, wait_until, write_edition
+from tests.visitor import long_page
 
 STOP_WITHIN = 10
-START_WITHIN = 60
+START_WITHIN = 180
+BACK_WITHIN = 2.0
 
 
 @dataclass
@@ -131,7 +133,15 @@ def test_it_opens_restarts_what_dies_and_leaves_nothing_running(data: Path) -> N
         wait_until(lambda: len(psutil.Process(running.process.pid).children()) == 4, 10, "all four are there again")
 
         family = running.family
-        assert running.stop(signal.SIGINT) < STOP_WITHIN
+        site = f"http://127.0.0.1:{running.port}"
+        watched = long_page(site)
+        with contextlib.ExitStack() as streams:  # open ones hold nobody up
+            for _ in range(20):
+                stream = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+                streams.callback(stream.close)
+                stream.request("GET", watched.path() + "events")
+                assert stream.getresponse().readline() == b"retry: 2000\n"
+            assert running.stop(signal.SIGINT) < STOP_WITHIN
         assert running.process.returncode == 0
         assert [member for member in family if member.is_running()] == []
         assert not (data / "valkey" / "url").exists()
@@ -232,7 +242,7 @@ def test_what_is_kept_is_served_while_redis_does_not_answer(data: Path) -> None:
     nobody = f"redis://127.0.0.1:{free_port()}/0"
     with library(data, "--only", "site", BABELIA_PORT=str(port := free_port()), REDIS_URL=nobody) as running:
         wait_until(lambda: answers(port) == 200, 25, "the site serves before anybody gave up waiting for Redis")
-        assert answers(port, "/about") == 200
+        assert answers(port, "/about/") == 200
         assert answers(port, "/-/ready") == 503
         wait_until(lambda: "Kept pages can be read all the same." in running.said, 45, "it says so and goes on")
         assert running.process.poll() is None
@@ -246,24 +256,31 @@ def test_a_press_that_hangs_is_ended_within_a_minute_and_prints_again(data: Path
         child.suspend()
         wait_until(lambda: "The press hangs: no sign of life of its child" in running.said, 60, "it is noticed")
         wait_until(lambda: answers(running.port, "/tiny/key/after-hang/1.png") == 200, 60, "a page is printed")
-        worker = running.part("celery")
+        worker, server = running.part("celery"), running.part("valkey-server")
         worker.suspend()
+        server.suspend()
         wait_until(lambda: "no sign of life of its worker" in running.said, 60, "the worker's too")
+        wait_until(lambda: "Redis hangs: no sign of life of its server" in running.said, 60, "the server's too")
+        wait_until(lambda: answers(running.port, "/tiny/key/after-all/1.png") == 200, 60, "a page is printed")
         running.stop()
 
 
-def test_a_killed_child_or_worker_is_back_within_seconds(data: Path) -> None:
-    """What is measured: from the kill to a new page, less what loading takes by itself."""
+def test_a_killed_child_or_worker_is_started_again_within_two_seconds_and_prints(data: Path) -> None:
+    """What comes after is loading, which takes as long as the machine makes it."""
     with library(data, BABELIA_PORT=str(free_port())) as running:
         running.wait_until_open()
-        began = time.monotonic()
-        assert answers(running.port, "/tiny/key/warm/1.png") == 200
-        page = time.monotonic() - began
         for name in ("child", "worker"):
             worker = running.part("celery")
-            (worker.children()[0] if name == "child" else worker).kill()
-            began = time.monotonic()
+            (child,) = worker.children()
+            killed = child if name == "child" else worker
+            killed.kill()
+
+            def started(killed: psutil.Process = killed, within: psutil.Process = worker) -> bool:
+                """Whether another process is in its place; a dead one may wait to be buried."""
+                with contextlib.suppress(psutil.Error, IndexError):
+                    there = within.children() if killed is not within else [running.part("celery")]
+                    return any(process.pid != killed.pid for process in there)
+                return False
+
+            wait_until(started, BACK_WITHIN, f"the {name} is started again")
             assert answers(running.port, f"/tiny/key/{name}/1.png") == 200
-            seconds = time.monotonic() - began
-            print(f"after a killed {name}: {seconds:.1f} s; a page by itself: {page:.1f} s")
-            assert seconds < 25  # mostly loading, on cores that other tests share; what is printed says how long it was

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from babelia.processes import pulse
-from babelia.processes.pulse import Watch
+from babelia.processes.pulse import Questions, Watch
 from tests import ROOT
 from tests.conftest import wait_until
 
@@ -58,3 +58,29 @@ def test_silence_is_counted_by_looks_and_never_by_a_clock_that_jumps(
     assert watch.look() is None
     watch.clear()
     assert not watch.begun
+
+
+def test_a_server_is_asked_and_its_silence_counts_from_its_first_answer_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, answers, asked = [1000.0], [False], [0]
+
+    def ask() -> bool:
+        asked[0] += 1
+        return answers[0]
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watch = Questions("server", ask)
+    for _ in range(100):  # it loads its files
+        now[0] += 1
+        assert (watch.look(), watch.begun) == (None, False)
+    answers[0] = True
+    assert (watch.look(), watch.begun, asked[0]) == (None, True, 101)
+    assert (watch.look(), asked[0]) == (None, 101), "not at every look"
+    answers[0] = False
+    now[0] += 10_000  # the laptop slept
+    assert watch.look() is None
+    began = now[0]
+    while watch.look() is None:
+        now[0] += 1
+    assert pulse.SILENCE - 10 < now[0] - began < 60
+    watch.clear()
+    assert (watch.look(), watch.begun) == (None, False)

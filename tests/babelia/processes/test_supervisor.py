@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from babelia.processes import pulse, supervisor
-from babelia.processes.pulse import Watch
+from babelia.processes.pulse import Questions, Watch
 from babelia.processes.supervisor import Child, Supervisor
 from tests import ROOT
 from tests.conftest import wait_until
@@ -68,7 +68,7 @@ def test_what_had_become_ready_is_restarted_at_once_however_often(
 ) -> None:
     monkeypatch.setattr(supervisor, "RAN", 0.0)
     keeper, said = watched
-    steady = keeper.add(child(tmp_path, SLEEP, ready=lambda: True))
+    steady = keeper.add(child(tmp_path, SLEEP, watch=Questions("child", lambda: True)))
     for times in range(1, 7):
         keeper.wait(lambda: steady.became_ready, 10)
         assert steady.process is not None

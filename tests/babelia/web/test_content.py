@@ -36,12 +36,58 @@ def test_head_has_the_headers_of_get_and_no_body() -> None:
             assert of_get[b"content-length"] == str(len(body)).encode()
 
 
-@pytest.mark.parametrize("tags", [b'"tag"', b'W/"tag"', b'"other" , W/"tag"', b"*"])
+@pytest.mark.parametrize(
+    "tags",
+    [b'"tag"', b'W/"tag"', b'"other", "tag"', b'"other" , W/"tag"', b'W/"one", W/"tag", "three"', b"*"],
+)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_who_has_it_already_is_told_so(tags: bytes, method: str) -> None:
     status, headers, body, _ = request(PICTURE, "/", method=method, if_none_match=tags, range=b"bytes=0-1")
     assert (status, body, headers[b"etag"]) == (304, b"", TAG)
     assert not {b"content-length", b"content-disposition"} & set(headers)
+
+
+@pytest.mark.parametrize("tags", [b'"other"', b'W/"other"', b'"tag-key"', b"tag", b"", b'"'])
+def test_who_has_something_else_gets_the_whole(tags: bytes) -> None:
+    status, headers, body, _ = request(PICTURE, "/", if_none_match=tags)
+    assert (status, headers[b"etag"], body) == (200, TAG, BODY)
+    assert headers[b"content-disposition"] == b"inline"
+
+
+@pytest.mark.parametrize(("tags", "status"), [(b'"tag"', 200), (b"*", 200), (b'"other"', 412), (b'W/"tag"', 412)])
+def test_who_insists_on_other_bytes_gets_none(tags: bytes, status: int) -> None:
+    for application in (PICTURE, pieces(BODY, 100, content_type=b"image/png", etag=TAG)):
+        answered, headers, body, _ = request(application, "/", if_match=tags)
+        assert answered == status
+        assert (body == BODY) is (status == 200)
+        assert headers.get(b"cache-control") == (None if status == 200 else b"no-store")
+
+
+def pieces(body: bytes, size: int, **headers: bytes) -> Any:
+    """An application that says its length and hands its body over in pieces, as Django does."""
+    given = [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        length = (b"Content-Length", str(len(body)).encode())
+        await send({"type": "http.response.start", "status": 200, "headers": [*given, length]})
+        for place in range(0, len(body), size):
+            part = {"type": "http.response.body", "body": body[place : place + size]}
+            await send(part | {"more_body": place + size < len(body)})
+
+    return fit_answers(answer)
+
+
+def test_what_comes_in_pieces_is_tagged_squeezed_and_parted_as_one() -> None:
+    picture = pieces(BODY, 64, content_type=b"image/png", etag=TAG)
+    status, headers, body, _ = request(picture, "/", range=b"bytes=60-69")
+    assert (status, body, headers[b"content-range"]) == (206, BODY[60:70], b"bytes 60-69/1000")
+    assert request(picture, "/", if_none_match=TAG)[::2] == (304, b"")
+    assert request(picture, "/", range=b"bytes=1000-")[::2] == (416, b"")
+    page = pieces(BODY, 64, content_type=b"text/plain")
+    _, headers, body, _ = request(page, "/", accept_encoding=b"gzip")
+    assert gzip.decompress(body) == BODY and headers[b"content-length"] == str(len(body)).encode()
+    status, of_get, body, _ = request(page, "/")
+    assert body == BODY and request(page, "/", method="HEAD")[:3] == (status, of_get, b"")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +112,7 @@ def test_a_part_is_sent_to_whoever_asks_for_one(asked: bytes, part: bytes, where
 def test_a_part_that_cannot_be_is_refused_with_the_length(asked: bytes) -> None:
     status, headers, body, _ = request(PICTURE, "/", range=asked)
     assert (status, headers[b"content-range"], body) == (416, b"bytes */1000", b"")
+    assert headers[b"cache-control"] == b"no-store" and b"content-disposition" not in headers
 
 
 @pytest.mark.parametrize(
@@ -88,7 +135,8 @@ def test_what_may_be_kept_is_named_by_its_content_and_what_may_not_has_neither_n
     assert headers[b"etag"] == b'"%b"' % hashlib.sha256(BODY).hexdigest()[:32].encode()
     _, squeezed_too, _, _ = request(PAGE, "/", accept_encoding=b"gzip")
     for tag in (headers[b"etag"], squeezed_too[b"etag"]):
-        assert request(PAGE, "/", accept_encoding=b"gzip", if_none_match=tag)[::2] == (304, b"")
+        status, unchanged, body, _ = request(PAGE, "/", accept_encoding=b"gzip", if_none_match=tag)
+        assert (status, body, unchanged[b"vary"]) == (304, b"", b"Accept, Accept-Encoding")
     for other in (
         answering(content_type=b"text/html", cache_control=b"no-store"),
         answering(content_type=b"application/json", status=404),

@@ -61,8 +61,17 @@ def test_scheme_and_visitor_are_believed_of_proxies_alone() -> None:
 def test_a_proxy_that_is_silent_of_the_scheme_is_taken_to_speak_https_where_the_site_is_reached_so() -> None:
     with override_settings(HTTPS=True):
         assert seen()["scheme"] == "https"
+        assert seen(x_forwarded_proto="nonsense")["scheme"] == "https"
         assert seen(x_forwarded_proto="http")["scheme"] == "http"
         assert seen(client="192.0.2.7")["scheme"] == "http"
+        assert seen(x_forwarded_host="outer.example", x_forwarded_port="443")["headers"][b"host"] == b"outer.example"
+
+
+@pytest.mark.parametrize("https", [True, False])
+def test_of_several_proxies_the_one_that_the_visitor_speaks_to_says_the_scheme(https: bool) -> None:
+    with override_settings(HTTPS=https):
+        assert seen(x_forwarded_proto="https, http")["scheme"] == "https"
+        assert seen(x_forwarded_proto="http,https")["scheme"] == "http"
 
 
 @pytest.mark.parametrize("path", ["/about/", "/library/about/"])

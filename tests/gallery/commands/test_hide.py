@@ -41,10 +41,21 @@ def test_a_page_that_was_never_opened_leaves_no_row_once_it_is_shown_again(capsy
     assert "was not hidden" in capsys.readouterr().out
 
 
+@pytest.mark.django_db
 def test_what_is_no_address_is_refused_with_a_sentence_and_code_2() -> None:
     with pytest.raises(CommandError, match="is no address") as refused:
-        call_command("hide", "nonsense")
+        call_command("hide", "stacks/borges/1", "nonsense")
     assert refused.value.returncode == 2
+    assert not Page.objects.exists()
+
+
+@pytest.mark.django_db
+def test_several_pages_are_hidden_and_shown_at_once(tmp_path: Path) -> None:
+    pages = [Address("pocket-1", "stacks", "borges", page) for page in (1, 2)]
+    call_command("hide", *(page.format() for page in pages))
+    assert all(hidden.is_hidden(tmp_path, page, None) for page in pages)
+    call_command("hide", *(page.format() for page in pages), show=True)
+    assert not any(hidden.is_hidden(tmp_path, page, None) for page in pages)
 
 
 @pytest.mark.django_db

@@ -12,6 +12,7 @@ from tests import ROOT
 from tests.conftest import write_edition
 
 PROMPT = "犬 über dem Fluß, собака"
+COMMANDS = sorted(path.stem for path in (ROOT / "gallery" / "management" / "commands").glob("[!_]*.py"))
 ENCODINGS = ["ascii", "cp1252", "ascii:strict"]
 
 
@@ -37,9 +38,7 @@ def data(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize(
-    "command", ["key_to_image", "inspect_key", "editions", "fetch_edition", "library", "hide", "scrub"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_can_be_written(command: str, encoding: str, data: Path) -> None:
     assert b"usage" in run(data, encoding, command, "--help").stdout
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # it is asked what is hidd
 
 @pytest.fixture(autouse=True)
 def nothing_looked_up(settings: Any, tmp_path: Path) -> Iterator[None]:
-    settings.DATA_DIR = tmp_path
+    settings.DATA_DIR, settings.DISK_RESERVE = tmp_path, 0
     status._records.clear()
     status._presses.clear()
     yield
@@ -109,6 +109,19 @@ def test_a_page_in_the_queue_says_which_press_it_waits_for(
 ) -> None:
     monkeypatch.setattr(status, "job_client", lambda: Presses(*running))
     assert asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2))) == sentence
+
+
+@pytest.mark.parametrize("running", [[], [press("loading")], [press("broken", "No memory.")]])
+def test_a_disk_without_room_is_named_before_a_press_that_would_print_nothing(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, running: list[Press]
+) -> None:
+    settings.DISK_RESERVE = 10**18
+    monkeypatch.setattr(status, "job_client", lambda: Presses(*running))
+    sentence = asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2)))
+    assert sentence.startswith("Nothing can be printed just now. The disk has ")
+    monkeypatch.setattr(status, "job_client", lambda: Presses(press("ready")))
+    status._presses.clear()
+    assert asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2))) == "Number 2 in the queue."
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ def test_a_png_from_elsewhere_is_refused_with_a_sentence(site: str) -> None:
     answer = post_file(site, "cat.png", file.getvalue(), Accept="application/json")
     assert answer.status == 400
     assert answer.json["message"] == "This PNG carries neither a key nor an address."
-    assert "byte 1 is no text" in post_file(site, "cat.jpg", b"\xff\xd8\xff").text
+    photo = post_file(site, "cat.jpg", b"\xff\xd8\xff").text
+    assert "This file is a JPEG picture, and no key can be in it." in photo and "ask for the link" in photo
+    assert "byte 1 is no text" in post_file(site, "cat.bin", b"\x80\x81").text
 
 
 def test_too_much_is_refused_while_it_arrives(site: str) -> None:

@@ -1,5 +1,6 @@
 """gallery.views.refusals and gallery.answers: what is refused, and how it is said, over HTTP."""
 
+import json
 import time
 
 import pytest
@@ -70,6 +71,11 @@ def test_a_mistake_of_ours_has_a_page_of_its_own() -> None:
     answer = broken(RequestFactory().get("/"))
     assert answer.status_code == 500
     assert b"Something broke in the library" in answer.content
+    for path, headers in (("/api/page", {}), ("/tiny/key/a/1.json", {}), ("/", {"accept": "application/json"})):
+        answer = broken(RequestFactory().get(path, headers=headers))
+        assert answer.status_code == 500
+        assert set(json.loads(answer.content)) == {"code", "message", "hint"}
+    assert broken(RequestFactory().get("/tiny/key/a/1.png"))["Content-Type"].startswith("text/plain")
 
 
 def test_without_redis_a_new_page_is_a_503_that_says_when_to_come_back(lonely_site: str) -> None:

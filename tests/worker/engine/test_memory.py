@@ -15,10 +15,13 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 import psutil
+from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.editions.edition import load_edition
 from worker.engine.engine import Engine
+from worker.engine.networks.text_encoder import TextEncoder
 from worker.errors import EditionRefused, PrintFailed
+from worker.keys import derive_key
 
 def leave(megabytes):
     now = psutil.Process().memory_info().vms + megabytes * 2**20
@@ -26,8 +29,10 @@ def leave(megabytes):
 
 edition = load_edition("pocket-1", Path(sys.argv[2]))
 try:
-    if sys.argv[1] == "load":
+    if sys.argv[1] in ("load", "derive"):
         leave(5)
+    if sys.argv[1] == "derive":
+        derive_key(Address.parse("pocket-1/prompt/a dog/1"), Path(sys.argv[2]))
     engine = Engine(edition, device="cpu", threads=1, batch=1)
     if sys.argv[1] == "print":
         leave(1)
@@ -37,7 +42,9 @@ except (EditionRefused, PrintFailed) as error:
 """
 
 
-@pytest.mark.parametrize(("when", "kind"), [("load", "EditionRefused"), ("print", "PrintFailed")])
+@pytest.mark.parametrize(
+    ("when", "kind"), [("load", "EditionRefused"), ("print", "PrintFailed"), ("derive", "EditionRefused")]
+)
 def test_too_little_memory_is_a_sentence_with_what_is_needed(when: str, kind: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, when, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False

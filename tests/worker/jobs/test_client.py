@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import hashlib
+import random
 import signal
 import time
 from pathlib import Path
@@ -10,13 +12,13 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conftest import run_valkey
+from tests.conftest import mounted_disk, run_valkey
 from tests.worker.jobs.conftest import opened
 from tests.worker.store import keep, key_of, stacks
 from worker.errors import StoreUnavailable
 from worker.jobs.client import JobClient
-from worker.jobs.consumer import JobConsumer
-from worker.jobs.progress import Progress
+from worker.jobs.consumer import JobConsumer, press_name
+from worker.jobs.progress import Press, Progress
 from worker.store.store import Store
 
 
@@ -202,6 +204,69 @@ def test_hot_pictures_are_served_without_the_disk_and_bounded(client: Any, store
         assert 3500 < client.ttl(f"babelia:hot:{stacks(2).digest}") <= 3600
 
 
+def test_a_bit_that_flipped_on_the_disk_of_redis_costs_a_look_at_ours_and_breaks_nothing(
+    client: Any, store: Store, redis_url: str, press: JobConsumer
+) -> None:
+    """Its files say nothing of a value's damage, so any value may have a wrong bit after it has read them again."""
+    keep(store, stacks(1))
+    crowd = [stacks(page) for page in range(2, 9)]
+    announced = Press(press_name(), "ready", ("tiny",), "tiny r", "", "host", 1)
+
+    async def fill(front: JobClient) -> None:
+        await front.picture(stacks(1))
+        await asyncio.gather(*front._chores)
+        for address in crowd:
+            await front.ask(address, "v")
+        printing, failing, *_ = await asyncio.to_thread(press.take, "tiny", 2)
+        await asyncio.to_thread(press.step, printing, 3, 20, mark=key_of(stacks(2)).mark, preview=b"preview")
+        await asyncio.to_thread(press.give_up, failing, "No.", final=True)
+        await asyncio.to_thread(press.announce, announced)
+
+    async def visit(front: JobClient) -> None:
+        picture = await front.picture(stacks(1))
+        assert picture is not None
+        assert (picture.mark, picture.digest) == (key_of(stacks(1)).mark, hashlib.sha256(picture.png).hexdigest())
+        assert picture.digest == digest
+        for address in crowd:
+            await front.look(address)
+            await front.preview(address)
+            assert (await front.ask(address, "w")).state in ("queued", "printing", "failed", "kept")
+        await front.presses()
+        await asyncio.to_thread(press.recover)
+        for claim in await asyncio.to_thread(press.take, "tiny", 9):
+            assert claim.address in crowd
+            await asyncio.to_thread(press.give_up, claim, "No.")
+
+    with redis.Redis.from_url(redis_url) as server:
+        client(fill)
+        record = store.record("tiny", key_of(stacks(1)).mark)
+        assert record is not None
+        digest = record.file_digest
+        whole = {name: server.dump(name) for name in sorted(server.keys())}
+        places = [(name, None) for name in whole if server.type(name) == b"string"]
+        places += [(name, field) for name in whole if server.type(name) == b"hash" for field in server.hkeys(name)]
+        assert len(places) > 20
+
+        async def damage(front: JobClient) -> None:
+            for number, (name, field) in enumerate(places * 3):
+                chance = random.Random(number)
+                value = bytearray(server.get(name) if field is None else server.hget(name, field) or b"0")
+                value[chance.randrange(len(value))] ^= 1 << chance.randrange(8)
+                if field is None:
+                    server.set(name, bytes(value), keepttl=True)
+                else:
+                    server.hset(name, field, bytes(value))
+                try:
+                    await visit(front)
+                except Exception as error:
+                    raise AssertionError(f"damage {number}, of {name!r} {field!r}") from error
+                server.flushdb()
+                for key, content in whole.items():
+                    server.restore(key, 0 if b"claim" not in key else 30_000, content)
+
+        client(damage)
+
+
 def test_without_redis_kept_pictures_are_served_and_asking_ends_within_bounds(store: Store, tmp_path: Path) -> None:
     """Stopped and frozen: a frozen server accepts connections and never answers."""
     keep(store, stacks(1))
@@ -289,6 +354,21 @@ def test_a_full_redis_is_not_one_that_does_not_answer(store: Store, tmp_path: Pa
         assert set(asyncio.run(work(url))) == {
             "The library's queue has no room left, so no page can be asked for right now."
         }
+
+
+def test_a_redis_whose_disk_is_full_is_not_one_that_does_not_answer(store: Store, tmp_path: Path) -> None:
+    async def work(url: str) -> str:
+        async with opened(url, store, []) as front:
+            with redis.Redis.from_url(url) as server, pytest.raises(redis.ResponseError, match="MISCONF"):
+                for number in range(100):
+                    server.set(f"page {number}", "waits" * 4000)
+            with pytest.raises(StoreUnavailable) as refused:
+                await front.ask(stacks(1), "v")
+            return str(refused.value)
+
+    with mounted_disk(tmp_path / "disk", 300) as disk, run_valkey(disk / "valkey") as (url, _):
+        said = asyncio.run(work(url))
+    assert said == "The library's queue cannot be written to its disk, so no page can be asked for right now."
 
 
 def test_a_frozen_redis_costs_one_kept_picture_its_time_and_is_asked_again_when_it_answers(

@@ -11,7 +11,9 @@ from tests.worker.store import key_of, stacks
 from worker.jobs import progress
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
-from worker.jobs.progress import FAILED_PAUSE, Press, Progress, read_press, read_progress, redis_away
+from worker.jobs.progress import FAILED_PAUSE, Press, Progress, read_press, read_presses, read_progress, redis_away
+
+MARK = key_of(stacks(1)).mark
 
 
 def answer(state: str, **fields: object) -> list[bytes | int]:
@@ -66,7 +68,7 @@ def test_a_press_that_cannot_print_makes_no_estimate(client: Any, press: JobCons
 def test_a_redis_without_memory_says_so_and_tells_its_keeper_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(progress, "_full_said_at", float("-inf"))
+    monkeypatch.setattr(progress, "_said_at", {})
     for _ in range(3):
         error = redis_away(ResponseError("OOM command not allowed when used memory > 'maxmemory'. script: 1"))
         assert str(error) == "The library's queue has no room left, so no page can be asked for right now."
@@ -76,8 +78,8 @@ def test_a_redis_without_memory_says_so_and_tells_its_keeper_once(
 
 
 def test_a_page_that_is_printed_says_how_far_it_is() -> None:
-    found = read_progress(answer("printing", step=b"5", of=b"20", preview=b"4", mark=b"a", pace=b"2"))
-    assert found == Progress("printing", version=7, step=5, of=20, preview=4, mark="a", seconds=1.5)
+    found = read_progress(answer("printing", step=b"5", of=b"20", preview=b"4", mark=MARK.encode(), pace=b"2"))
+    assert found == Progress("printing", version=7, step=5, of=20, preview=4, mark=MARK, seconds=1.5)
     assert read_progress(answer("printing", pace=b"2")).seconds == 2.0
 
 
@@ -95,13 +97,16 @@ def test_a_full_queue_says_when_to_come_back(pace: bytes, after: int) -> None:
 
 
 def test_a_mark_is_told_of_a_kept_page_and_not_of_an_absent_one() -> None:
-    assert read_progress(answer("kept", mark=b"a")) == Progress("kept", version=7, mark="a")
-    assert read_progress(answer("absent", mark=b"a")) == Progress("absent", version=7)
+    assert read_progress(answer("kept", mark=MARK.encode())) == Progress("kept", version=7, mark=MARK)
+    assert read_progress(answer("absent", mark=MARK.encode())) == Progress("absent", version=7)
 
 
 def test_a_press_is_read_as_it_was_announced() -> None:
     press = Press("host:1", "broken", ("tiny", "other"), "", "No weights.", "host", 1)
     assert read_press(json.dumps(asdict(press)).encode()) == press
+    said = json.dumps(asdict(press)).encode()
+    later = said.replace(b'"host"', b'"place"', 1)  # as another release may call it
+    assert read_presses([said, said[:-1], later, b"null", b"\xff", said]) == [press, press]
     assert [Press("p", state, (), "", "", "h", 1).able for state in ("loading", "ready", "printing", "broken")] == [
         *(False, True, True, False)
     ]

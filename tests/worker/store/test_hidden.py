@@ -1,5 +1,6 @@
 """worker.store.hidden: files that say what is hidden, and refuse to say that something is not when they cannot tell."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_a_list_that_cannot_be_read_is_no_empty_list(tmp_path: Path, replaced: s
 
 
 def test_that_everything_was_copied_is_written_down(tmp_path: Path) -> None:
+    assert not hidden.is_complete(tmp_path)
+    hidden.set_complete(tmp_path)
+    assert hidden.is_complete(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["addresses", "keys", "editions"])
+def test_a_list_that_lost_a_folder_is_incomplete_until_it_is_copied_again(tmp_path: Path, lost: str) -> None:
+    hidden.set_complete(tmp_path)
+    hidden.hide(tmp_path, [hidden.name_of_key(MARK), hidden.name_of_key(MARK, EDITION)])
+    shutil.rmtree(tmp_path / "hidden" / lost)
     assert not hidden.is_complete(tmp_path)
     hidden.set_complete(tmp_path)
     assert hidden.is_complete(tmp_path)

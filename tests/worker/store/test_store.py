@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import mounted_disk
 from tests.worker.store import EDITION, keep, key_of, only, stacks
 from worker.catalogue.address import Address
 from worker.catalogue.png import encode_page
@@ -137,6 +138,13 @@ def test_nothing_new_is_printed_when_the_disk_runs_short(tmp_path: Path) -> None
     Store(tmp_path, reserve=0).require_room()
     with pytest.raises(StoreUnavailable, match="are to stay free, so nothing new is printed"):
         Store(tmp_path, reserve=1 << 60).require_room()
+
+
+def test_nothing_new_is_printed_when_the_disk_has_no_room_for_files(tmp_path: Path) -> None:
+    with mounted_disk(tmp_path / "disk", 10_000, files=40) as disk:
+        store = Store(disk, reserve=0)
+        with pytest.raises(StoreUnavailable, match=r"has room for \d+ more files"):
+            store.require_room()
 
 
 def test_other_pixels_on_the_same_rendition_raise_an_alarm(store: Store, caplog: pytest.LogCaptureFixture) -> None:

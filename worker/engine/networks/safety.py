@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import CLIPConfig, CLIPImageProcessorPil
 
-from worker.errors import WeightsRefused
+from worker.errors import PrintFailed, WeightsRefused
 
 logging.getLogger(StableDiffusionSafetyChecker.__module__).setLevel(logging.ERROR)  # it would speak of black pictures
 
@@ -45,18 +45,28 @@ class SafetyChecker:
         model = StableDiffusionSafetyChecker(config)  # again, on the CPU: buffers that no file holds get their values
         model.load_state_dict(found, strict=False)
         self._model = model.float().eval().requires_grad_(False).to(device)
+        self._model.visual_projection.register_forward_hook(self._note)
+        self._seen = torch.empty(0)
         self._device = device
         self._processor: Any = CLIPImageProcessorPil.from_pretrained(  # by Pillow, whether torchvision is there or not
             str(weights / "feature_extractor"), local_files_only=True
         )
 
+    def _note(self, _module: object, _given: object, embedding: torch.Tensor) -> None:
+        self._seen = embedding  # (1, projection): every other number of a verdict follows from it
+
     @torch.inference_mode()
     def judge(self, pixels: npt.NDArray[np.uint8]) -> list[bool]:
-        """Say of each picture (n, 416, 640, 3) whether it is better not shown unasked; none of them is changed."""
+        """Say of each picture (n, 416, 640, 3) whether it is better not shown unasked; none of them is changed.
+
+        Raises PrintFailed where the numbers of a verdict are not finite: compared with NaN, none would be flagged.
+        """
         verdicts = []
         for picture in pixels:  # one by one, so that a verdict does not depend on what was printed beside
             prepared = self._processor(images=Image.fromarray(picture), return_tensors="pt").pixel_values
             _, flagged = self._model(clip_input=prepared.float().to(self._device), images=[np.zeros(1)])
+            if not bool(torch.isfinite(self._seen).all()):
+                raise PrintFailed("The safety checker's numbers are not finite, so the page was not judged.")
             verdicts.append(bool(flagged[0]))
         return verdicts
 

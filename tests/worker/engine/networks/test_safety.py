@@ -19,7 +19,7 @@ from worker.catalogue.key import Key
 from worker.editions.edition import load_edition
 from worker.engine.engine import Engine
 from worker.engine.networks.safety import SafetyChecker
-from worker.errors import WeightsRefused
+from worker.errors import PrintFailed, WeightsRefused
 
 PROCESSOR = ROOT / "tests" / "sd-1.5/feature_extractor/preprocessor_config.json"
 PAGES = np.random.default_rng(1).integers(0, 256, (3, 416, 640, 3), dtype=np.uint8)
@@ -86,6 +86,16 @@ def test_a_checker_that_lacks_a_tensor_has_another_or_is_not_finite_is_refused(t
     save_file(tensors, path, {"format": "pt"})
     with pytest.raises(WeightsRefused, match=r"should hold the tensor visual_projection\.weight"):
         SafetyChecker(tmp_path, torch.device("cpu"))
+
+
+def test_a_verdict_of_numbers_that_overflow_is_none(tmp_path: Path) -> None:
+    path = write_checker(tmp_path, -1.5)  # it would flag every picture
+    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
+    tensors["vision_model.post_layernorm.weight"].fill_(torch.finfo(torch.float32).max)
+    tensors["visual_projection.weight"].fill_(10.0)
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(PrintFailed, match="was not judged"):
+        SafetyChecker(tmp_path, torch.device("cpu")).judge(PAGES[:1])
 
 
 @pytest.mark.parametrize("lost", ["feature_extractor/preprocessor_config.json", "safety_checker/model.safetensors"])
