@@ -45,7 +45,12 @@ def may_start_print(request: HttpRequest) -> bool:
     if request.method != "GET":
         return False
     purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
-    return "prefetch" not in purpose and _MACHINES.search(request.headers.get("User-Agent", "")) is None
+    return "prefetch" not in purpose and not is_machine(request)
+
+
+def is_machine(request: HttpRequest) -> bool:
+    """Say whether a request names itself a bot, crawler or link preview; some run scripts, and send what these send."""
+    return _MACHINES.search(request.headers.get("User-Agent", "")) is not None
 
 
 def visitor_of(request: HttpRequest, tab: str | None = None, *, ahead: bool = False) -> Visitor:

@@ -40,14 +40,12 @@ from worker.jobs.progress import Progress
 async def show(request: HttpRequest, address: Address) -> HttpResponse:
     """The page: its picture where it is kept, else an empty frame that fills while the press works."""
     visitor = visitor_of(request)
-    starts = may_start_print(request)
-    status = await page_status(address, visitor, starts=starts, patience=patience_of(request))
+    status = await page_status(address, visitor, starts=may_start_print(request), patience=patience_of(request))
     if status.record:
         ledger.note_opening(address, status.record)
     unveiled = request.GET.get("show") == "1"
-    ahead = starts and settings.PRINT_AHEAD
     absolute = request.build_absolute_uri
-    context = page_context(status, visitor.tab, unveiled=unveiled, absolute=absolute, ahead=ahead)
+    context = page_context(status, visitor.tab, unveiled=unveiled, absolute=absolute, ahead=settings.PRINT_AHEAD)
     response = render_page(
         request, "page.html", context, status=503 if status.progress.state in ("busy", "failed") else 200
     )

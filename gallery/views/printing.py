@@ -13,7 +13,7 @@ from gallery.answers import at_address, of_unknown_length, require_own_post, see
 from gallery.bounds import require_patience
 from gallery.pages.events import event_stream
 from gallery.pages.status import page_status, preview_of, print_ahead
-from gallery.visits import asks_head, visitor_of
+from gallery.visits import asks_head, is_machine, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused
 from worker.jobs.preview import CONTENT_TYPE
@@ -59,7 +59,7 @@ async def again(request: HttpRequest, address: Address) -> HttpResponseBase:
 @at_address("/ahead")
 async def ahead(request: HttpRequest, address: Address) -> HttpResponseBase:
     """Have a page printed that the visitor may turn to, where the presses have nothing else to do."""
-    if settings.PRINT_AHEAD:
+    if settings.PRINT_AHEAD and not is_machine(request):
         await print_ahead(address, visitor_of(request, ahead=True))
     return _nothing()
 

@@ -5,9 +5,11 @@ const PAUSE = 1000; // who turns pages faster than this is after none of them
 const ask = () => {
   const plate = document.querySelector("[data-ahead]");
   if (!plate || document.hidden) return;
-  const { ahead, leaveAhead, visitor } = plate.dataset;
+  const { ahead, leaveAhead } = plate.dataset;
+  const visitor = Math.random().toString(36).slice(2); // a kept page is the same for everybody, and names no tab
   plate.removeAttribute("data-ahead");
-  if (navigator.sendBeacon(ahead, new URLSearchParams({ visitor }))) plate.dataset.leave = leaveAhead;
+  const sent = navigator.sendBeacon(ahead, new URLSearchParams({ visitor }));
+  if (sent) Object.assign(plate.dataset, { leave: leaveAhead, visitor });
 };
 
 const wait = () => setTimeout(ask, PAUSE);

@@ -101,11 +101,11 @@ def test_an_idle_press_prints_the_page_that_a_visitor_may_turn_to(site: str, kep
 def test_nothing_is_printed_ahead_for_programs_for_the_last_page_or_where_it_is_not_wanted(
     site: str, kept: Address, press: RunningPress
 ) -> None:
-    assert "data-ahead=" not in ask(site, kept.path(), User_Agent="Slackbot-LinkExpanding 1.0").text
+    bot, address = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", fresh()
+    assert post(site, address.path()[:-1] + "/ahead", {"visitor": "one"}, User_Agent=bot).status == 204
     last = fresh("key", 410)
     printed(site, last)
     assert "data-ahead=" not in ask(site, last.path()).text
-    address = fresh()
     with another_site(press, BABELIA_PRINT_AHEAD="false") as careful:
         assert "data-ahead=" not in ask(careful, kept.path()).text
         assert post(careful, address.path()[:-1] + "/ahead", {"visitor": "one"}).status == 204
