@@ -38,6 +38,8 @@ def job_client() -> JobClient:
             store(),
             remind,
             queue_limit=settings.QUEUE_LIMIT,
+            waiting_limit=settings.VISITOR_WAITING,
+            minute_limit=settings.VISITOR_LIMIT,
             hot_pictures=settings.HOT_PICTURES,
         )
     return clients[where]

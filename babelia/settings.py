@@ -182,10 +182,13 @@ PICTURE_WAIT = env.integer(
 
 VISITOR_LIMIT = env.integer(
     "BABELIA_VISITOR_LIMIT",
-    60,
+    120,
     0,
     1_000_000,
-    "keys that one address may bring a minute, and pages it may have tried again, for each process; 0: no limit",
+    "new pages that one visitor may ask for in a minute, and keys that one may bring to each process; 0: no limit",
+)
+VISITOR_WAITING = env.integer(
+    "BABELIA_VISITOR_WAITING", 50, 0, 1_000_000, "pages of one visitor that may wait, in each edition; 0: no limit"
 )
 
 # -- the press
@@ -221,6 +224,9 @@ LEASE = env.integer(
 )
 PRINT_LIMIT = env.integer("BABELIA_PRINT_LIMIT", 1800, 10, 86400, "seconds after which a print is stopped for good")
 QUEUE_LIMIT = env.integer("BABELIA_QUEUE_LIMIT", 500, 1, 1_000_000, "pages that may wait; more are told to come back")
+PRINT_AHEAD = env.flag(
+    "BABELIA_PRINT_AHEAD", True, "an idle press prints the page after the one that a visitor looks at"
+)
 
 # -- what is kept
 

@@ -38,10 +38,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.editions is not None:
             (Path(folder) / "editions").symlink_to(arguments.editions.resolve())
-        with _library(Path(folder), arguments.edition):
+        with library(Path(folder), arguments.edition):
             pass
         began = time.perf_counter()
-        with _library(Path(folder), arguments.edition) as port:
+        with library(Path(folder), arguments.edition) as port:
             opened = time.perf_counter() - began
             _new_page(port, f"/{arguments.edition}/key/opening/1/")
             first = time.perf_counter() - began
@@ -54,17 +54,18 @@ def main() -> None:
         closed = time.perf_counter() - closing
     preview, picture = (statistics.median(seconds) for seconds in zip(*pages, strict=True))
     kept = [
-        _line("the second `make run`, until the library is open", opened, OPEN_WITHIN),
-        _line("the second `make run`, until its first page is printed", first, OPEN_WITHIN),
-        _line(f"a new page, until its first preview (median of {len(pages)})", preview, PREVIEW_WITHIN),
-        _line(f"a new page, until it is printed (median of {len(pages)})", picture, PICTURE_WITHIN),
-        _line("Ctrl-C, until nothing runs any more", closed, STOPPED_WITHIN),
-        _line("the worker's memory at its peak (all its processes, Linux)", memory, WORKER_WITHIN, "GB"),
+        line("the second `make run`, until the library is open", opened, OPEN_WITHIN),
+        line("the second `make run`, until its first page is printed", first, OPEN_WITHIN),
+        line(f"a new page, until its first preview (median of {len(pages)})", preview, PREVIEW_WITHIN),
+        line(f"a new page, until it is printed (median of {len(pages)})", picture, PICTURE_WITHIN),
+        line("Ctrl-C, until nothing runs any more", closed, STOPPED_WITHIN),
+        line("the worker's memory at its peak (all its processes, Linux)", memory, WORKER_WITHIN, "GB"),
     ]
     sys.exit(not all(kept))
 
 
-def _line(what: str, measured: float, promised: float, unit: str = "s") -> bool:
+def line(what: str, measured: float, promised: float, unit: str = "s") -> bool:
+    """Print what was measured and promised; whether it was kept."""
     kept = measured <= promised
     print(f"{what:<62} {measured:6.2f} {unit:<2}  at most {promised:4.1f} {unit:<2}  {'kept' if kept else 'NOT KEPT'}")
     return kept
@@ -87,9 +88,9 @@ def _memory_of_worker() -> float:
 
 
 @contextmanager
-def _library(data: Path, edition: str) -> Iterator[int]:
-    """The library, open; its port."""
-    own = {"BABELIA_DATA": str(data), "BABELIA_EDITIONS": edition, "BABELIA_PORT": "8600", "REDIS_URL": ""}
+def library(data: Path, edition: str, **settings: str) -> Iterator[int]:
+    """The library, open, with settings of its own; its port."""
+    own = {"BABELIA_DATA": str(data), "BABELIA_EDITIONS": edition, "BABELIA_PORT": "8600", "REDIS_URL": ""} | settings
     process = subprocess.Popen(["make", "run"], cwd=ROOT, env=os.environ | own, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None, "its output is ours"
     try:

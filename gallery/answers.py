@@ -28,7 +28,6 @@ from django.views.decorators.csrf import csrf_exempt
 
 from gallery import ledger
 from gallery.addresses import is_canonical, path_of
-from gallery.bounds import TooMany
 from gallery.editions import default_edition, edition_of, offered_editions
 from gallery.pages import cards
 from gallery.pages.status import ASK_AGAIN_SECONDS
@@ -46,6 +45,7 @@ from worker.errors import (
     PageHidden,
     PrintFailed,
     StoreUnavailable,
+    TooMany,
     WeightsRefused,
 )
 
@@ -110,6 +110,7 @@ _STATUS: dict[type[BabeliaError], int] = {
 _HEADINGS = {
     HTTPStatus.NOT_FOUND: ("Not found", "Page not found"),
     HTTPStatus.GONE: ("Hidden", "This page is hidden"),
+    HTTPStatus.TOO_MANY_REQUESTS: ("One moment", "That is a lot at once"),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Not now", "The library is not at work just now"),
 }
 _REFUSED = ("Refused", "This cannot be opened")

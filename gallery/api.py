@@ -136,6 +136,7 @@ _ERRORS = {
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
 }
+_PRINTS = _ERRORS | {int(HTTPStatus.TOO_MANY_REQUESTS): ErrorOut}
 _POST_ERRORS = _ERRORS | {int(HTTPStatus.FORBIDDEN): ErrorOut}
 _BODY_ERRORS = _POST_ERRORS | {
     int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE): ErrorOut,
@@ -263,11 +264,15 @@ async def facts(request: HttpRequest, address: str) -> PageOut:
     tags=["page"],
 )
 async def ask(request: HttpRequest, payload: Ask) -> Status[PageOut]:
-    """Ask for a page: 200 where it is kept, 202 where it waits or is printed. Asking twice prints once."""
+    """Ask for a page: 200 where it is kept, 202 where it waits or is printed. Asking twice prints once.
+
+    Pages that people wait for are printed before those of programs. 429, with Retry-After, where as many of yours wait
+    as one visitor may have, or where you have asked for too many in a minute.
+    """
     if payload.again:
         require_patience(request)
     address = await _found(payload.address)
-    visitor = payload.visitor or visitor_of(request)
+    visitor = visitor_of(request, payload.visitor)
     status = await page_status(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     if status.progress.state in ("failed", "busy"):
         raise await not_printed(address, status.progress)
@@ -287,7 +292,7 @@ async def leave(request: HttpRequest, payload: Leave) -> PageOut:
 
 @api.get(
     "/page/events",
-    response=_ERRORS,
+    response=_PRINTS,
     openapi_extra=_sends("text/event-stream", "Events, until the last"),
     summary="Follow a page while it is printed",
     tags=["page"],
@@ -300,7 +305,7 @@ async def follow(request: HttpRequest, address: str, visitor: str | None = None)
 
 @api.get(
     "/page/picture",
-    response=_ERRORS,
+    response=_PRINTS,
     openapi_extra=_sends("image/png", "The picture"),
     summary="The picture, image/png",
     tags=["page"],
@@ -318,7 +323,7 @@ async def picture(request: HttpRequest, address: str) -> HttpResponseBase:
 
 @api.get(
     "/page/key",
-    response=_ERRORS,
+    response=_PRINTS,
     openapi_extra=_sends("text/plain", "The key"),
     summary="The key, text/plain",
     description=f"Send the key's {CHARACTERS:,} characters; where the press has to make it first, as `/page/picture`.",

@@ -1,8 +1,10 @@
-"""How much one visitor may ask of a process of the site in a minute. Imports Django's settings and worker.errors.
+"""Who a visitor is, and how much one may bring to a process of the site in a minute. Imports Django and worker.errors.
 
-Counted is what costs the keepers something for ever or the press its time: keys that are brought, which are kept for
-good, and pages that are to be tried again. A visitor is an address, of IPv6 its /64: who has more has to be stopped in
-front of the site.
+A visitor is an address, of IPv6 its /64, as the trusted proxies name it (babelia.web.proxies): who has more has to be
+stopped in front of the site. Two settings bound what one may ask for. BABELIA_VISITOR_LIMIT a minute counts the pages
+that are put into the queue, for the whole library (worker/jobs/jobs.lua, which has BABELIA_VISITOR_WAITING too), and
+here, for each process, what has no queue: keys that are brought, which are kept for good, and failed pages that are to
+be tried again.
 """
 
 import ipaddress
@@ -14,17 +16,11 @@ from typing import Final
 from cachetools import TTLCache
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 
-from worker.errors import BabeliaError
+from worker.errors import TooMany
 
 MINUTE: Final = 60.0
-
-
-class TooMany(BabeliaError):
-    """More in a minute than one visitor may ask for."""
-
-    code = "too_many"
-    hint = "Try again in a minute."
 
 
 @dataclass
@@ -50,6 +46,12 @@ def require_patience(request: HttpRequest) -> None:
         error.retry_after = max(1, ceil(count.began + MINUTE - time.monotonic()))
         raise error
     count.number += 1
+
+
+def visitor_name(request: HttpRequest) -> str:
+    """Return the name by which Redis knows a visitor, for an hour: a hash under SECRET_KEY, which tells no address."""
+    address = visitor_address(request.META.get("REMOTE_ADDR", ""))
+    return salted_hmac("babelia.visitor", address, algorithm="sha256").hexdigest()[:24]
 
 
 def visitor_address(text: str) -> str:

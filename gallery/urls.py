@@ -27,6 +27,7 @@ urlpatterns = [
     path("<address:address>/preview.webp", printing.preview, name="preview"),
     path("<address:address>/leave", printing.leave, name="leave"),
     path("<address:address>/again", printing.again, name="again"),
+    path("<address:address>/ahead", printing.ahead, name="ahead"),
     # its neighbours
     path("<address:address>/next-volume", neighbours.next_volume, name="next-volume"),
     path("<address:address>/previous-volume", neighbours.previous_volume, name="previous-volume"),

@@ -1,4 +1,4 @@
-"""Visitors: whether a request may start a print, and the name under which its visitor waits. Imports Django only.
+"""Visitors: whether a request may start a print, who asks, and for how long. Imports Django and gallery.bounds.
 
 How link previews are kept from starting prints by the hundred. A link pasted into a chat is fetched by the program of
 everybody who sees it, and a crawler follows "next page" without end. So a print is started only by a GET that a person
@@ -23,8 +23,13 @@ from typing import Final
 
 from django.http import HttpRequest
 
+from gallery.bounds import visitor_name
+from worker.jobs.progress import Kind, Visitor
+
 PATIENCE: Final = 10.0
-"""Seconds a visitor counts as waiting after the page was sent: scripts then follow, a page without them comes back."""
+"""Seconds a tab counts as waiting after the page was sent: scripts then follow, a page without them comes back."""
+AWAY_PATIENCE: Final = 90.0
+"""Seconds a tab that nobody sees counts as waiting: its browser lets it ask once a minute. It says when it leaves."""
 
 CARD_PROGRAMS: Final = (
     *("Twitterbot", "LinkedInBot", "facebookexternalhit", "Facebot", "meta-externalfetcher", "WhatsApp", "TelegramBot"),
@@ -62,12 +67,7 @@ def may_start_print(request: HttpRequest) -> bool:
     if "prefetch" in purpose:
         return False
     pressed = request.headers.get("Sec-Fetch-User") == "?1"  # a person has just followed a link or sent a form
-    return pressed or not names_a_machine(request)
-
-
-def names_a_machine(request: HttpRequest) -> bool:
-    """Say whether the User-Agent is that of a program that fetches pages for nobody who looks at them now."""
-    return _MACHINES.search(request.headers.get("User-Agent", "")) is not None
+    return pressed or not is_machine(request)
 
 
 def is_named(request: HttpRequest) -> bool:
@@ -75,7 +75,27 @@ def is_named(request: HttpRequest) -> bool:
     return _VISITOR.fullmatch(request.GET.get("visitor", "")) is not None
 
 
-def visitor_of(request: HttpRequest) -> str:
-    """Return the name under which this tab waits: the one it was given with its page, else a fresh one."""
-    given = request.POST.get("visitor") if request.method == "POST" else request.GET.get("visitor")
-    return given if given and _VISITOR.fullmatch(given) else secrets.token_urlsafe(12)
+def is_machine(request: HttpRequest) -> bool:
+    """Say whether a request names itself a bot, crawler or link preview; some run scripts, and send what these send."""
+    return _MACHINES.search(request.headers.get("User-Agent", "")) is not None
+
+
+def visitor_of(request: HttpRequest, tab: str | None = None, *, ahead: bool = False) -> Visitor:
+    """Return who asks: the tab by the name it was given with its page, or a fresh one, and whose it is.
+
+    `ahead`: for a page that the visitor does not look at yet.
+    """
+    given = tab or (request.POST.get("visitor") if request.method == "POST" else request.GET.get("visitor"))
+    name = given if given and _VISITOR.fullmatch(given) else secrets.token_urlsafe(12)
+    return Visitor(name, visitor_name(request), "ahead" if ahead else _kind_of(request))
+
+
+def _kind_of(request: HttpRequest) -> Kind:
+    """Say whether a person asks or a program, whose pages come after theirs. Every browser calls itself Mozilla."""
+    by_hand = request.headers.get("User-Agent", "").startswith("Mozilla/")
+    return "person" if by_hand and not request.path_info.startswith("/api/") else "program"
+
+
+def patience_of(request: HttpRequest) -> float:
+    """Return the seconds for which a tab that opens a page counts as waiting."""
+    return AWAY_PATIENCE if "away" in request.GET else PATIENCE

@@ -180,7 +180,7 @@ class RunningPress:
     def environment(self) -> dict[str, str]:
         """The environment variables with which another process (a site) belongs to this press."""
         own = {"BABELIA_DATA": str(self.data), "REDIS_URL": self.redis_url, "BABELIA_DISK_RESERVE": "0"}
-        own["BABELIA_VISITOR_LIMIT"] = "0"  # all tests are one visitor
+        own |= {"BABELIA_VISITOR_LIMIT": "0", "BABELIA_VISITOR_WAITING": "0"}  # all tests are one visitor
         return os.environ | own | {"BABELIA_EDITIONS": "tiny", "BABELIA_THREADS": "1"} | self.settings
 
     def start(self) -> None:

@@ -86,6 +86,13 @@ class LibraryBusy(BabeliaError):
     hint = "Ask again in a moment."
 
 
+class TooMany(BabeliaError):
+    """More than one visitor may ask for, in a minute or at once."""
+
+    code = "too_many"
+    hint = "Try again in a minute."
+
+
 class PrintFailed(BabeliaError):
     """The press tried to print a page and could not."""
 

@@ -54,6 +54,10 @@ class ClaimsLost(Exception):
     """Every page of a run is another press's by now."""
 
 
+class SteppedAside(Exception):
+    """A run was given up for a page that somebody waits for: its own were left, or printed ahead."""
+
+
 @dataclass
 class Times:
     """Where the seconds of one run went: the model's work, and the press's own."""
@@ -342,6 +346,9 @@ class PrintingPress:
                 "Stopped: other presses have taken over %s.", [name_in_log(claim.address) for claim, _ in entries]
             )
             return
+        except SteppedAside:
+            log.info("Stopped, for others wait: %s", [name_in_log(claim.address) for claim, _ in entries])
+            return
         except Exception as error:
             for claim, _ in entries:
                 self._give_up(claim, error)
@@ -367,6 +374,8 @@ class PrintingPress:
         ]
         if not any(still_ours):
             raise ClaimsLost
+        if step.index < step.of and self.jobs.step_aside([claim for claim, _ in entries]):
+            raise SteppedAside
 
     def _keep(self, claim: Claim, key: Key, printed: Print) -> None:
         rendition = printed.rendition.format()

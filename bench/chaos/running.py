@@ -143,7 +143,8 @@ class Library:
 def library(data: Path, edition: str, *arguments: str, **environment: str) -> Iterator[Library]:
     """A library that is open; afterwards it is closed as Ctrl-C closes it, or killed where it does not close."""
     own = {"BABELIA_DATA": str(data), "BABELIA_EDITIONS": edition, "BABELIA_PORT": str(free_port()), "REDIS_URL": ""}
-    own |= {"BABELIA_LOG_LEVEL": "INFO", "BABELIA_VISITOR_LIMIT": "0", "BABELIA_DISK_RESERVE": "0"}
+    own |= {"BABELIA_LOG_LEVEL": "INFO", "BABELIA_DISK_RESERVE": "0"}
+    own |= {"BABELIA_VISITOR_LIMIT": "0", "BABELIA_VISITOR_WAITING": "0"}  # all come from one address
     data.mkdir(parents=True, exist_ok=True)
     output = data / "output"
     with output.open("wb") as file:

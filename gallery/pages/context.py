@@ -6,8 +6,8 @@ Imports the modules beside it and `worker`.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gallery.addresses import path_of
-from gallery.description import PageLinks, describe_recent
+from gallery.addresses import neighbour_page, path_of
+from gallery.description import PageLinks, describe_recent, links_of
 from gallery.editions import edition_of
 from gallery.models import Page
 from gallery.pages import cards
@@ -32,17 +32,21 @@ def about_context(edition: str) -> dict[str, Any]:
     return {"examples": {kind: path_of(Address(edition, kind, name, 1)) for kind, name in kinds.items()}}
 
 
-def page_context(status: PageStatus, visitor: str, *, unveiled: bool, absolute: Callable[[str], str]) -> dict[str, Any]:
+def page_context(
+    status: PageStatus, tab: str, *, unveiled: bool, absolute: Callable[[str], str], ahead: bool = False
+) -> dict[str, Any]:
     """Return everything that a page shows.
 
-    `visitor` is the name under which its tab waits; `unveiled`: the visitor asked to see a flagged picture; `absolute`
-    makes an absolute URL of a path. Link previews get the card where there is no picture that everybody may see.
+    `tab` is the name under which it waits; `unveiled`: the visitor asked to see a flagged picture; `absolute` makes an
+    absolute URL of a path; `ahead`: the page after a kept one is printed while that is looked at. Link previews get the
+    card where there is no picture that everybody may see.
     """
     address, progress = status.address, status.progress
     page = status.describe()
     links = page.links
     assert isinstance(links, PageLinks), "a description holds the site's own links too"
     shows_card = status.flagged or not status.kept
+    following = neighbour_page(address, 1) if ahead and status.kept else None
     preview_size = (cards.WIDTH, cards.HEIGHT) if shows_card else (png.WIDTH, png.HEIGHT)
     return {
         "page": page,
@@ -60,7 +64,8 @@ def page_context(status: PageStatus, visitor: str, *, unveiled: bool, absolute: 
         "named_page": path_of(status.named) if status.named else None,
         "prompt": address.name if address.kind == "prompt" else "",
         "alt_text": alt_text(address, page.unread),
-        "visitor": visitor,
+        "visitor": tab,
+        "ahead": links_of(following) if following is not None else None,
         "veiled": status.flagged and not unveiled,
         "url": absolute(links.page),
         "preview_url": absolute(links.card if shows_card else links.picture),

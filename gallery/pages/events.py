@@ -8,7 +8,7 @@ event; a comment every 15 s keeps proxies from closing it. Imports Django's resp
 import base64
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -20,19 +20,25 @@ from gallery.description import progress_fields
 from gallery.pages.status import note_printed, require_printable, sentence_for
 from gallery.visits import visitor_of
 from worker.catalogue.address import Address
-from worker.errors import PageHidden, StoreUnavailable
+from worker.errors import PageHidden, StoreUnavailable, TooMany
 from worker.jobs.preview import CONTENT_TYPE
-from worker.jobs.progress import Progress
+from worker.jobs.progress import Progress, Visitor
 
 RETRY_MS: Final = 2000
+_RETRY: Final = f"retry: {RETRY_MS}\n\n"
 _VERSION: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 """A Last-Event-ID of ours. Python refuses to read a number of some thousand digits."""
 
 
 async def event_stream(request: HttpRequest, address: Address) -> StreamingHttpResponse:
-    """Return the answer that follows a page. Raises AddressRefused or EditionRefused for one that cannot be printed."""
+    """Return the answer that follows a page.
+
+    Raises AddressRefused or EditionRefused for one that cannot be printed, TooMany where the visitor has asked for as
+    many as one may.
+    """
     await require_printable(address)
-    body = events(address, visitor_of(request), known_version(request))
+    stream = events(address, visitor_of(request), known_version(request))
+    body = _begun(await anext(stream), stream)
     response = StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -45,18 +51,22 @@ def known_version(request: HttpRequest) -> int | None:
     return int(last) if _VERSION.fullmatch(last) else None
 
 
-async def events(address: Address, visitor: str, known: int | None = None) -> AsyncIterator[str]:
+async def events(address: Address, visitor: Visitor, known: int | None = None) -> AsyncGenerator[str]:
     """Ask for a page and yield the text of server-sent events until it is kept or cannot be.
 
     `known`: the version that a follower who reconnects has seen. Ends early when the store stops answering or the site
-    shuts down; the browser then reconnects.
+    shuts down; the browser then reconnects. Raises TooMany before the first part, where the visitor has asked for as
+    many pages as one may.
     """
-    yield f"retry: {RETRY_MS}\n\n"
     client = job_client()
     preview_of_step = 0
+    begun = False
     try:
         async with aclosing(client.follow(address, visitor)) as news:  # type: ignore[type-var]
             async for progress in news:
+                if not begun:
+                    begun = True
+                    yield _RETRY
                 if progress.version == known and not progress.final:
                     yield ": still here\n\n"
                     continue
@@ -72,7 +82,21 @@ async def events(address: Address, visitor: str, known: int | None = None) -> As
                     await note_printed(address)
                 yield event_text(progress, await sentence_for(address, progress), preview)
     except StoreUnavailable:
+        if not begun:
+            yield _RETRY
         yield ": the store does not answer\n\n"
+    except TooMany as error:
+        if not begun:
+            raise
+        yield event_text(Progress("busy", sentence=str(error), retry_after=error.retry_after), str(error), None)
+
+
+async def _begun(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
+    """Yield the first part of a stream, which is there already, and then the others."""
+    async with aclosing(rest):
+        yield first
+        async for part in rest:
+            yield part
 
 
 def event_text(progress: Progress, sentence: str, preview: bytes | None) -> str:

@@ -20,12 +20,14 @@ from gallery.visits import PATIENCE
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed, StoreUnavailable
-from worker.jobs.progress import Press, Progress
+from worker.jobs.progress import Press, Progress, Visitor
 from worker.keys import derive_without_model, find_key
 from worker.store.records import PageRecord, Picture
 
 ASK_AGAIN_SECONDS: Final = 5
 """Seconds after which a picture that is not printed should be asked for again, where there is no estimate."""
+AHEAD_PATIENCE: Final = 60.0
+"""Seconds within which a page that is printed ahead is begun, or not at all: its tab says when it leaves."""
 
 # Many people open one page at once, and everybody who waits asks after the presses: for a second, one look serves all.
 _records: TTLCache[Address, PageRecord] = TTLCache(maxsize=2000, ttl=1.0)
@@ -67,12 +69,12 @@ class PageStatus:
 
 
 async def page_status(
-    address: Address, visitor: str, *, starts: bool, again: bool = False, patience: float = PATIENCE
+    address: Address, visitor: Visitor | str, *, starts: bool, again: bool = False, patience: float = PATIENCE
 ) -> PageStatus:
     """Return the status of a page and, if `starts`, ask the press for one that is not kept.
 
-    Raises AddressRefused for a mark that this library does not know, PageHidden for a page that is hidden, and
-    StoreUnavailable where Redis does not answer.
+    Raises AddressRefused for a mark that this library does not know, PageHidden for a page that is hidden, TooMany
+    where the visitor has asked for as many as one may, and StoreUnavailable where Redis does not answer.
     """
     record = await kept_record(address)
     await ledger.require_shown(address, record.mark if record is not None else None)
@@ -104,6 +106,13 @@ def _own_name(record: PageRecord) -> Address | None:
 async def is_awaited(address: Address) -> bool:
     """Say whether somebody waits for a page that is not kept. Raises StoreUnavailable."""
     return (await job_client().look(address)).state in ("queued", "printing")
+
+
+async def print_ahead(address: Address, visitor: Visitor) -> None:
+    """Have a page printed that a visitor may turn to, where the presses have nothing else to do. Raises as above."""
+    if await kept_record(address) is None:
+        await require_printable(address)
+        await job_client().ask(address, visitor, patience=AHEAD_PATIENCE)
 
 
 async def _former_print(address: Address) -> PageRecord | None:
@@ -175,7 +184,7 @@ async def presses() -> list[Press]:
 # -- waiting for a print
 
 
-async def require_picture(address: Address, visitor: str, seconds: float) -> Picture:
+async def require_picture(address: Address, visitor: Visitor, seconds: float) -> Picture:
     """Return the picture of a page that was not kept: ask for it and wait, at most so many seconds.
 
     Raises what `not_printed` returns where it is not there in time, and what `require_printable` raises.
@@ -201,7 +210,7 @@ async def preview_of(address: Address) -> bytes | None:
     return None if found is None else found[1]
 
 
-async def require_key(address: Address, visitor: str, seconds: float) -> Key:
+async def require_key(address: Address, visitor: Visitor, seconds: float) -> Key:
     """Return the key of a page: at once where it is here, else as soon as the press has made it. Raises as above."""
     key = await asyncio.to_thread(held_key, address)
     if key is None:
@@ -213,7 +222,7 @@ async def require_key(address: Address, visitor: str, seconds: float) -> Key:
     return key
 
 
-async def _wait_for_print(address: Address, visitor: str, seconds: float) -> Progress:
+async def _wait_for_print(address: Address, visitor: Visitor, seconds: float) -> Progress:
     """Ask for a page and follow it until it is final or nothing can be printed, at most so many seconds.
 
     Return its last progress.

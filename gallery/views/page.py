@@ -30,7 +30,7 @@ from gallery.pages.status import (
     require_known,
     require_picture,
 )
-from gallery.visits import is_named, may_start_print, visitor_of
+from gallery.visits import is_named, may_start_print, patience_of, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused
 from worker.jobs.progress import Progress
@@ -44,11 +44,12 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
     # Who has pressed "Draw it" goes on waiting under that name, whatever the browser calls itself.
     goes_on = request.method == "GET" and is_named(request)
     starts = may_start_print(request) or (goes_on and await is_awaited(address))
-    status = await page_status(address, visitor, starts=starts)
+    status = await page_status(address, visitor, starts=starts, patience=patience_of(request))
     if status.record:
         ledger.note_opening(address, status.record)
     unveiled = request.GET.get("show") == "1"
-    context = page_context(status, visitor, unveiled=unveiled, absolute=request.build_absolute_uri)
+    absolute = request.build_absolute_uri
+    context = page_context(status, visitor.tab, unveiled=unveiled, absolute=absolute, ahead=settings.PRINT_AHEAD)
     response = render_page(
         request, "page.html", context, status=503 if status.progress.state in ("busy", "failed") else 200
     )

@@ -1,5 +1,8 @@
-"""A page while it is printed: its events, its preview, leaving it, having it drawn by the press of a button."""
+"""A page while it is printed: its events, its preview, leaving it, having it drawn by a button or ahead of time."""
 
+from http import HTTPStatus
+
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -9,8 +12,8 @@ from gallery.addresses import path_of
 from gallery.answers import at_address, of_unknown_length, require_own_post, see_other, uncached
 from gallery.bounds import require_patience
 from gallery.pages.events import event_stream
-from gallery.pages.status import page_status, preview_of
-from gallery.visits import asks_head, names_a_machine, visitor_of
+from gallery.pages.status import page_status, preview_of, print_ahead
+from gallery.visits import asks_head, is_machine, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused
 from worker.jobs.preview import CONTENT_TYPE
@@ -38,9 +41,9 @@ async def preview(request: HttpRequest, address: Address) -> HttpResponseBase:
 @require_own_post
 @at_address("/leave")
 async def leave(request: HttpRequest, address: Address) -> HttpResponseBase:
-    """The visitor no longer waits; others who do are not touched."""
-    await job_client().leave(address, visitor_of(request))
-    return see_other(reverse("entrance"))
+    """The tab no longer waits; others who do are not touched. A page that is left says so itself (`unseen`)."""
+    await job_client().leave(address, visitor_of(request).tab)
+    return _nothing() if "unseen" in request.POST else see_other(reverse("entrance"))
 
 
 @require_own_post
@@ -50,4 +53,18 @@ async def again(request: HttpRequest, address: Address) -> HttpResponseBase:
     require_patience(request)
     visitor = visitor_of(request)
     await page_status(address, visitor, starts=True, again=True)
-    return see_other(path_of(address) + (f"?visitor={visitor}" if names_a_machine(request) else ""))
+    return see_other(path_of(address) + (f"?visitor={visitor.tab}" if is_machine(request) else ""))
+
+
+@require_own_post
+@at_address("/ahead")
+async def ahead(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """Have a page printed that the visitor may turn to, where the presses have nothing else to do."""
+    if settings.PRINT_AHEAD and not is_machine(request):
+        await print_ahead(address, visitor_of(request, ahead=True))
+    return _nothing()
+
+
+def _nothing() -> HttpResponse:
+    """Answer a script that asks for no answer."""
+    return uncached(HttpResponse(status=HTTPStatus.NO_CONTENT))

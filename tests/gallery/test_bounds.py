@@ -7,8 +7,9 @@ import pytest
 from django.test import Client, RequestFactory
 
 from gallery import bounds
-from gallery.bounds import TooMany, require_patience, visitor_address
+from gallery.bounds import require_patience, visitor_address, visitor_name
 from worker.catalogue.expansion import stacks_key
+from worker.errors import TooMany
 
 pytestmark = pytest.mark.django_db(transaction=True)  # it is asked what is hidden
 TEXT = stacks_key("borges", 1).format()
@@ -50,6 +51,14 @@ def test_no_limit_is_no_limit(settings: Any) -> None:
 )
 def test_a_visitor_is_an_address_or_the_network_of_one(first: str, second: str, same: bool) -> None:
     assert (visitor_address(first) == visitor_address(second)) is same
+
+
+def test_the_name_of_a_visitor_is_a_hash_under_the_key_of_this_library(settings: Any) -> None:
+    request = RequestFactory().get("/", REMOTE_ADDR="192.0.2.1")
+    name = visitor_name(request)
+    assert name == visitor_name(request)
+    settings.SECRET_KEY = "another" * 10
+    assert visitor_name(request) != name
 
 
 def send(kind: str) -> Any:

@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.conftest import RunningPress
+from tests.conftest import RunningPress, wait_until
 from tests.visitor import ask, fresh, long_page, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
@@ -147,6 +147,60 @@ def test_two_tabs_and_a_reload_follow_one_print(context: BrowserContext, site: s
     assert pixels_shown(first) == pixels_shown(second) == pixels_kept(site, address)
 
 
+def state_of(site: str, address: Address) -> object:
+    return ask(site, address.path()[:-1] + ".json").json["state"]
+
+
+def test_fast_hands_wait_for_the_last_page_alone(context: BrowserContext, site: str, press: RunningPress) -> None:
+    """The press has begun the first of six; what was left is neither waited for nor printed to its end."""
+    first, child = long_page(site, steps=64), press.child
+    assert child is not None
+    page = context.new_page()
+    page.goto(site + first.path())
+    expect(page.locator("#sentence")).to_contain_text(re.compile(r"^Step [1-9]"))
+    os.kill(child, signal.SIGSTOP)
+    try:
+        left = [first]
+        for _ in range(5):
+            page.click("nav.turn >> text=Random")
+            page.wait_for_url("**/tiny/key/**")
+            page.wait_for_load_state()
+            left.append(Address.parse_path(urlsplit(page.url).path))
+        last = left.pop()
+        wait_until(lambda: {state_of(site, each) for each in left[1:]} == {"absent"}, 10, "their places are given up")
+        assert ask(site, last.path()[:-1] + ".json").json["place"] == 1
+    finally:
+        os.kill(child, signal.SIGCONT)
+    expect(page.locator("#picture")).to_be_visible()
+    assert {state_of(site, each) for each in left} == {"absent"}
+
+
+def test_a_tab_has_one_place_whatever_became_of_its_page(context: BrowserContext, site: str) -> None:
+    waiting = Address("pocket-1", "key", secrets.token_hex(8), 1)  # no press here prints it, so that it can be left
+    page = context.new_page()
+    page.goto(site + waiting.path())
+    page.evaluate("navigator.sendBeacon = () => false")  # a browser that does not come to it
+    page.goto(site + fresh().path())
+    wait_until(lambda: state_of(site, waiting) == "absent", 10, "the next page has given it up")
+    page.goto(site + waiting.path())
+    page.reload()
+    expect(page.locator("#sentence")).to_contain_text("No press of this edition")
+    assert state_of(site, waiting) == "queued", "a reload keeps the place"
+    page.close(run_before_unload=True)  # as people close tabs
+    wait_until(lambda: state_of(site, waiting) == "absent", 10, "a tab that is closed gives it up")
+
+
+def test_the_next_page_is_printed_while_one_is_looked_at(context: BrowserContext, site: str) -> None:
+    address = fresh()
+    page = context.new_page()
+    page.goto(site + address.path())
+    expect(page.locator("#picture")).to_be_visible()
+    wait_until(lambda: state_of(site, address.with_page(2)) == "kept", 20, "the next page is printed ahead")
+    page.click("nav.turn >> text=Next")
+    page.wait_for_url("**" + address.with_page(2).path())
+    assert page.locator("#picture").is_visible(), "it is there at once"
+
+
 def test_without_javascript_the_page_comes_back_until_the_picture_is_there(browser: Browser, site: str) -> None:
     address = long_page(site, steps=64)
     with visiting(browser, java_script_enabled=False) as context:
@@ -188,7 +242,7 @@ def test_a_tab_that_nobody_sees_asks_now_and_then_and_holds_no_connection(browse
         page.goto(site + address.path())
         expect(page.locator("#picture")).to_be_visible()
         assert not [url for url in asked if "/events" in url]
-        assert len([url for url in asked if "-away" in url]) > 1
+        assert len([url for url in asked if "away=1" in url]) > 1
 
 
 def test_the_share_sheet_is_offered_where_there_is_one(browser: Browser, site: str) -> None:

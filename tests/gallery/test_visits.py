@@ -1,9 +1,11 @@
-"""gallery.visits: which requests may start a print."""
+"""gallery.visits: which requests may start a print, who asks, and for how long a tab waits."""
+
+import re
 
 import pytest
 from django.test import RequestFactory
 
-from gallery.visits import CARD_PROGRAMS, is_named, may_start_print, names_a_machine, visitor_of
+from gallery.visits import CARD_PROGRAMS, PATIENCE, is_machine, is_named, may_start_print, patience_of, visitor_of
 
 ANDROID = (
     "Mozilla/5.0 (Linux; Android 15; Pixel 9; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/149.0.0.0"
@@ -135,15 +137,46 @@ def test_head_and_prefetch_start_nothing() -> None:
 
 
 def test_a_tab_keeps_the_name_it_was_given_and_others_get_their_own() -> None:
-    assert visitor_of(RequestFactory().get("/?visitor=tab-1")) == "tab-1"
+    assert visitor_of(RequestFactory().get("/?visitor=tab-1")).tab == "tab-1"
+    assert visitor_of(RequestFactory().post("/", {"visitor": "tab_2"})).tab == "tab_2"
+    assert visitor_of(RequestFactory().post("/"), "named-3").tab == "named-3"
     assert is_named(RequestFactory().get("/?visitor=tab-1")) and not is_named(RequestFactory().get("/"))
-    assert visitor_of(RequestFactory().post("/", {"visitor": "tab_2"})) == "tab_2"
     for bad in ("", "a b", "x" * 65, "é"):
-        assert visitor_of(RequestFactory().get("/", {"visitor": bad})) != bad
+        assert visitor_of(RequestFactory().get("/", {"visitor": bad})).tab != bad
         assert not is_named(RequestFactory().get("/", {"visitor": bad}))
-    assert visitor_of(RequestFactory().get("/")) != visitor_of(RequestFactory().get("/"))
+    assert visitor_of(RequestFactory().get("/")).tab != visitor_of(RequestFactory().get("/")).tab
 
 
 def test_a_name_says_nothing_of_who_has_pressed_what() -> None:
     request = RequestFactory().get("/", headers={"User-Agent": "Twitterbot/1.0", "Sec-Fetch-User": "?1"})
-    assert names_a_machine(request) and may_start_print(request)
+    assert is_machine(request) and may_start_print(request)
+
+
+def test_the_tabs_of_one_address_are_one_visitor_whose_name_tells_no_address() -> None:
+    first, second, other = (
+        visitor_of(RequestFactory().get("/", REMOTE_ADDR=address)).name
+        for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
+    )
+    assert first == second != other
+    assert re.fullmatch("[0-9a-f]{24}", first)
+
+
+@pytest.mark.parametrize(
+    ("path", "agent", "kind"),
+    [
+        ("/tiny/key/a/1/", PEOPLE[0], "person"),
+        ("/tiny/key/a/1.png", PEOPLE[1], "person"),
+        ("/tiny/key/a/1.png", "curl/8.14.1", "program"),
+        ("/api/page", PEOPLE[0], "program"),
+        ("/tiny/key/a/1/", "", "program"),
+    ],
+)
+def test_programs_are_told_from_people_for_their_pages_come_after_theirs(path: str, agent: str, kind: str) -> None:
+    request = RequestFactory().get(path, headers={"User-Agent": agent})
+    assert visitor_of(request).kind == kind
+    assert visitor_of(request, ahead=True).kind == "ahead"
+
+
+def test_a_tab_that_nobody_sees_counts_for_longer_than_its_browser_lets_it_be_silent() -> None:
+    assert patience_of(RequestFactory().get("/")) == PATIENCE
+    assert patience_of(RequestFactory().get("/?visitor=tab-1&away=1")) > 60

@@ -198,6 +198,38 @@ def test_a_press_that_lost_its_claim_stops_and_keeps_nothing(
     assert visitor("look", address).state == "printing"
 
 
+@pytest.mark.parametrize(
+    ("steps", "at", "stopped"), [(40, 2, True), (4, 4, False)], ids=["in the middle", "at the last step"]
+)
+def test_a_print_that_everybody_has_left_stops_for_who_waits(
+    steps: int,
+    at: int,
+    stopped: bool,
+    press: PrintingPress,
+    visitor: Any,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = page_of_steps(store, steps)
+    visitor("ask", left, "fast hands")
+    told: list[int] = []
+    step = press.jobs.step
+
+    def go_on(claim: Any, index: int, of: int, **rest: Any) -> bool:
+        told.append(index)
+        if claim.address == left and index == at:
+            visitor("leave", left, "fast hands")
+            visitor("ask", page(1), "fast hands")
+        return step(claim, index, of, **rest)
+
+    monkeypatch.setattr(press.jobs, "step", go_on)
+    assert press.print_waiting("tiny") is True
+    assert max(told) == at
+    assert (store.find(left) is None) is stopped
+    assert press.print_waiting("tiny") is False
+    assert store.find(page(1)) is not None
+
+
 def test_an_error_of_the_model_is_tried_three_times_and_told_without_its_innards(
     press: PrintingPress, visitor: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.catalogue.png import read_chunks
 from worker.jobs.client import JobClient
-from worker.jobs.progress import Progress
+from worker.jobs.progress import Progress, Visitor
 from worker.press import name_in_log
 
 MARK_STEPS = 40
@@ -125,6 +126,34 @@ def test_a_page_that_nobody_watches_any_more_is_dropped(press_settings: RunningP
 
     assert run(work()) == "absent"
     assert prints_of(press_settings, deserted) == 0
+
+
+def test_behind_five_hundred_pages_of_another_a_page_is_the_next_but_one(
+    press_settings: RunningPress, settings: Any
+) -> None:
+    """The press may have begun a page of the other one, and a second before it heard: three times a page's time."""
+    settings.VISITOR_LIMIT, settings.VISITOR_WAITING = 0, 0
+    many = [Address("tiny", "key", "five-hundred", page) for page in range(1, 411)]
+    many += [Address("tiny", "stacks", "five-hundred", page) for page in range(1, 91)]
+    mine = Address("tiny", "key", "behind-five-hundred", 1)
+
+    def prints() -> list[str]:
+        return re.findall(r"Printed (\S+) in ", press_settings.log.read_text(encoding="utf-8"))
+
+    async def work() -> list[Progress]:
+        front = job_client()
+        asked = (front.ask(page, Visitor(f"tab-{page.kind}-{page.page}", "many"), patience=600) for page in many)
+        await asyncio.gather(*asked)
+        before = len(prints())
+        seen = [progress async for progress in front.follow(mine, Visitor("tab", "one"))]
+        after = prints()[before:]
+        await asyncio.gather(*(front.leave(page, f"tab-{page.kind}-{page.page}") for page in many))
+        assert after.index(mine.format()) <= 2
+        return seen
+
+    seen = run(work())
+    assert seen[-1].state == "kept"
+    assert {progress.place for progress in seen if progress.state == "queued"} <= {1, 2}
 
 
 def test_a_page_that_cannot_be_printed_says_why(press_settings: RunningPress) -> None:

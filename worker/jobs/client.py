@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, TypeVar, cast
 
 import redis
@@ -24,8 +25,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from worker.catalogue.address import Address
-from worker.errors import BabeliaError, StoreUnavailable
-from worker.jobs.progress import SCRIPT, Press, Progress, read_presses, read_progress, redis_away
+from worker.errors import BabeliaError, StoreUnavailable, TooMany
+from worker.jobs.progress import KINDS, SCRIPT, Press, Progress, Visitor, read_presses, read_progress, redis_away
 from worker.store.records import Picture
 from worker.store.store import Store
 
@@ -71,8 +72,8 @@ class JobClient:
     """The site's side. One per event loop; get it with `babelia.services.job_client()`.
 
     Every method raises StoreUnavailable within 2.5 seconds when Redis does not answer (a 503 for the visitor), except
-    `picture`, which then still serves what is on disk. `visitor` is any text of 1–64 characters that names who
-    watches: one per tab or client, not a secret.
+    `picture`, which then still serves what is on disk. `visitor`: who asks; a text alone stands for a person with one
+    tab of that name.
     """
 
     def __init__(
@@ -82,12 +83,18 @@ class JobClient:
         remind: Callable[[str], None],
         *,
         queue_limit: int = 500,
+        waiting_limit: int = 0,
+        minute_limit: int = 0,
         hot_pictures: int = 200,
     ) -> None:
-        """`remind` tells the presses of an edition that pages wait; it blocks, and may fail (see worker.tasks)."""
+        """`remind` tells the presses of an edition that pages wait; it blocks, and may fail (see worker.tasks).
+
+        `queue_limit`: pages of an edition that may wait; of them `waiting_limit` of one visitor, who may ask for
+        `minute_limit` in a minute (0: any number).
+        """
         self.store = store
         self._remind = remind
-        self._queue_limit = queue_limit
+        self._limits = (queue_limit, waiting_limit, minute_limit)
         self._hot_pictures = hot_pictures
         self._redis = redis.asyncio.Redis.from_pool(
             redis.asyncio.BlockingConnectionPool.from_url(
@@ -155,19 +162,24 @@ class JobClient:
         """Where a page stands, without asking for it: for HEAD, `.json`, link previews, cards. Starts nothing."""
         return await self._kept(address) or await self._see(address)
 
-    async def ask(self, address: Address, visitor: str, *, patience: float = PATIENCE, again: bool = False) -> Progress:
-        """Ask for a page, to be watched by a visitor: kept already, or queued (the first of many asks prints it).
+    async def ask(
+        self, address: Address, visitor: Visitor | str, *, patience: float = PATIENCE, again: bool = False
+    ) -> Progress:
+        """Ask for a page, to be watched by a visitor's tab: kept already, or queued (the first of many asks prints it).
 
-        `patience`: seconds for which this visitor counts as watching without being heard of again (1–600); a page that
-        nobody watches any more is dropped before its print starts. `again`: forget that the page failed.
+        `patience`: seconds for which this tab counts as watching without being heard of again (1–600); a page that
+        nobody watches any more is dropped before its print starts. `again`: forget that the page failed. Raises
+        TooMany where the page would be put into the queue, and the visitor has asked for as many as one may.
         """
-        assert 1 <= len(visitor) <= 64, "a visitor's name has 1 to 64 characters"
         assert 1 <= patience <= 600, "patience is 1 to 600 seconds"
-        return await self._kept(address) or await self._ask(address, visitor, patience, again)
+        return await self._kept(address) or await self._ask(address, _visitor(visitor), patience, again)
 
-    async def leave(self, address: Address, visitor: str) -> Progress:
-        """The visitor no longer waits. If nobody else does and printing has not begun, the page leaves the queue."""
-        answer = await self._within(self._call("leave", address.digest, address.edition, visitor))
+    async def leave(self, address: Address, tab: str) -> Progress:
+        """A tab no longer waits. If nobody else does, the page leaves the queue.
+
+        A print of it that has begun is given up as soon as another page waits.
+        """
+        answer = await self._within(self._call("leave", address.digest, address.edition, tab))
         return await self._kept(address) or read_progress(answer)
 
     async def preview(self, address: Address) -> tuple[int, bytes] | None:
@@ -182,21 +194,46 @@ class JobClient:
         mark = await asyncio.to_thread(self.store.find, address)
         return Progress("kept", mark=mark) if mark is not None else None
 
-    async def _ask(self, address: Address, visitor: str, patience: float, again: bool) -> Progress:
+    async def _ask(
+        self, address: Address, visitor: Visitor, patience: float, again: bool = False, *, follows: bool = False
+    ) -> Progress:
+        assert 1 <= len(visitor.tab) <= 64, "a tab's name has 1 to 64 characters"
         answer = await self._within(
             self._call(
                 "ask",
                 address.digest,
                 address.format(),
                 address.edition,
-                visitor,
+                visitor.tab,
+                visitor.whose,
+                KINDS.index(visitor.kind),
                 patience,
-                self._queue_limit,
+                *self._limits,
                 int(again),
+                int(follows),
             )
         )
+        if answer[0] == b"many":
+            raise self._too_many(waiting=answer[1] == b"waiting", seconds=float(answer[2] or 0))
         await self._remind_if(answer, address.edition)
         return read_progress(answer)
+
+    def _too_many(self, *, waiting: bool, seconds: float) -> TooMany:
+        """What to raise: `waiting`, where as many wait as may, and a page takes so many seconds; else those to go."""
+        _, waiting_limit, minute_limit = self._limits
+        if waiting:
+            error = TooMany(
+                f"{waiting_limit:,} pictures that you asked for are waiting already, as many as one visitor may have.",
+                hint="Open this one again when some of them are drawn, or cancel some.",
+            )
+            error.retry_after = min(60, max(5, ceil(seconds)))
+        else:
+            error = TooMany(
+                f"One visitor may ask for {minute_limit:,} new pictures a minute, and you have.",
+                hint="Open this one again in a moment.",
+            )
+            error.retry_after = min(60, max(1, ceil(seconds)))
+        return error
 
     async def _see(self, address: Address) -> Progress:
         answer = await self._within(self._call("look", address.digest, address.edition))
@@ -215,15 +252,17 @@ class JobClient:
 
     # -- following
 
-    async def follow(self, address: Address, visitor: str) -> AsyncIterator[Progress]:
+    async def follow(self, address: Address, visitor: Visitor | str) -> AsyncIterator[Progress]:
         """Ask for a page and yield where it stands: at once, then at every change, last a `final` one.
 
-        For server-sent events. Keeps the visitor watching as long as it is consumed; after it is closed (`aclose`, or
-        the task being cancelled) the visitor counts for ten more seconds, so that a reload keeps the page's place.
-        Every 15 s without a change the same Progress is yielded again, so that the site can write a comment (compare
-        `version`). Ends early, without a final one, when the site shuts down.
+        For server-sent events. Keeps the tab watching as long as it is consumed; after it is closed (`aclose`, or the
+        task being cancelled) the tab counts for ten more seconds, so that a reload keeps the page's place. A tab that
+        leaves meanwhile is told "absent". Every 15 s without a change the same Progress is yielded again, so that the
+        site can write a comment (compare `version`). Ends early, without a final one, when the site shuts down. Raises
+        TooMany as `ask` does.
         """
-        progress = await self.ask(address, visitor)
+        visitor = _visitor(visitor)
+        progress = await self._kept(address) or await self._ask(address, visitor, PATIENCE, follows=True)
         yield progress
         if progress.final or self._closing.is_set():
             return
@@ -246,16 +285,24 @@ class JobClient:
                 if now - renewed >= _RENEW_EVERY and not feed.progress.final:
                     renewed = now
                     with contextlib.suppress(StoreUnavailable):
-                        await self._within(self._call("watch", address.digest, visitor, PATIENCE))
+                        await self._within(self._watch(address, visitor, PATIENCE))
                 if feed.progress.state == "absent":  # its press died, or it was dropped a moment before we came
-                    feed.show(await self._kept(address) or await self._ask(address, visitor, PATIENCE, False))
+                    seen = await self._kept(address) or await self._ask(address, visitor, PATIENCE, follows=True)
+                    if seen.state == "absent":  # this tab has left; others follow the same feed, and ask for themselves
+                        yield seen
+                        return
+                    feed.show(seen)
                 if feed.progress != progress or now - shown >= _QUIET_AFTER:
                     progress, shown = feed.progress, now
                     yield progress
         finally:
             self._part(address, feed)
             if not progress.final and not self._closing.is_set():
-                self._chore(self._call("watch", address.digest, visitor, GRACE))
+                self._chore(self._watch(address, visitor, GRACE))
+
+    async def _watch(self, address: Address, visitor: Visitor, seconds: float) -> None:
+        """Let a tab that has not left count as watching for some more seconds."""
+        await self._call("watch", address.digest, address.edition, visitor.tab, seconds)
 
     def _join(self, address: Address, progress: Progress) -> _Feed:
         if self._listener is None:
@@ -391,3 +438,7 @@ def _unpack(packed: bytes) -> Picture | None:
     if digits != b"%08x" % zlib.crc32(head) or hashlib.sha256(png).hexdigest().encode() != head[26:]:
         return None
     return Picture(png, mark=head[:26].decode("ascii"), digest=head[26:].decode("ascii"))
+
+
+def _visitor(given: Visitor | str) -> Visitor:
+    return Visitor(given) if isinstance(given, str) else given

@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -69,7 +69,7 @@ class JobConsumer:
         self._script = self._redis.register_script(SCRIPT)
 
     def take(self, edition: str, count: int = 1) -> list[Claim]:
-        """Take up to `count` pages of an edition that wait and are watched, the oldest first.
+        """Take up to `count` pages of an edition that wait and are watched, in the order of their turns.
 
         Pages whose press died are put back into the queue before, at the turn they had; pages that were tried three
         times fail. StoreUnavailable if Redis is away.
@@ -97,6 +97,18 @@ class JobConsumer:
             log.warning("Printing %s without telling anybody: %s", claim.address.digest, error)
             return True
 
+    def step_aside(self, claims: Sequence[Claim]) -> bool:
+        """Give up a run whose pages were all left, or are printed ahead, where somebody waits for another; whether so.
+
+        All claims are of one `take`. Pages that are still wanted go back to their turn, and no attempt is counted.
+        """
+        try:
+            token, edition = claims[0].token, claims[0].address.edition
+            return bool(self._call("step_aside", edition, token, *(claim.address.digest for claim in claims)))
+        except StoreUnavailable as error:
+            log.debug("Printing on, for nobody can say who waits: %s", error)
+            return False
+
     def renew(self, claim: Claim) -> None:
         """Keep a claim alive without any news of the page."""
         try:
@@ -115,6 +127,7 @@ class JobConsumer:
     def give_up(self, claim: Claim, sentence: str, *, final: bool = False, pause: int = FAILED_PAUSE) -> str:
         """The print went wrong: "queued" again, or "failed" where that is `final` or was the third time.
 
+        "absent" where everybody had left the page.
         `pause`: seconds until a failed page may be tried again unasked. "" if the page is another press's by now.
         """
         answer = self._call("give_up", claim.address.digest, claim.token, int(final), ATTEMPTS, sentence, pause)

@@ -3,10 +3,17 @@
 -- worker.jobs.consumer as (operation, arguments…). Times are the server's own, in seconds.
 --
 --   babelia:waiting:<edition>   sorted set, page → turn: who waits, in which order          (no expiry: never evicted)
+--   babelia:until:<edition>     sorted set, waiting page → until when somebody watches it   (no expiry)
 --   babelia:printing            sorted set, page → turn: pages that some press has taken
---   babelia:page:<page>         hash: address, edition, state, step, of, preview, mark, sentence, until, version
+--   babelia:page:<page>         hash: address, edition, state, step, of, preview, mark, sentence, until, left, version
 --   babelia:claim:<page>        token of the press that prints it; its expiry is the lease
---   babelia:watch:<page>        sorted set, visitor → until when they count as watching
+--   babelia:watch:<page>        sorted set, tab → until when it counts as watching
+--   babelia:by:<page>           hash, tab → kind and visitor: who asks for the page
+--   babelia:gone:<page>:<tab>   this tab has left a moment ago: its stream, still open, does not ask again
+--   babelia:own:<edition>:<visitor>            sorted set, page → turn: what a visitor waits for
+--   babelia:served:<edition>:<kind>:<visitor>  the round in which a press took a page of this visitor last
+--   babelia:asked:<visitor>, babelia:asked-ahead:<visitor>   how many pages a visitor has put into the queue in this minute
+--   babelia:round               hash, <edition>:<kind> → the round of the page that a press took last      (no expiry)
 --   babelia:attempts:<page>     how often a press has taken it
 --   babelia:preview:<page>      step, colon, WebP bytes
 --   babelia:presses             sorted set, press → until when it counts as alive
@@ -19,14 +26,29 @@
 --   babelia:news                channel: pages that changed
 --   press.<edition>             Celery's own list of messages
 --
--- <page> is the digest of its address.
+-- <page> is the digest of its address, <visitor> the keyed hash of an address on the net, <tab> a name made up for a tab.
+--
+-- Turns go round the visitors (start-time fair queueing: Goyal, Vin, Cheng 1996). A page's turn is its kind, its round,
+-- and the order of asking, in this weight. Its round is one more than that of the page before it of the same visitor, and
+-- no less than the round that the presses have come to: a visitor's second page is behind every other visitor's first,
+-- and nobody gains by having asked for nothing before. A page that several ask for has the best of their turns. All is
+-- one sorted set, so that the order that is shown is the order that is printed, at O(log n).
+--
+-- In the queue of release 0.1.0 a turn was a number counted from 1: kind 0, round 0. Its pages are printed first.
 --
 -- The first line makes Redis refuse all of the script where its memory is used up (`maxmemory`). Without it a script goes
 -- on once it has written anything, and pages are queued for presses that no message reaches.
 
-local PAGE_EXPIRY, ATTEMPTS_EXPIRY, PREVIEW_EXPIRY = 3600, 900, 120
+local PAGE_EXPIRY, ATTEMPTS_EXPIRY, PREVIEW_EXPIRY, WATCH_EXPIRY, VISITOR_EXPIRY = 3600, 900, 120, 660, 3600
 local LOST_PATIENCE = 60 -- seconds for which a page whose press died counts as watched, whoever asked for it
 local JUST_KEPT = 5 -- seconds for which "kept" is believed without a file: it was looked for a moment before
+local JUST_GONE = 5 -- seconds within which the site has noticed that a stream is closed
+local LOST = '*' -- stands for a tab and a visitor where a press died: no name
+
+local KIND, ROUND = 2 ^ 51, 2 ^ 20 -- a turn is below 2^53; the order of asking begins anew at 2^20, which hurts few
+local AHEAD = 2 -- the kinds: 0 people, 1 programs, 2 pages that are printed ahead
+local AHEAD_LIMIT = 20 -- so many of those wait at most
+local SETTLED_AT_ONCE = 100 -- tabs that wait for one page; of more, its turn is worked out as it is taken
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
@@ -44,6 +66,10 @@ end
 
 local function at(page) return 'babelia:page:' .. page end
 local function waiting(edition) return 'babelia:waiting:' .. edition end
+local function own(edition, visitor) return 'babelia:own:' .. edition .. ':' .. visitor end
+local function kind_of(turn) return math.floor(tonumber(turn) / KIND) end
+local function round_of(turn) return math.floor(tonumber(turn) % KIND / ROUND) end
+local function exact(value) return string.format('%.0f', value) end
 
 local function tell(page)
   redis.call('HSET', at(page), 'version', next_of('babelia:version'))
@@ -55,19 +81,126 @@ local function watched(page)
   return redis.call('ZCOUNT', 'babelia:watch:' .. page, now, '+inf') > 0
 end
 
-local function watch(page, visitor, patience)
-  local key = 'babelia:watch:' .. page
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  redis.call('ZADD', key, now + patience, visitor)
-  redis.call('EXPIRE', key, 660)
+local function watch(page, tab, patience, kind, visitor)
+  local tabs, by = 'babelia:watch:' .. page, 'babelia:by:' .. page
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', tabs, '-inf', now)) do
+    redis.call('HDEL', by, gone)
+    redis.call('ZREM', tabs, gone)
+  end
+  redis.call('ZADD', tabs, now + patience, tab)
+  if visitor then redis.call('HSET', by, tab, kind .. ' ' .. visitor) end
+  redis.call('EXPIRE', tabs, WATCH_EXPIRY)
+  redis.call('EXPIRE', by, WATCH_EXPIRY)
+end
+
+-- Who asks for a page: for each tab that is heard of, its kind and its visitor (nil where an older site put it there).
+local function askers(page)
+  local found = {}
+  for _, tab in ipairs(redis.call('ZRANGEBYSCORE', 'babelia:watch:' .. page, now, '+inf')) do
+    local said = redis.call('HGET', 'babelia:by:' .. page, tab)
+    local kind, visitor = string.match(said or '0', '^(%d) ?(.*)$')
+    found[#found + 1] = { kind = tonumber(kind or 0), visitor = said and visitor }
+  end
+  return found
+end
+
+-- The best turn of those who ask for a page; the one it has where that is not known of one of them.
+local function best_turn(page, edition, turn)
+  local best = nil
+  for _, asker in ipairs(askers(page)) do
+    local its = asker.visitor and redis.call('ZSCORE', own(edition, asker.visitor), page)
+    if not its then return turn end
+    best = math.min(best or tonumber(its), tonumber(its))
+  end
+  return best or turn
+end
+
+local function note_turn(page, edition, visitor, turn)
+  redis.call('ZADD', own(edition, visitor), exact(turn), page)
+  redis.call('EXPIRE', own(edition, visitor), VISITOR_EXPIRY)
+end
+
+-- Until when the last of those who watch a waiting page does so: after that it is dropped.
+local function note_until(page, edition)
+  local last = redis.call('ZRANGE', 'babelia:watch:' .. page, -1, -1, 'WITHSCORES')
+  if #last == 2 and redis.call('ZSCORE', waiting(edition), page) then
+    redis.call('ZADD', 'babelia:until:' .. edition, last[2], page)
+  end
 end
 
 local function queue(page, edition, turn)
-  redis.call('ZADD', waiting(edition), turn, page)
+  redis.call('ZADD', waiting(edition), exact(turn), page)
   redis.call('ZREM', 'babelia:printing', page)
   redis.call('HSET', at(page), 'state', 'queued')
-  redis.call('HDEL', at(page), 'step', 'of', 'preview', 'sentence', 'until')
+  redis.call('HDEL', at(page), 'step', 'of', 'preview', 'sentence', 'until', 'left')
+  note_until(page, edition)
   tell(page)
+end
+
+-- A page no longer waits, and its visitors no longer for it.
+local function unqueue(page, edition)
+  redis.call('ZREM', waiting(edition), page)
+  redis.call('ZREM', 'babelia:until:' .. edition, page)
+  for _, said in ipairs(redis.call('HVALS', 'babelia:by:' .. page)) do
+    redis.call('ZREM', own(edition, string.sub(said, 3)), page)
+  end
+end
+
+-- A page that nobody wants any more.
+local function drop(page, edition)
+  unqueue(page, edition)
+  redis.call('ZREM', 'babelia:printing', page)
+  redis.call('DEL', 'babelia:watch:' .. page, 'babelia:by:' .. page)
+  redis.call('HSET', at(page), 'state', 'absent')
+  redis.call('HDEL', at(page), 'left')
+  tell(page)
+end
+
+-- Drops pages that nobody watches: whoever waits behind them is told a place without them. Some at a time.
+local function prune(edition)
+  for _, page in ipairs(redis.call('ZRANGEBYSCORE', 'babelia:until:' .. edition, '-inf', now, 'LIMIT', 0, 20)) do
+    if watched(page) then note_until(page, edition) else drop(page, edition) end
+  end
+end
+
+-- The last round in which a visitor has a page of a kind that waits, or had one that was taken; nil where there is none.
+local function last_round(edition, visitor, kind)
+  local served = redis.call('GET', 'babelia:served:' .. edition .. ':' .. kind .. ':' .. visitor)
+  served = served and tonumber(whole(served))
+  local least, most = exact(kind * KIND), exact((kind + 1) * KIND - 1)
+  while true do
+    local last = redis.call('ZREVRANGEBYSCORE', own(edition, visitor), most, least, 'WITHSCORES', 'LIMIT', 0, 1)
+    if #last == 0 then return served or nil end
+    if redis.call('ZSCORE', waiting(edition), last[1]) then
+      return math.max(round_of(last[2]), served or 0)
+    end
+    redis.call('ZREM', own(edition, visitor), last[1]) -- it stopped waiting unnoticed
+  end
+end
+
+-- The round that the presses have come to.
+local function round_now(edition, kind)
+  return tonumber(whole(redis.call('HGET', 'babelia:round', edition .. ':' .. kind)))
+end
+
+local function next_turn(edition, visitor, kind)
+  local round, last = round_now(edition, kind), last_round(edition, visitor, kind)
+  if last then round = math.max(round, last + 1) end
+  round = math.min(round, KIND / ROUND - 1) -- a damaged one is none of another kind
+  return kind * KIND + round * ROUND + next_of('babelia:turn') % ROUND
+end
+
+-- A press takes a page: the presses have come to its round, and so has the visitor whose turn it was.
+local function spend(page, edition, turn)
+  local kind, round = kind_of(turn), round_of(turn)
+  if round > round_now(edition, kind) then redis.call('HSET', 'babelia:round', edition .. ':' .. kind, exact(round)) end
+  for _, asker in ipairs(askers(page)) do
+    local visitor = asker.visitor
+    if visitor and tonumber(redis.call('ZSCORE', own(edition, visitor), page) or -1) == turn then
+      local served = 'babelia:served:' .. edition .. ':' .. kind .. ':' .. visitor
+      redis.call('SET', served, exact(math.max(round, tonumber(whole(redis.call('GET', served))))), 'EX', VISITOR_EXPIRY)
+    end
+  end
 end
 
 local function fail(page, sentence, pause)
@@ -93,8 +226,11 @@ end
 
 -- A print that stopped halfway: the page keeps the turn it had, and is printed although who asked may be gone by now.
 local function queue_again(page, edition)
-  watch(page, '*', LOST_PATIENCE) -- no visitor's name
-  queue(page, edition, redis.call('ZSCORE', 'babelia:printing', page) or next_of('babelia:turn'))
+  if redis.call('HGET', at(page), 'left') then return drop(page, edition) end
+  local turn = tonumber(redis.call('ZSCORE', 'babelia:printing', page) or next_turn(edition, LOST, 0))
+  watch(page, LOST, LOST_PATIENCE, kind_of(turn), LOST)
+  note_turn(page, edition, LOST, turn)
+  queue(page, edition, turn)
 end
 
 -- Whether a press has taken a page and its claim has lapsed since.
@@ -133,7 +269,44 @@ end
 
 local operations = {}
 
-function operations.ask(page, address, edition, visitor, patience, limit, again)
+-- Why a page that does not wait yet is not put into the queue: the answer to give, or nil. Counts those that are.
+local function refuse(page, edition, limit, visitor, kind, waiting_limit, minute_limit)
+  local ahead = redis.call('ZCOUNT', waiting(edition), exact(AHEAD * KIND), '+inf')
+  local others = redis.call('ZCARD', waiting(edition)) - ahead
+  if kind == AHEAD and (others > 0 or ahead >= AHEAD_LIMIT) or kind ~= AHEAD and others >= limit then
+    return describe(page, 'busy', 0)
+  end
+  local mine = own(edition, visitor)
+  if waiting_limit > 0 and redis.call('ZCARD', mine) >= waiting_limit then
+    for _, old in ipairs(redis.call('ZRANGE', mine, 0, -1)) do
+      if not redis.call('ZSCORE', waiting(edition), old) then redis.call('ZREM', mine, old) end
+    end
+    if redis.call('ZCARD', mine) >= waiting_limit then
+      return { 'many', 'waiting', number(redis.call('GET', 'babelia:pace:' .. edition)) }
+    end
+  end
+  if minute_limit > 0 then
+    local asked = (kind == AHEAD and 'babelia:asked-ahead:' or 'babelia:asked:') .. visitor
+    local count = tonumber(whole(redis.call('GET', asked)))
+    if count >= minute_limit then
+      return { 'many', 'minute', tostring(redis.call('PTTL', asked) / 1000) }
+    elseif count == 0 then
+      redis.call('SET', asked, '1', 'EX', 60)
+    else
+      redis.call('SET', asked, exact(count + 1), 'KEEPTTL')
+    end
+  end
+  return nil
+end
+
+-- `follows`: asked by a stream, which may outlive the leaving of its tab for a moment.
+function operations.ask(
+  page, address, edition, tab, visitor, kind, patience, limit, waiting_limit, minute_limit, again, follows
+)
+  local gone = 'babelia:gone:' .. page .. ':' .. tab
+  if follows == '1' and redis.call('EXISTS', gone) == 1 then return describe(page, 'absent', 0) end
+  kind = tonumber(kind)
+  prune(edition)
   local state = state_of(page)
   if state == 'failed' and again == '1' then
     redis.call('DEL', 'babelia:attempts:' .. page)
@@ -142,21 +315,37 @@ function operations.ask(page, address, edition, visitor, patience, limit, again)
   if state == 'failed' or state == 'kept' then
     return describe(page, state, 0)
   end
-  if state == 'absent' and redis.call('ZCARD', waiting(edition)) >= tonumber(limit) then
-    return describe(page, 'busy', 0)
+  local turn = redis.call('ZSCORE', 'babelia:printing', page) -- a page whose press has died keeps the turn it had
+  if state == 'absent' and not turn then
+    local refused =
+      refuse(page, edition, tonumber(limit), visitor, kind, tonumber(waiting_limit), tonumber(minute_limit))
+    if refused then return refused end
   end
-  watch(page, visitor, tonumber(patience))
-  if state ~= 'absent' then
-    return describe(page, state, state == 'queued' and forgotten(edition) or 0)
+  redis.call('DEL', gone)
+  watch(page, tab, tonumber(patience), kind, visitor)
+  if state == 'printing' then
+    redis.call('HDEL', at(page), 'left')
+    return describe(page, state, 0)
   end
-  -- A page whose press has died keeps the turn it had.
-  local turn = redis.call('ZSCORE', 'babelia:printing', page) or next_of('babelia:turn')
-  redis.call('HSET', at(page), 'address', address, 'edition', edition)
-  queue(page, edition, turn)
-  return describe(page, 'queued', 1)
+  if state == 'absent' then
+    turn = tonumber(turn or next_turn(edition, visitor, kind))
+    note_turn(page, edition, visitor, turn)
+    redis.call('HSET', at(page), 'address', address, 'edition', edition)
+    queue(page, edition, turn)
+    return describe(page, 'queued', 1)
+  end
+  local mine = redis.call('ZSCORE', own(edition, visitor), page)
+  if not mine or kind_of(mine) > kind then
+    turn = next_turn(edition, visitor, kind)
+    note_turn(page, edition, visitor, turn)
+    redis.call('ZADD', waiting(edition), 'LT', exact(turn), page)
+  end
+  note_until(page, edition)
+  return describe(page, state, forgotten(edition))
 end
 
 function operations.look(page, edition)
+  prune(edition)
   if is_lost(page) and watched(page) then -- somebody waits already, and need not ask twice
     queue_again(page, edition)
     return describe(page, 'queued', 1)
@@ -167,16 +356,33 @@ end
 
 operations.recover = recover
 
-function operations.watch(page, visitor, patience)
-  watch(page, visitor, tonumber(patience))
+-- A tab goes on watching; one that has left, or that was forgotten, does not.
+function operations.watch(page, edition, tab, patience)
+  if redis.call('HEXISTS', 'babelia:by:' .. page, tab) == 0 then return end
+  watch(page, tab, tonumber(patience))
+  note_until(page, edition)
 end
 
-function operations.leave(page, edition, visitor)
-  redis.call('ZREM', 'babelia:watch:' .. page, visitor)
-  if state_of(page) == 'queued' and not watched(page) then
-    redis.call('ZREM', waiting(edition), page)
-    redis.call('HSET', at(page), 'state', 'absent')
-    tell(page)
+function operations.leave(page, edition, tab)
+  local by = 'babelia:by:' .. page
+  local said = redis.call('HGET', by, tab)
+  redis.call('ZREM', 'babelia:watch:' .. page, tab)
+  redis.call('HDEL', by, tab)
+  redis.call('SET', 'babelia:gone:' .. page .. ':' .. tab, '1', 'EX', JUST_GONE)
+  local state = state_of(page)
+  if state == 'queued' and not watched(page) then
+    drop(page, edition)
+  elseif state == 'queued' then
+    note_until(page, edition)
+    if said and redis.call('HLEN', by) <= SETTLED_AT_ONCE then
+      local visitor, waits_still = string.sub(said, 3), false
+      for _, asker in ipairs(askers(page)) do waits_still = waits_still or asker.visitor == visitor end
+      if not waits_still then redis.call('ZREM', own(edition, visitor), page) end
+      local turn = tonumber(redis.call('ZSCORE', waiting(edition), page))
+      redis.call('ZADD', waiting(edition), exact(best_turn(page, edition, turn)), page)
+    end
+  elseif state == 'printing' and not watched(page) then
+    redis.call('HSET', at(page), 'left', '1')
   end
   return describe(page, state_of(page), 0)
 end
@@ -184,23 +390,29 @@ end
 -- Takes up to `count` pages for a press. Pages that nobody watches leave the queue, pages that were tried too often fail.
 function operations.take(edition, count, token, lease, attempts, sentence, pause)
   recover()
+  prune(edition)
   local taken = {}
   while #taken < 2 * tonumber(count) do
     local head = redis.call('ZRANGE', waiting(edition), 0, 0, 'WITHSCORES')
     if #head == 0 then break end
-    local page, turn = head[1], head[2]
-    redis.call('ZREM', waiting(edition), page)
+    local page, turn = head[1], tonumber(head[2])
     local address = redis.call('HGET', at(page), 'address')
-    if address and redis.call('EXISTS', 'babelia:claim:' .. page) == 0 then
-      if not watched(page) then
-        redis.call('HSET', at(page), 'state', 'absent')
-        tell(page)
-      elseif next_of('babelia:attempts:' .. page) > tonumber(attempts) then
+    local best = best_turn(page, edition, turn)
+    if not address or redis.call('EXISTS', 'babelia:claim:' .. page) == 1 then
+      unqueue(page, edition)
+    elseif not watched(page) then
+      drop(page, edition)
+    elseif best > turn then -- whose turn it was is no longer heard of
+      redis.call('ZADD', waiting(edition), exact(best), page)
+    else
+      spend(page, edition, turn)
+      unqueue(page, edition)
+      if next_of('babelia:attempts:' .. page) > tonumber(attempts) then
         fail(page, sentence, tonumber(pause))
       else
         redis.call('EXPIRE', 'babelia:attempts:' .. page, ATTEMPTS_EXPIRY)
         redis.call('SET', 'babelia:claim:' .. page, token, 'PX', lease)
-        redis.call('ZADD', 'babelia:printing', turn, page)
+        redis.call('ZADD', 'babelia:printing', exact(turn), page)
         redis.call('HSET', at(page), 'state', 'printing', 'step', 0, 'of', 0, 'preview', 0)
         redis.call('DEL', 'babelia:preview:' .. page)
         tell(page)
@@ -211,6 +423,41 @@ function operations.take(edition, count, token, lease, attempts, sentence, pause
   end
   if #taken > 0 then redis.call('PUBLISH', 'babelia:news', edition) end -- everybody behind them moves up
   return taken
+end
+
+-- The kind of those who want a page that is being printed; beyond all kinds where all who wanted it have left.
+local function wanted_by(page)
+  if redis.call('HGET', at(page), 'left') then return AHEAD + 1 end
+  local best = nil
+  for _, asker in ipairs(askers(page)) do best = math.min(best or asker.kind, asker.kind) end
+  return best or kind_of(redis.call('ZSCORE', 'babelia:printing', page) or 0)
+end
+
+-- Gives up a run of pages that were left or are printed ahead, all of them, if somebody waits: 1 if so. It costs them no
+-- attempt; those that are still wanted go back to their turn.
+function operations.step_aside(edition, token, ...)
+  prune(edition)
+  local head = redis.call('ZRANGE', waiting(edition), 0, 0, 'WITHSCORES')
+  if #head == 0 or kind_of(head[2]) >= AHEAD then return 0 end
+  local ours = {}
+  for _, page in ipairs({ ... }) do
+    if redis.call('GET', 'babelia:claim:' .. page) == token then
+      if wanted_by(page) < AHEAD then return 0 end
+      ours[#ours + 1] = page
+    end
+  end
+  for _, page in ipairs(ours) do
+    redis.call('DEL', 'babelia:claim:' .. page, 'babelia:preview:' .. page)
+    local tried = tonumber(whole(redis.call('GET', 'babelia:attempts:' .. page)))
+    if tried > 1 then
+      redis.call('SET', 'babelia:attempts:' .. page, exact(tried - 1), 'KEEPTTL')
+    else
+      redis.call('DEL', 'babelia:attempts:' .. page)
+    end
+    local turn = redis.call('ZSCORE', 'babelia:printing', page)
+    if turn and watched(page) then queue(page, edition, turn) else drop(page, edition) end
+  end
+  return #ours > 0 and 1 or 0
 end
 
 -- Renews the lease and notes how far the print is. 0 if the claim is another's by now.
@@ -233,9 +480,10 @@ end
 -- The page is kept on disk; that is so whoever has the claim.
 function operations.finish(page, token, edition, mark, seconds)
   if redis.call('GET', 'babelia:claim:' .. page) == token then redis.call('DEL', 'babelia:claim:' .. page) end
+  unqueue(page, edition)
   redis.call('ZREM', 'babelia:printing', page)
-  redis.call('ZREM', waiting(edition), page)
-  redis.call('DEL', 'babelia:attempts:' .. page, 'babelia:watch:' .. page)
+  redis.call('HDEL', at(page), 'left')
+  redis.call('DEL', 'babelia:attempts:' .. page, 'babelia:watch:' .. page, 'babelia:by:' .. page)
   redis.call('HSET', at(page), 'state', 'kept', 'mark', mark, 'until', tostring(now + JUST_KEPT))
   if tonumber(seconds) > 0 then
     local pace = tonumber(redis.call('GET', 'babelia:pace:' .. edition) or '') or tonumber(seconds)
@@ -245,7 +493,7 @@ function operations.finish(page, token, edition, mark, seconds)
 end
 
 -- A print went wrong: back into the queue at its old turn, or failed where that is final or was the last attempt.
--- Answers the state it is in now; '' if the claim is another's.
+-- Answers the state it is in now ('absent' where all had left it); '' if the claim is another's.
 function operations.give_up(page, token, final, attempts, sentence, pause)
   if redis.call('GET', 'babelia:claim:' .. page) ~= token then return '' end
   redis.call('DEL', 'babelia:claim:' .. page)
@@ -256,7 +504,7 @@ function operations.give_up(page, token, final, attempts, sentence, pause)
     return 'failed'
   end
   queue_again(page, edition)
-  return 'queued'
+  return state_of(page)
 end
 
 -- The press that had this claim is known to be dead; the page keeps its turn. 1 if it waits again.

@@ -20,6 +20,9 @@ from worker.catalogue.key import is_mark
 from worker.errors import StoreUnavailable
 
 State = Literal["kept", "queued", "printing", "failed", "busy", "absent"]
+Kind = Literal["person", "program", "ahead"]
+KINDS: tuple[Kind, ...] = ("person", "program", "ahead")
+"""The kinds of asking, in the order in which their pages are printed."""
 FAILED_PAUSE = 600
 """Seconds until a failed page is tried again without being asked to."""
 SCRIPT = (Path(__file__).parent / "jobs.lua").read_text(encoding="utf-8")
@@ -52,6 +55,20 @@ class Progress:
     def final(self) -> bool:
         """Whether nothing more will happen unless somebody asks: kept, failed, busy or absent."""
         return self.state not in ("queued", "printing")
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Whoever asks for a page. Turns go round the visitors, and a visitor may have several tabs."""
+
+    tab: str  # 1 to 64 characters: the name under which one browser tab, or one program, waits; not a secret
+    name: str = ""  # of whom it is: a keyed hash, never the address on the net itself; "": of nobody but this tab
+    kind: Kind = "person"  # "ahead": a page that nobody looks at yet, printed where the press has nothing else to do
+
+    @property
+    def whose(self) -> str:
+        """The name by which turns and limits are counted."""
+        return self.name or self.tab
 
 
 @dataclass(frozen=True)
