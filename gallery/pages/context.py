@@ -10,10 +10,8 @@ from gallery.addresses import path_of
 from gallery.description import PageLinks, describe_recent
 from gallery.editions import edition_of
 from gallery.models import Page
-from gallery.pages import cards
 from gallery.pages.sentences import alt_text, day_of
 from gallery.pages.status import PageStatus
-from worker.catalogue import png
 from worker.catalogue.address import Address, Kind
 
 
@@ -36,14 +34,12 @@ def page_context(status: PageStatus, visitor: str, *, unveiled: bool, absolute: 
     """Return everything that a page shows.
 
     `visitor` is the name under which its tab waits; `unveiled`: the visitor asked to see a flagged picture; `absolute`
-    makes an absolute URL of a path. Link previews get the card where there is no picture that everybody may see.
+    makes an absolute URL of a path.
     """
     address, progress = status.address, status.progress
     page = status.describe()
     links = page.links
     assert isinstance(links, PageLinks), "a description holds the site's own links too"
-    shows_card = status.flagged or not status.kept
-    preview_size = (cards.WIDTH, cards.HEIGHT) if shows_card else (png.WIDTH, png.HEIGHT)
     return {
         "page": page,
         "links": links,
@@ -61,7 +57,5 @@ def page_context(status: PageStatus, visitor: str, *, unveiled: bool, absolute: 
         "visitor": visitor,
         "veiled": status.flagged and not unveiled,
         "url": absolute(links.page),
-        "preview_url": absolute(links.card if shows_card else links.picture),
-        "preview_width": preview_size[0],
-        "preview_height": preview_size[1],
+        "card": absolute(links.card),
     }
