@@ -95,6 +95,11 @@ class Ask(Schema):
         description="Seconds after which you no longer count as waiting unless you follow or ask again",
     )
     again: bool = Field(False, description="Try again although three attempts have failed")
+    unlisted: bool = Field(
+        False,
+        description="Keep the words of a prompt off the wall and off /recent, unless they were opened here before. "
+        "No secret: whoever knows the words opens the same pages",
+    )
 
 
 class Leave(Schema):
@@ -245,9 +250,11 @@ async def facts(request: HttpRequest, address: str) -> PageOut:
 )
 async def ask(request: HttpRequest, payload: Ask) -> Status[PageOut]:
     """Ask for a page: 200 where it is kept, 202 where it waits or is printed. Asking twice prints once."""
-    if payload.again:
+    if payload.again or payload.unlisted:
         require_patience(request)
     address = await _found(payload.address)
+    if payload.unlisted and address.kind == "prompt":
+        await ledger.keep_unlisted(address)
     visitor = payload.visitor or visitor_of(request)
     status = await page_status(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     if status.progress.state in ("failed", "busy"):
@@ -353,5 +360,5 @@ async def list_editions(request: HttpRequest) -> list[dict[str, Any]]:
 
 @api.get("/recent", response={200: list[RecentOut], **_ASKED_WRONGLY}, summary="Pages printed last", tags=["library"])
 async def list_recent(request: HttpRequest, limit: int = 24) -> list[RecentOut]:
-    """List the pages printed last that somebody has looked at or followed, newest first, 1 to 100."""
+    """List the pages printed last that somebody has looked at or followed, newest first, 1 to 100; none unlisted."""
     return [describe_recent(row) for row in await ledger.recent(max(1, min(limit, 100)))]

@@ -1,8 +1,8 @@
 """How much one visitor may ask of a process of the site in a minute. Imports Django's settings and worker.errors.
 
 Counted is what costs the keepers something for ever or the press its time: keys that are brought, which are kept for
-good, and pages that are to be tried again. A visitor is an address, of IPv6 its /64: who has more has to be stopped in
-front of the site.
+good, pages that are to be tried again or printed for a card, and what is written down: reports, words kept off the
+wall. A visitor is an address, of IPv6 its /64: who has more has to be stopped in front of the site.
 """
 
 import ipaddress
@@ -36,8 +36,11 @@ class _Count:
 _counts: TTLCache[str, _Count] = TTLCache(maxsize=10_000, ttl=MINUTE)
 
 
-def require_patience(request: HttpRequest) -> None:
-    """Count a request of a visitor; raise TooMany, with the seconds to wait, beyond BABELIA_VISITOR_LIMIT a minute."""
+def require_patience(request: HttpRequest, cost: int = 1) -> None:
+    """Count a request of a visitor; raise TooMany, with the seconds to wait, beyond BABELIA_VISITOR_LIMIT a minute.
+
+    `cost`: as how many it counts. Whoever has asked for nothing yet may ask for anything once.
+    """
     limit: int = settings.VISITOR_LIMIT
     if limit == 0:
         return
@@ -46,10 +49,12 @@ def require_patience(request: HttpRequest) -> None:
     if count is None:
         count = _counts[name] = _Count(time.monotonic())
     if count.number >= limit:
-        error = TooMany(f"One visitor may bring keys, or have pages tried again, {limit:,} times a minute.")
+        error = TooMany(
+            f"One visitor may bring keys, or have pages tried again, {limit:,} times a minute; a report counts for ten."
+        )
         error.retry_after = max(1, ceil(count.began + MINUTE - time.monotonic()))
         raise error
-    count.number += 1
+    count.number += cost
 
 
 def visitor_address(text: str) -> str:

@@ -40,6 +40,7 @@ class PageLinks(LinksOut):
     thumbnail: str
     leave: str
     again: str
+    report: str
     next_key: str | None
     previous_key: str | None
 
@@ -240,6 +241,7 @@ def links_of(address: Address) -> PageLinks:
         thumbnail=form("/thumbnail.webp"),
         leave=form("/leave"),
         again=form("/again"),
+        report=form("/report"),
         next_page=turned(1),
         previous_page=turned(-1),
         next_volume=volume(1, "/next-volume"),

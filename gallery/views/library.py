@@ -10,9 +10,11 @@ from django.views.decorators.http import require_safe
 from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import A_DAY, refusal, render_page, uncached
+from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of, editions
 from gallery.pages.cards import entrance_card
 from gallery.pages.context import about_context, entrance_context
+from gallery.visits import asks_head
 from worker.catalogue.address import Address, canonical_prompt, random_address
 from worker.errors import BabeliaError
 
@@ -40,7 +42,7 @@ async def about(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 async def search(request: HttpRequest) -> HttpResponseBase:
-    """From a prompt to page 1 of its volume."""
+    """From a prompt to page 1 of its volume; with `unlisted`, its pages stand on no list."""
     named = request.GET.get("edition") or default_edition()
     prompt = request.GET.get("prompt", "")
     context = {"edition": named if named in editions() else default_edition()}
@@ -50,6 +52,12 @@ async def search(request: HttpRequest) -> HttpResponseBase:
         address = Address(edition_of(named).slug, "prompt", canonical_prompt(prompt), 1)
     except BabeliaError as error:
         return render_page(request, "search.html", context | {"error": error, "prompt": prompt}, status=400)
+    try:
+        if request.GET.get("unlisted") and not asks_head(request):
+            require_patience(request)
+            await ledger.keep_unlisted(address)
+    except BabeliaError as error:
+        return refusal(request, error)
     return HttpResponseRedirect(path_of(address))
 
 

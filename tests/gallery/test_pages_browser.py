@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -21,6 +23,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
+from tests import ROOT
 from tests.conftest import RunningPress
 from tests.visitor import ask, fresh, long_page, printed
 from worker.catalogue.address import Address
@@ -532,6 +535,60 @@ def test_a_page_that_failed_says_so_and_can_be_tried_again(browser: Browser, sit
         if aside.exists():
             folder.unlink(missing_ok=True)
             aside.rename(folder)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_it_is_said_beside_the_box_that_words_are_public_and_a_tick_keeps_them_off_the_wall(
+    browser: Browser, site: str, scripts: bool
+) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    with visiting(browser, java_script_enabled=scripts, viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        page.goto(site + "/")
+        expect(page.get_by_text("others may see the words here")).to_be_visible()
+        page.goto(site + "/about/")
+        tick = page.get_by_label("Keep these words off the wall")
+        expect(tick).to_be_hidden()
+        page.fill("input[name=prompt]", address.name)
+        expect(page.get_by_text("others may see the words here")).to_be_visible()
+        tick.check()
+        with page.expect_request("**/search/?*unlisted=1*"):
+            page.press("input[name=prompt]", "Enter")
+        page.wait_for_url("**" + address.path())
+
+
+def test_a_visitor_reports_a_page_and_the_keeper_hides_and_shows_it_in_one_click(
+    browser: Browser, site: str, press: RunningPress
+) -> None:
+    address, password = fresh("prompt"), "five words in a row"
+    printed(site, address)
+    command = [sys.executable, "manage.py", "createsuperuser", "--noinput", "--username", "keeper", "--email", ""]
+    environment = press.environment | {"DJANGO_SUPERUSER_PASSWORD": password}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    with visiting(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(site + address.path())
+        page.click("text=Report this picture")
+        page.check("input[value=people]")
+        page.fill("textarea", "This is my house.")
+        page.click("text=Send the report")
+        expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+        assert context.cookies() == []
+    with visiting(browser) as context:
+        page = context.new_page()
+        page.goto(site + "/-/keeper/")
+        page.fill("input[name=username]", "keeper")
+        page.fill("input[name=password]", password)
+        page.press("input[name=password]", "Enter")
+        page.click("text=Reports")
+        row = page.locator("tr", has_text=address.name)
+        expect(row).to_contain_text("This is my house.")
+        assert row.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 320
+        for button, status in (("Hide it", 410), ("Show it again", 200)):
+            row.get_by_role("button", name=button).click()
+            expect(page.locator(".messagelist")).to_contain_text(address.format())
+            assert ask(site, address.path()).status == status
 
 
 @pytest.mark.parametrize("width", [360, 1280])
