@@ -7,7 +7,9 @@ fetcher can ask for any page must not cost visitors their turn, so such a print 
 2. `PRINTS_A_MINUTE` times a minute by a process of the site, one of them at a time, and once however many fetch it;
 3. it leaves the queue again if the press has not taken it up after `CARD_WAIT` seconds.
 
-It is listed nowhere: nobody has opened it yet. Imports `babelia.services` and the modules beside it.
+It is listed nowhere: nobody has opened it yet. Where the time is over before the picture is there, its preview stands
+for it if at least half of the steps are done, and its edition has no safety checker that might veil it. Imports
+`babelia.services` and the modules beside it.
 """
 
 import asyncio
@@ -25,14 +27,17 @@ from cachetools import LRUCache
 
 from babelia.services import job_client
 from gallery import ledger
+from gallery.editions import edition_of
 from gallery.pages.cards import card, picture_card
-from gallery.pages.status import kept_picture, kept_record, presses, require_known, require_printable
+from gallery.pages.status import kept_picture, kept_record, presses, preview_of, require_known, require_printable
 from worker.catalogue.address import Address
+from worker.editions.weights import has_safety_checker
 from worker.errors import BabeliaError, StoreUnavailable
 
 CARD_WAIT: Final = 2.25
 """Seconds for which a card waits for its picture. Chat programs give up after three or so; drawing takes the rest."""
 PRINTS_A_MINUTE: Final = 6
+_PREVIEW_WAIT = 0.3
 _CACHE_BYTES = 24 * 2**20
 
 _begun: deque[float] = deque(maxlen=PRINTS_A_MINUTE)  # time.monotonic() of the last prints for cards
@@ -45,7 +50,7 @@ _artists = ThreadPoolExecutor(2, thread_name_prefix="card")
 
 @dataclass(frozen=True)
 class Card:
-    """A card's PNG, and the SHA-256 of the picture on it; None where it has words alone."""
+    """A card's PNG, and the SHA-256 of the picture on it; None where it has words alone, or a preview."""
 
     png: bytes
     picture: str | None
@@ -63,6 +68,9 @@ async def card_of(address: Address, may_print: Callable[[], bool]) -> Card:
         await _print_if_idle(address, may_print)
         record = await kept_record(address)
     picture = None if record is None or record.flagged else await kept_picture(address)
+    preview = await _late_preview(address) if record is None else None
+    if preview is not None:
+        return Card(await asyncio.get_running_loop().run_in_executor(_artists, picture_card, address, preview), None)
     if picture is None:
         return Card(await asyncio.get_running_loop().run_in_executor(_artists, card, address), None)
     return Card(await _with_picture(address, picture.png, picture.digest), picture.digest)
@@ -81,6 +89,19 @@ async def _with_picture(address: Address, picture: bytes, digest: str) -> bytes:
     finally:
         _drawing.pop(name, None)
     return found
+
+
+async def _late_preview(address: Address) -> bytes | None:
+    """Return the preview of a page whose print is half done or more; None where there is none that may be shown."""
+    edition = edition_of(address.edition)
+    if not edition.installed or (edition.safety_checker and has_safety_checker(edition.weights)):
+        return None
+    try:
+        async with asyncio.timeout(_PREVIEW_WAIT):
+            progress = await job_client().look(address)
+            return await preview_of(address) if progress.preview and 2 * progress.preview >= progress.of else None
+    except (StoreUnavailable, TimeoutError):
+        return None
 
 
 async def _print_if_idle(address: Address, may_print: Callable[[], bool]) -> None:

@@ -38,12 +38,12 @@ _LARGEST = 300_000
 
 
 def picture_card(address: Address, picture: bytes) -> bytes:
-    """Return the PNG, WIDTH × HEIGHT, of the card of a page whose picture (a PNG) may be shown."""
+    """Return the PNG, WIDTH × HEIGHT, of the card of a page whose picture (PNG or a preview's WebP) may be shown."""
     image = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
     draw = ImageDraw.Draw(image)
     left, top, width, height = _PLATE
-    with Image.open(io.BytesIO(picture), formats=["PNG"]) as page:
-        assert page.size == (png.WIDTH, png.HEIGHT), "a page's picture has one size"
+    with Image.open(io.BytesIO(picture), formats=["PNG", "WEBP"]) as page:
+        assert page.width * png.HEIGHT == page.height * png.WIDTH, "a page's picture has one shape"
         image.paste(page.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, top))
     draw.rectangle((left - 2, top - 2, left + width + 1, top + height + 1), outline=_LEAF, width=2)
     _draw_words(draw, address)

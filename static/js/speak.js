@@ -15,5 +15,5 @@ const speak = (sentence) => {
 document.addEventListener("news", ({ detail: { sentence, final } }) => {
   clearTimeout(timer); // a newer sentence takes the place of the one that waits for its turn
   const wait = final && silent ? 0 : next - performance.now();
-  timer = setTimeout(speak, Math.max(0, wait), sentence);
+  timer = setTimeout(speak, Math.max(0, Math.ceil(wait)), sentence);
 });

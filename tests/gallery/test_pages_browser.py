@@ -191,7 +191,7 @@ def test_the_live_region_speaks_at_most_once_in_five_seconds_and_its_last_senten
     spoken = page.evaluate("window.spoken")
     times = [0, *(time for time, _ in spoken)]  # since the page was opened
     assert all(later - earlier >= 5_000 for earlier, later in pairwise(times)), spoken
-    assert len(spoken) == 4
+    assert len(spoken) >= 3
     assert spoken[-1][1] == page.locator("#spoken").text_content() == "Step 59 of 60."
 
 
@@ -550,6 +550,7 @@ def test_it_is_said_beside_the_box_that_words_are_public_and_a_tick_keeps_them_o
         page.goto(site + "/about/")
         tick = page.get_by_label("Keep these words off the wall")
         expect(tick).to_be_hidden()
+        page.select_option("select[name=edition]", "tiny")
         page.fill("input[name=prompt]", address.name)
         expect(page.get_by_text("others may see the words here")).to_be_visible()
         tick.check()
@@ -585,9 +586,9 @@ def test_a_visitor_reports_a_page_and_the_keeper_hides_and_shows_it_in_one_click
         row = page.locator("tr", has_text=address.name)
         expect(row).to_contain_text("This is my house.")
         assert row.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 320
-        for button, status in (("Hide it", 410), ("Show it again", 200)):
+        for button, said, status in (("Hide it", "is hidden", 410), ("Show it again", "is shown again", 200)):
             row.get_by_role("button", name=button).click()
-            expect(page.locator(".messagelist")).to_contain_text(address.format())
+            expect(page.locator(".messagelist")).to_contain_text(f"{address.format()} {said}")
             assert ask(site, address.path()).status == status
 
 

@@ -146,6 +146,31 @@ def test_where_the_press_prints_for_somebody_a_card_has_words_at_once(library: R
         os.kill(child, signal.SIGCONT)
 
 
+def test_where_the_time_is_over_a_late_preview_stands_for_the_picture(library: RunningPress, site: str) -> None:
+    address, child = long_page(site), library.child
+    assert child is not None
+
+    async def begin() -> bytes:
+        client = job_client()
+        try:
+            progress = await client.ask(address, "somebody")
+            while 2 * progress.preview < (progress.of or 60):
+                assert not progress.final, "it is seen before it is over"
+                progress = await client.look(address)
+            os.kill(child, signal.SIGSTOP)
+            found = await client.preview(address)
+            assert found is not None
+            return found[1]
+        finally:
+            await client.aclose()
+
+    try:
+        preview = asyncio.run(begin())
+        assert fetch(address) == [Card(picture_card(address, preview), None)]
+    finally:
+        os.kill(child, signal.SIGCONT)
+
+
 def test_a_print_that_the_press_does_not_take_up_in_time_leaves_the_queue(library: RunningPress) -> None:
     address, child = fresh("prompt"), library.child
     assert child is not None
