@@ -3,6 +3,9 @@
 Why there is any middleware of our own: under ASGI, Django hands each hook of its (synchronous) middleware to a thread,
 twice for each request and class. None of the hooks used here waits for anything, so these subclasses call them
 directly; measured, that is the greater part of what a kept page costs. They add nothing else, but for `Methods`.
+
+Sessions, accounts and messages are for the keeper's desk alone, and run as Django has them, in threads, below its path:
+visitors have none of these, and no cookie.
 """
 
 from __future__ import annotations
@@ -11,6 +14,10 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
@@ -51,12 +58,37 @@ class Frames(_OnTheLoop, XFrameOptionsMiddleware):
     """X-Frame-Options."""
 
 
+def is_keepers(request: HttpRequest) -> bool:
+    """Say whether a request is for the keeper's desk."""
+    return request.path_info.startswith(f"/{settings.KEEPER_PATH}")
+
+
+class _ForTheKeeper(MiddlewareMixin):
+    """Runs for the keeper's desk alone, as Django has it; placed before a class of Django's."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        answer = super().__acall__ if is_keepers(request) else self.get_response
+        return await cast(Awaitable[HttpResponseBase], answer(request))
+
+
+class Sessions(_ForTheKeeper, SessionMiddleware):
+    """The keeper's session."""
+
+
+class Accounts(_ForTheKeeper, AuthenticationMiddleware):
+    """Who the keeper is."""
+
+
+class Messages(_ForTheKeeper, MessageMiddleware):
+    """What the desk says after a button was pressed."""
+
+
 class Csrf(_OnTheLoop, CsrfViewMiddleware):
     """Refuses forms that were sent from other sites."""
 
-    def _get_secret(self, request: HttpRequest) -> str | None:  # noqa: ARG002
-        """None: the site hands out no token. With a cookie that claims one, Django would read the whole form."""
-        return None
+    def _get_secret(self, request: HttpRequest) -> str | None:
+        """None, but at the desk: the site hands out no token, and Django would read all of a form to look for it."""
+        return super()._get_secret(request) if is_keepers(request) else None  # type: ignore[misc]  # has no types
 
     async def process_view(  # type: ignore[override]  # Django asks only whether it is a coroutine
         self, request: HttpRequest, callback: Any, callback_args: Any, callback_kwargs: Any

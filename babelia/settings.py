@@ -238,7 +238,15 @@ HOT_PICTURES = env.integer("BABELIA_HOT_PICTURES", 200, 0, 100_000, "pictures th
 
 # -- Django
 
+KEEPER_PATH = "-/keeper/"
+"""Below the site's root: the keeper's desk (gallery.keeper.desk), the one place with accounts, sessions and cookies."""
+
 INSTALLED_APPS = [
+    "django.contrib.admin.apps.SimpleAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
     "ninja",
@@ -249,7 +257,10 @@ MIDDLEWARE = [
     "babelia.middleware.Security",
     "babelia.middleware.Policy",
     "babelia.middleware.Common",
+    "babelia.middleware.Sessions",
     "babelia.middleware.Csrf",
+    "babelia.middleware.Accounts",
+    "babelia.middleware.Messages",
     "babelia.middleware.Frames",
     "babelia.middleware.Methods",
 ]
@@ -276,7 +287,14 @@ TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "APP_DIRS": True,  # those of the keeper's desk
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
     }
 ]
 
@@ -355,6 +373,16 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "gallery.views.refusals.no_form"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = HTTPS
+# Cookies of the keeper alone (babelia.middleware).
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = 12 * 3600
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 

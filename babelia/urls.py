@@ -1,10 +1,13 @@
-"""Every URL: the API's, then the site's (`gallery.urls`)."""
+"""Every URL: the keeper's desk, the API's, then the site's (`gallery.urls`)."""
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from gallery.api import api
+from gallery.keeper.desk import desk
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path(settings.KEEPER_PATH, desk.urls),
     path("api/", api.urls),
     path("", include("gallery.urls")),
 ]

@@ -51,6 +51,7 @@ from worker.errors import (
 
 A_DAY: Final = "public, max-age=86400"
 """For how long others may keep a picture: no more, so that a page that is hidden is gone within a day."""
+A_MINUTE: Final = "public, max-age=60"
 KEY_TYPE: Final = "text/plain; charset=us-ascii"
 
 KEY_TEXT_LIMIT: Final = f"{KEY_TEXT_BYTES // 1024} kB"

@@ -96,6 +96,11 @@ class Ask(Schema):
         description="Seconds after which you no longer count as waiting unless you follow or ask again",
     )
     again: bool = Field(False, description="Try again although three attempts have failed")
+    unlisted: bool = Field(
+        False,
+        description="Keep the words of a prompt off the wall and off /recent, unless they were opened here before. "
+        "No secret: whoever knows the words opens the same pages",
+    )
 
 
 class Leave(Schema):
@@ -269,9 +274,11 @@ async def ask(request: HttpRequest, payload: Ask) -> Status[PageOut]:
     Pages that people wait for are printed before those of programs. 429, with Retry-After, where as many of yours wait
     as one visitor may have, or where you have asked for too many in a minute.
     """
-    if payload.again:
+    if payload.again or payload.unlisted:
         require_patience(request)
     address = await _found(payload.address)
+    if payload.unlisted and address.kind == "prompt":
+        await ledger.keep_unlisted(address)
     visitor = visitor_of(request, payload.visitor)
     status = await page_status(address, visitor, starts=True, again=payload.again, patience=payload.patience)
     if status.progress.state in ("failed", "busy"):
@@ -386,5 +393,5 @@ async def list_editions(request: HttpRequest) -> list[dict[str, Any]]:
     tags=["library"],
 )
 async def list_recent(request: HttpRequest, limit: int = 24) -> list[RecentOut]:
-    """List the pages printed last that somebody has looked at or followed, newest first, 1 to 100."""
+    """List the pages printed last that somebody has looked at or followed, newest first, 1 to 100; none unlisted."""
     return [describe_recent(row) for row in await ledger.recent(max(1, min(limit, 100)))]

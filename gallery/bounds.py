@@ -3,8 +3,8 @@
 A visitor is an address, of IPv6 its /64, as the trusted proxies name it (babelia.web.proxies): who has more has to be
 stopped in front of the site. Two settings bound what one may ask for. BABELIA_VISITOR_LIMIT a minute counts the pages
 that are put into the queue, for the whole library (worker/jobs/jobs.lua, which has BABELIA_VISITOR_WAITING too), and
-here, for each process, what has no queue: keys that are brought, which are kept for good, and failed pages that are to
-be tried again.
+here, for each process, what has no queue: keys that are brought, which are kept for good, pages that are to be tried
+again or printed for a card, and what is written down: reports, words kept off the wall.
 """
 
 import ipaddress
@@ -32,8 +32,11 @@ class _Count:
 _counts: TTLCache[str, _Count] = TTLCache(maxsize=10_000, ttl=MINUTE)
 
 
-def require_patience(request: HttpRequest) -> None:
-    """Count a request of a visitor; raise TooMany, with the seconds to wait, beyond BABELIA_VISITOR_LIMIT a minute."""
+def require_patience(request: HttpRequest, cost: int = 1) -> None:
+    """Count a request of a visitor; raise TooMany, with the seconds to wait, beyond BABELIA_VISITOR_LIMIT a minute.
+
+    `cost`: as how many it counts. Whoever has asked for nothing yet may ask for anything once.
+    """
     limit: int = settings.VISITOR_LIMIT
     if limit == 0:
         return
@@ -42,10 +45,12 @@ def require_patience(request: HttpRequest) -> None:
     if count is None:
         count = _counts[name] = _Count(time.monotonic())
     if count.number >= limit:
-        error = TooMany(f"One visitor may bring keys, or have pages tried again, {limit:,} times a minute.")
+        error = TooMany(
+            f"One visitor may bring keys, or have pages tried again, {limit:,} times a minute; a report counts for ten."
+        )
         error.retry_after = max(1, ceil(count.began + MINUTE - time.monotonic()))
         raise error
-    count.number += 1
+    count.number += cost
 
 
 def visitor_name(request: HttpRequest) -> str:

@@ -41,6 +41,7 @@ class PageLinks(LinksOut):
     leave: str
     again: str
     ahead: str
+    report: str
     next_key: str | None
     previous_key: str | None
 
@@ -248,6 +249,7 @@ def links_of(address: Address) -> PageLinks:
         leave=form("/leave"),
         again=form("/again"),
         ahead=form("/ahead"),
+        report=form("/report"),
         next_page=turned(1),
         previous_page=turned(-1),
         next_volume=volume(1, "/next-volume"),

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from django.db import DatabaseError
 from django.db import Error as AnyDatabaseError
-from django.db.models import F
+from django.db.models import F, QuerySet
+from django.utils import timezone
 
 from babelia.services import store
 from gallery.description import address_fields, address_of_row, record_fields
@@ -79,8 +80,35 @@ async def write(address: Address, record: PageRecord, openings: int) -> None:
     columns = {field.name for field in Page._meta.fields}
     named = {name: value for name, value in named.items() if name in columns}
     printed = {name: value for name, value in printed.items() if name in columns}
+    if address.kind == "prompt":  # asked only where the row is new
+        named["listed"] = lambda: not _of_words(address).filter(listed=False).exists()
     page, _ = await Page.objects.aget_or_create(digest=address.digest, defaults=named | printed)
     await Page.objects.filter(pk=page.pk).aupdate(**printed, opened=F("opened") + openings)
+
+
+# -- what is kept off the lists
+
+
+def _of_words(address: Address) -> "QuerySet[Page, Page]":
+    """Return the rows of a prompt, whatever the page."""
+    return Page.objects.filter(edition=address.edition, kind="prompt", name=address.name)
+
+
+async def keep_unlisted(address: Address) -> None:
+    """Have the pages of a prompt stand on no list, now and later, unless its words were opened here before.
+
+    They are no secret: whoever knows the words opens the same pages. Raises StoreUnavailable.
+    """
+    columns = {name: value for name, value in address_fields(address).items() if name != "page"}
+    defaults = columns | {"listed": False, "mark": "", "steps": 0, "printed_at": timezone.now()}
+    try:
+        if not await _of_words(address).aexists():
+            await Page.objects.aget_or_create(digest=address.digest, defaults=defaults)
+    except AnyDatabaseError as error:
+        raise StoreUnavailable(
+            "The database does not answer, so these words cannot be kept off the wall at the moment.",
+            hint="Nothing was drawn. Try again later, or search without the tick.",
+        ) from error
 
 
 # -- what is hidden
@@ -207,7 +235,7 @@ async def page_of_pixels(digest: str) -> Address | None:
 
 
 async def _read_recent(before: list[Page]) -> list[Page]:
-    newest = Page.objects.filter(hidden=False, flagged=False).order_by("-printed_at", "-pk")[:_RECENT_ROWS]
+    newest = Page.objects.filter(hidden=False, flagged=False, listed=True).order_by("-printed_at", "-pk")[:_RECENT_ROWS]
     try:
         return [page async for page in newest]
     except AnyDatabaseError:
@@ -221,10 +249,11 @@ _recent: Snapshot[list[Page]] = Snapshot(_read_recent, [], fresh=RECENT_SECONDS,
 async def neighbour_prompt(address: Address, by: int) -> Address | None:
     """Return the same page of the next (`by` = 1) or previous (−1) prompt that was opened in this library.
 
-    Prompts have no order of their own, so their shelf holds those opened here, by code point, and closes to a ring.
+    Prompts have no order of their own, so their shelf holds those opened here, by code point, and closes to a ring; not
+    those that are kept off the lists.
     Raises StoreUnavailable where the database does not answer.
     """
-    shelf = Page.objects.filter(edition=address.edition, kind="prompt", hidden=False)
+    shelf = Page.objects.filter(edition=address.edition, kind="prompt", hidden=False, listed=True)
     order, side = ("name", "name__gt") if by > 0 else ("-name", "name__lt")
     try:
         for part in (shelf.filter(**{side: address.name}), shelf.exclude(name=address.name)):

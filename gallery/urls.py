@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from gallery.addresses import AddressConverter, EditionConverter
-from gallery.views import keys, library, neighbours, page, printing
+from gallery.views import keys, library, neighbours, page, printing, reports
 
 register_converter(AddressConverter, "address")
 register_converter(EditionConverter, "edition")
@@ -28,6 +28,9 @@ urlpatterns = [
     path("<address:address>/leave", printing.leave, name="leave"),
     path("<address:address>/again", printing.again, name="again"),
     path("<address:address>/ahead", printing.ahead, name="ahead"),
+    # where something is wrong with it
+    path("<address:address>/report", reports.report_form, name="report"),
+    path("<address:address>/send-report", reports.send_report, name="send-report"),
     # its neighbours
     path("<address:address>/next-volume", neighbours.next_volume, name="next-volume"),
     path("<address:address>/previous-volume", neighbours.previous_volume, name="previous-volume"),

@@ -48,7 +48,7 @@ ARROWS = {
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs"),
         *("worker.press", "worker.tasks"),
     ),
-    "babelia.urls": ("gallery.urls", "gallery.api"),
+    "babelia.urls": ("gallery.urls", "gallery.api", "gallery.keeper"),
     "gallery": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
         *("gallery.pages",),
@@ -58,6 +58,10 @@ ARROWS = {
         *("worker.keys", "gallery.addresses", "gallery.description", "gallery.editions", "gallery.ledger"),
         *("gallery.models", "gallery.visits"),
     ),
+    "gallery.keeper": (
+        *("worker.errors", "worker.catalogue", "worker.store", "babelia.services", "gallery.addresses"),
+        *("gallery.answers", "gallery.bounds", "gallery.ledger", "gallery.models"),
+    ),
     "gallery.views": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
         *("gallery",),
@@ -66,6 +70,7 @@ ARROWS = {
     "gallery.management": (
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
         *("worker.keys", "worker.series", "babelia.services", "babelia.processes.library", "gallery.models"),
+        *("gallery.keeper",),
     ),
 }
 """For each room, what it may import of the project outside itself; a module's room is the longest name that fits it, so

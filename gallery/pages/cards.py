@@ -1,21 +1,27 @@
-"""The card of a page that is not printed yet: what a chat program shows beside its link. Pillow only.
+"""The card of a page: what a chat program shows beside its link, 1200×630. Pillow only.
 
-Drawn from the address alone, in milliseconds, without press or store: a wall of hexagonal galleries whose lit windows
-are the bits of the address's digest, so that each page has a card of its own, and its words where the font has them.
+A page whose picture may be shown has it on the left, whole, and its words and name on the right. Any other has words
+alone, below a wall of hexagonal galleries whose lit windows are the bits of the address's digest, so that each has one
+of its own. Both are set in the site's typeface (static/fonts), so that they look the same wherever they are drawn.
 """
 
 import hashlib
 import io
 import math
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
+from worker.catalogue import png
 from worker.catalogue.address import PAGES, Address
 
 WIDTH: Final = 1200
 HEIGHT: Final = 630
+DESIGN: Final = 1
+"""Raised when cards come to look otherwise: part of their tags, so that nobody keeps an older one."""
+_FONTS: Final = Path(__file__).parents[2] / "static" / "fonts"
 _PAPER = (21, 18, 14)
 _LEAF = (38, 32, 24)
 _LIT = (211, 171, 97)
@@ -24,38 +30,75 @@ _FADED = (171, 159, 139)
 _RADIUS = 54
 _MARGIN = 72
 _LINES = 3
+_PLATE = (48, 70, 752, 489)  # left, top, width, height of the picture: 640 × 416, enlarged by 1.175
+_COLUMN = (840, 312)  # left and width of the words beside it
+_SIZES = ((46, 5), (38, 7), (31, 9))  # height of the letters, and so many lines of them fit above the name
+_LARGEST = 300_000
+"""Bytes of a card beyond which its colours are reduced to 256: messengers leave larger ones out."""
+
+
+def picture_card(address: Address, picture: bytes) -> bytes:
+    """Return the PNG, WIDTH × HEIGHT, of the card of a page whose picture (PNG or a preview's WebP) may be shown."""
+    image = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
+    draw = ImageDraw.Draw(image)
+    left, top, width, height = _PLATE
+    with Image.open(io.BytesIO(picture), formats=["PNG", "WEBP"]) as page:
+        assert page.width * png.HEIGHT == page.height * png.WIDTH, "a page's picture has one shape"
+        image.paste(page.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, top))
+    draw.rectangle((left - 2, top - 2, left + width + 1, top + height + 1), outline=_LEAF, width=2)
+    _draw_words(draw, address)
+    _draw_name(draw, address, top + height)
+    whole = _png(image)
+    return whole if len(whole) <= _LARGEST else _png(image.quantize(256))
 
 
 @lru_cache(maxsize=64)
 def card(address: Address) -> bytes:
-    """Return the PNG, WIDTH × HEIGHT, of an address's card."""
-    where = address.edition if address.page is None else f"{address.edition} · page {address.page} of {PAGES}"
-    return _drawn(_words(address), f"Babelia · {where}", "open the page", int(address.digest, 16))
+    """Return the PNG, WIDTH × HEIGHT, of the card of a page whose picture is not there or may not be shown."""
+    return _drawn(_words(address) or _place(address), f"Babelia · {_where(address)}", int(address.digest, 16))
 
 
 @lru_cache(maxsize=1)
 def entrance_card() -> bytes:
     """Return the PNG, WIDTH × HEIGHT, of the library's own card."""
     bits = int.from_bytes(hashlib.sha256(b"Babelia").digest(), "big")
-    return _drawn("Every picture already has a place here", "Babelia", "come in", bits)
+    return _drawn("Every picture already has a place here", "Babelia", bits)
 
 
-def _drawn(words: str, foot: str, call: str, bits: int) -> bytes:
+def _draw_words(draw: ImageDraw.ImageDraw, address: Address) -> None:
+    """Draw the words of a page beside its picture, as large as they fit; a place where no words can be written."""
+    left, room = _COLUMN
+    words = _words(address) or _place(address)
+    for height, most in _SIZES:
+        font = _font(height, "italic" if address.kind == "prompt" else "")
+        lines = _lines(draw, words, font, room, most)
+        if not lines[-1].endswith("…"):
+            break
+    for number, line in enumerate(lines):
+        draw.text((left, _PLATE[1] - 8 + number * height * 1.25), line, font=font, fill=_INK)
+
+
+def _draw_name(draw: ImageDraw.ImageDraw, address: Address, bottom: int) -> None:
+    """Draw where the page is and the library's name, at the picture's foot."""
+    left, _ = _COLUMN
+    draw.text((left, bottom - 62), _where(address), font=_font(25), fill=_FADED, anchor="ls")
+    draw.regular_polygon((left + 15, bottom - 17, 16), 6, rotation=30, outline=_LIT, width=3)
+    draw.text((left + 44, bottom - 4), "Babelia", font=_font(36), fill=_LIT, anchor="ls")
+
+
+def _drawn(words: str, foot: str, bits: int) -> bytes:
     """Return a card as PNG: galleries lit by `bits` (256 of them), up to three lines of words, and a foot."""
     image = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
     draw = ImageDraw.Draw(image)
     _draw_galleries(draw, bits)
     draw.rectangle((0, HEIGHT - 330, WIDTH, HEIGHT), fill=_PAPER)
     draw.line((_MARGIN, HEIGHT - 330, WIDTH - _MARGIN, HEIGHT - 330), fill=_LEAF, width=2)
-    top = HEIGHT - 296
-    for line in _lines(draw, words, _font(54)):
-        draw.text((_MARGIN, top), line, font=_font(54), fill=_INK)
-        top += 64
-    draw.text((_MARGIN, HEIGHT - 44), foot, font=_font(30), fill=_FADED, anchor="ls")
-    draw.text((WIDTH - _MARGIN, HEIGHT - 44), call, font=_font(30), fill=_LIT, anchor="rs")
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    top, font = HEIGHT - 306, _font(54, "italic")
+    for line in _lines(draw, words, font, WIDTH - 2 * _MARGIN, _LINES):
+        draw.text((_MARGIN, top), line, font=font, fill=_INK)
+        top += 66
+    draw.text((_MARGIN, HEIGHT - 44), foot, font=_font(30), fill=_LIT, anchor="ls")
+    return _png(image)
 
 
 def _draw_galleries(draw: ImageDraw.ImageDraw, bits: int) -> None:
@@ -74,43 +117,58 @@ def _draw_galleries(draw: ImageDraw.ImageDraw, bits: int) -> None:
 
 
 def _words(address: Address) -> str:
-    """Return what the card says: the prompt if this font can write it, else what kind of page it is."""
+    """Return the words of a page's name that the typeface can write; empty where it can write less than half of it."""
     if address.kind == "mark":
-        return f"A key with the mark {address.name}"
-    if address.kind == "prompt" and not _can_write(address.name):
-        return "A page named by a prompt"
-    return address.name
+        return ""
+    written = [c for c in address.name if c == " " or _can_write(c)]
+    return " ".join("".join(written).split()) if 2 * len(written) > len(address.name) else ""
 
 
-@lru_cache(maxsize=4)
-def _font(height: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(height)
-    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow is built with FreeType"
-    return font
+def _place(address: Address) -> str:
+    """Return what stands for words that cannot be written: which page it is."""
+    return address.name if address.page is None else f"Page {address.page} of {PAGES}"
 
 
-def _can_write(text: str) -> bool:
-    """Say whether the font has every character: a missing one is drawn as the same box as U+FFFF's."""
-    font = _font(30)
-    missing = bytes(font.getmask("\uffff"))
-    return all(c == " " or bytes(font.getmask(c)) != missing for c in set(text))
+def _where(address: Address) -> str:
+    return address.edition if address.page is None else f"{address.edition} · page {address.page} of {PAGES}"
 
 
-def _lines(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont) -> list[str]:
-    """Return the text in at most three lines that fit the card's width, the last ending in … where it is cut."""
-    room = WIDTH - 2 * _MARGIN
+@lru_cache(maxsize=16)
+def _font(height: int, style: str = "") -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(_FONTS / ("literata-italic-wide.woff2" if style else "literata-wide.woff2"), height)
+
+
+@lru_cache(maxsize=4096)
+def _can_write(character: str) -> bool:
+    """Say whether the typeface has a character: a missing one is drawn as the same box as U+FFFF's."""
+    font = _font(30, "italic")
+    return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
+
+
+def _lines(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, room: int, most: int) -> list[str]:
+    """Return the text in at most so many lines that fit into `room` pixels, the last ending in … where it is cut."""
     lines = [""]
     for word in text.split(" "):
+        if len(lines) > most:
+            break
         pieces = [word] if draw.textlength(word, font) <= room else list(word)
         for number, piece in enumerate(pieces):
             joined = f"{lines[-1]} {piece}".strip() if number == 0 else lines[-1] + piece
             if draw.textlength(joined, font) <= room:
                 lines[-1] = joined
+            elif len(lines) > most:
+                break
             else:
                 lines.append(piece)
-    if len(lines) > _LINES:
-        last = lines[_LINES - 1]
+    if len(lines) > most:
+        last = lines[most - 1]
         while draw.textlength(last + "…", font) > room:
             last = last[:-1]
-        lines = [*lines[: _LINES - 1], last.rstrip() + "…"]
+        lines = [*lines[: most - 1], last.rstrip() + "…"]
     return lines
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

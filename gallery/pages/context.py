@@ -10,10 +10,8 @@ from gallery.addresses import neighbour_page, path_of
 from gallery.description import PageLinks, describe_recent, links_of
 from gallery.editions import edition_of
 from gallery.models import Page
-from gallery.pages import cards
 from gallery.pages.sentences import alt_text, day_of
 from gallery.pages.status import PageStatus
-from worker.catalogue import png
 from worker.catalogue.address import Address, Kind
 
 
@@ -38,16 +36,13 @@ def page_context(
     """Return everything that a page shows.
 
     `tab` is the name under which it waits; `unveiled`: the visitor asked to see a flagged picture; `absolute` makes an
-    absolute URL of a path; `ahead`: the page after a kept one is printed while that is looked at. Link previews get the
-    card where there is no picture that everybody may see.
+    absolute URL of a path; `ahead`: the page after a kept one is printed while that is looked at.
     """
     address, progress = status.address, status.progress
     page = status.describe()
     links = page.links
     assert isinstance(links, PageLinks), "a description holds the site's own links too"
-    shows_card = status.flagged or not status.kept
     following = neighbour_page(address, 1) if ahead and status.kept else None
-    preview_size = (cards.WIDTH, cards.HEIGHT) if shows_card else (png.WIDTH, png.HEIGHT)
     return {
         "page": page,
         "links": links,
@@ -68,7 +63,5 @@ def page_context(
         "ahead": links_of(following) if following is not None else None,
         "veiled": status.flagged and not unveiled,
         "url": absolute(links.page),
-        "preview_url": absolute(links.card if shows_card else links.picture),
-        "preview_width": preview_size[0],
-        "preview_height": preview_size[1],
+        "card": absolute(links.card),
     }

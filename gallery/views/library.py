@@ -11,12 +11,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import A_DAY, refusal, render_page, uncached, unreadable_form
+from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of, editions
 from gallery.keys import LeadsNowhere, address_of_typed, address_of_words, is_meant_as_key
 from gallery.pages.cards import entrance_card
 from gallery.pages.context import about_context, entrance_context
 from gallery.views.keys import open_key
-from gallery.visits import CARD_PROGRAMS
+from gallery.visits import CARD_PROGRAMS, asks_head
 from worker.catalogue.address import random_address
 from worker.errors import BabeliaError
 
@@ -62,6 +63,12 @@ async def search(request: HttpRequest) -> HttpResponseBase:
     except BabeliaError as error:
         refused = {"error": error, "may_be_words": isinstance(error, LeadsNowhere)}
         return render_page(request, "search.html", context | refused, status=400)
+    try:
+        if sent.get("unlisted") and address.kind == "prompt" and not asks_head(request):
+            require_patience(request)
+            await ledger.keep_unlisted(address)
+    except BabeliaError as error:
+        return refusal(request, error)
     return HttpResponseRedirect(path_of(address))
 
 

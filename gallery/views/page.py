@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from babelia.services import store
 from gallery import ledger
 from gallery.answers import (
-    A_DAY,
+    A_MINUTE,
     KEY_TYPE,
     at_address,
     of_unknown_length,
@@ -17,8 +17,10 @@ from gallery.answers import (
     send_kept,
     uncached,
 )
+from gallery.bounds import require_patience
 from gallery.keys import with_key
-from gallery.pages.cards import card
+from gallery.pages.card_requests import card_of
+from gallery.pages.cards import DESIGN, card
 from gallery.pages.context import page_context
 from gallery.pages.status import (
     held_key,
@@ -30,9 +32,9 @@ from gallery.pages.status import (
     require_known,
     require_picture,
 )
-from gallery.visits import is_named, may_start_print, patience_of, visitor_of
+from gallery.visits import asks_head, is_named, may_start_print, patience_of, visitor_of
 from worker.catalogue.address import Address
-from worker.errors import AddressRefused, InputRefused
+from worker.errors import AddressRefused, InputRefused, TooMany
 from worker.jobs.progress import Progress
 
 
@@ -126,6 +128,22 @@ async def thumbnail(request: HttpRequest, address: Address) -> HttpResponseBase:
 @require_safe
 @at_address("/card.png")
 async def card_picture(request: HttpRequest, address: Address) -> HttpResponseBase:
-    """The card of a page that is not printed yet, for link previews: drawn at once, starts nothing."""
-    body = await asyncio.to_thread(card, address)
-    return HttpResponse(body, content_type="image/png", headers={"Cache-Control": A_DAY})
+    """The card, for link previews: with the picture where it may be shown; an idle press prints it within 2 seconds."""
+    found = await card_of(address, may_print=lambda: _may_print_card(request))
+    if found.picture is None and asks_head(request):
+        return of_unknown_length("image/png")
+    if found.picture is None:  # for a moment only: the picture may be here soon
+        return HttpResponse(found.png, content_type="image/png", headers={"Cache-Control": A_MINUTE})
+    tag = f"{address.digest[:16]}-{found.picture[:32]}-card-{DESIGN}"
+    return send_kept(found.png, "image/png", tag, f"babelia-{address.digest[:16]}-card.png")
+
+
+def _may_print_card(request: HttpRequest) -> bool:
+    """Say whether this request may have a page printed for its card, and count it as one of its visitor's."""
+    if asks_head(request):
+        return False
+    try:
+        require_patience(request)
+    except TooMany:
+        return False
+    return True

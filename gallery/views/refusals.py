@@ -2,6 +2,7 @@
 
 import logging
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, HttpResponseServerError
 from django.template.loader import render_to_string
@@ -63,6 +64,9 @@ def no_form(request: HttpRequest, reason: str = "") -> HttpResponse:
         require_own_site(request)
     except ForeignSite as foreign:
         return refusal(request, foreign, form)
+    if request.path_info.startswith(f"/{settings.KEEPER_PATH}"):  # the one place whose forms carry a token
+        stale = InputRefused("This form is too old, or your browser keeps no cookies.", hint="Open its page again.")
+        return refusal(request, stale, form, status=403)
     error = InputRefused("Nothing can be sent to this address; it can only be opened.", hint="Ask for it with GET.")
     response = refusal(request, error, form, status=405)
     response["Allow"] = "GET, HEAD"

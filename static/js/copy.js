@@ -1,4 +1,4 @@
-// Copies a link; the button itself says whether it went well. Hidden where there is no clipboard.
+// Copies a link; the button says whether it went well, and so does the live region. Hidden where there is no clipboard.
 
 const reveal = () => {
   if (!navigator.clipboard) return;
@@ -8,15 +8,16 @@ const reveal = () => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  const label = button.querySelector("span");
+  const [label, heard] = [button.querySelector("span"), document.querySelector("#heard")];
   const before = label.textContent;
+  const say = (sentence) => { label.textContent = heard.textContent = sentence; };
   try {
     await navigator.clipboard.writeText(new URL(button.dataset.copy, location).href);
-    label.textContent = button.dataset.done;
+    say(button.dataset.done);
   } catch {
-    label.textContent = button.dataset.failed;
+    say(button.dataset.failed);
   }
-  setTimeout(() => { label.textContent = before; }, 2500);
+  setTimeout(() => { [label.textContent, heard.textContent] = [before, ""]; }, 2500);
 });
 
 document.addEventListener("page-printed", reveal);

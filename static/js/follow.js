@@ -1,11 +1,13 @@
-// Follows the print of this page by server-sent events and puts the finished page in the place of the empty frame.
+// Follows the print of this page by server-sent events, and shows how far it is until the page is there.
 
 const main = document.querySelector("main[data-events]");
+const printed = () => main.dataset.state === "kept";
 let source, timer;
 
 const say = (sentence) => {
   const line = main.querySelector("#sentence");
-  if (line.textContent !== sentence) line.textContent = sentence;
+  if (line && line.textContent !== sentence) line.textContent = sentence;
+  document.dispatchEvent(new CustomEvent("news", { detail: { sentence } }));
 };
 
 const update = (news) => {
@@ -14,27 +16,14 @@ const update = (news) => {
   if (news.preview) Object.assign(main.querySelector("#preview"), { src: news.preview, hidden: false });
 };
 
-const renew = async () => {
-  if (!main.isConnected) return clearInterval(timer);
-  const answer = await fetch(main.dataset.page);
-  if (!answer.ok) throw new Error(answer.statusText);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-  if (page.dataset.state !== "kept") return undefined;
-  const picture = new Image();
-  picture.src = main.dataset.picture;
-  await picture.decode();
-  if (main.isConnected) main.replaceWith(page);
-  return document.dispatchEvent(new Event("page-printed"));
-};
+const renew = (otherwise) => document.dispatchEvent(new CustomEvent("renew", { detail: otherwise }));
 
 const follow = () => {
   source = new EventSource(main.dataset.events);
   source.addEventListener("progress", (event) => update(JSON.parse(event.data)));
   source.addEventListener("done", (event) => {
     source.close();
-    const news = JSON.parse(event.data);
-    update(news);
-    if (news.state === "kept") renew().catch(() => location.reload());
+    if (JSON.parse(event.data).state === "kept") renew(() => location.reload());
     else location.reload();
   });
   source.addEventListener("error", () => {
@@ -44,15 +33,19 @@ const follow = () => {
 };
 
 // A browser gives a site six connections: a tab that nobody sees asks now and then and leaves them to the others.
-const attend = async () => {
+const attend = () => {
   clearInterval(timer);
-  if (!main?.isConnected) return undefined;
-  if (!document.hidden) return follow();
-  const ask = () => renew().catch(() => say(main.dataset.lost));
+  if (!main || printed()) return;
+  if (!document.hidden) {
+    follow();
+    return;
+  }
+  const ask = () => renew(() => say(main.dataset.lost));
   timer = setInterval(ask, Number(main.dataset.pause));
-  await ask();
-  return source?.close();
+  ask();
+  source?.close();
 };
 
+document.addEventListener("page-printed", () => clearInterval(timer));
 document.addEventListener("visibilitychange", attend);
 attend();

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.templatetags.static import static
 
 from tests import ROOT
 
@@ -53,6 +54,22 @@ def test_colours_are_named_in_one_file_only() -> None:
     named = set(re.findall(r"(--[a-z-]+):", COLOURS + RULES))
     assert used <= named
     assert set(re.findall(r"(--[a-z-]+):", COLOURS)) <= used | set(re.findall(r"var\((--[a-z-]+)\)", COLOURS))
+
+
+FONTS = sorted((ROOT / "static" / "fonts").glob("*.woff2"))
+
+
+def test_each_typeface_is_small_licensed_and_named_with_its_stamp() -> None:
+    named = re.findall(r"url\(\"\.\./fonts/([a-z-]+\.woff2)\?v=([0-9a-f]{16})\"\)", COLOURS)
+    assert sorted(name for name, _ in named) == [font.name for font in FONTS]
+    for name, stamp in named:
+        assert static(f"fonts/{name}") == f"/static/fonts/{name}?v={stamp}", "preloads and sheets name the same file"
+    assert all(font.stat().st_size < 45_000 for font in FONTS)
+    assert COLOURS.count("@font-face") == COLOURS.count("font-display: optional") == len(FONTS)
+    for licence in ("literata-OFL.txt", "mono-OFL.txt"):
+        text = (FONTS[0].parent / licence).read_text(encoding="utf-8")
+        assert "SIL OPEN FONT LICENSE Version 1.1" in text
+        assert "with Reserved Font Name" not in text, "a subset could not keep its name"
 
 
 def luminance(colour: str) -> float:

@@ -177,3 +177,36 @@ def test_a_page_is_found_by_its_pixels_unless_it_is_hidden() -> None:
     assert async_to_sync(ledger.page_of_pixels)("0" * 64) is None
     Page.objects.update(hidden=True)
     assert async_to_sync(ledger.page_of_pixels)(RECORD.pixel_digest) is None
+
+
+# -- what is kept off the lists
+
+
+def listed() -> list[str]:
+    return [page.address for page in async_to_sync(ledger._read_recent)([])]
+
+
+def test_a_prompt_that_is_kept_off_the_lists_is_so_on_every_page_now_and_later() -> None:
+    other = Address.parse("prompt/a cat/1")
+    async_to_sync(ledger.keep_unlisted)(ADDRESS)
+    assert Page.objects.get().listed is False
+    for address in (ADDRESS, ADDRESS.with_page(2), other):
+        async_to_sync(ledger.write)(address, RECORD, 1)
+    assert listed() == [other.format()]
+    assert async_to_sync(ledger.neighbour_prompt)(other, 1) is None, "nor does it stand beside another prompt"
+
+
+def test_words_that_were_opened_before_stay_on_the_lists() -> None:
+    async_to_sync(ledger.write)(ADDRESS.with_page(7), RECORD, 1)
+    async_to_sync(ledger.keep_unlisted)(ADDRESS)
+    async_to_sync(ledger.write)(ADDRESS, RECORD, 1)
+    assert set(listed()) == {ADDRESS.format(), ADDRESS.with_page(7).format()}
+
+
+def test_without_the_database_nobody_is_told_that_words_are_kept_off_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise DatabaseError
+
+    monkeypatch.setattr(Page.objects, "filter", away)
+    with pytest.raises(StoreUnavailable, match="cannot be kept off the wall"):
+        async_to_sync(ledger.keep_unlisted)(ADDRESS)

@@ -11,16 +11,20 @@ import re
 import secrets
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
+from tests import ROOT
 from tests.conftest import RunningPress, wait_until
 from tests.visitor import ask, fresh, long_page, printed
 from worker.catalogue.address import Address
@@ -201,6 +205,153 @@ def test_the_next_page_is_printed_while_one_is_looked_at(context: BrowserContext
     assert page.locator("#picture").is_visible(), "it is there at once"
 
 
+@pytest.mark.parametrize(("focused", "afterwards"), [("nav a.chief", "nav a.chief"), ("text=Leave", "figure")])
+def test_the_focus_stays_when_the_picture_arrives(
+    context: BrowserContext, site: str, focused: str, afterwards: str
+) -> None:
+    page = context.new_page()
+    page.goto(site + long_page(site, 64).path())
+    page.focus(focused)
+    page.evaluate("window.held = document.activeElement")
+    expect(page.locator("#picture")).to_be_visible()
+    assert page.locator(afterwards).evaluate("(element) => element === document.activeElement")
+    same = page.evaluate("window.held && window.held === document.activeElement")
+    assert same is (focused == afterwards), "the very element, on the page that was not loaded again"
+    expect(page.locator("[role=status]#spoken")).to_have_text("The page is printed.")
+    expect(page.locator("details summary")).to_be_visible()
+    expect(page.get_by_text("Save picture")).to_be_visible()
+
+
+def test_the_live_region_speaks_at_most_once_in_five_seconds_and_its_last_sentence_stays(
+    context: BrowserContext, site: str
+) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    page = context.new_page()
+    page.clock.install()
+    page.goto(site + address.path())
+    page.evaluate(
+        """() => {
+            window.spoken = [];
+            const region = document.querySelector("#spoken");
+            const note = () => window.spoken.push([performance.now(), region.textContent]);
+            new MutationObserver(note).observe(region, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    for number in range(60):
+        news = {"sentence": f"Step {number} of 60.", "final": number == 59}
+        page.evaluate("(detail) => document.dispatchEvent(new CustomEvent('news', { detail }))", news)
+        page.clock.run_for(300)
+    page.clock.run_for(60_000)
+    spoken = page.evaluate("window.spoken")
+    times = [0, *(time for time, _ in spoken)]  # since the page was opened
+    assert all(later - earlier >= 5_000 for earlier, later in pairwise(times)), spoken
+    assert len(spoken) >= 3
+    assert spoken[-1][1] == page.locator("#spoken").text_content() == "Step 59 of 60."
+
+
+def test_the_bar_is_seen_in_forced_colours(browser: Browser, site: str, press: RunningPress) -> None:
+    address, child = long_page(site, 64), press.child
+    assert child is not None
+    with visiting(browser, forced_colors="active") as context:
+        page = context.new_page()
+        os.kill(child, signal.SIGSTOP)
+        try:
+            page.goto(site + address.path())
+            page.locator("#bar").evaluate("(bar) => { bar.value = 50; }")
+            page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+            with Image.open(io.BytesIO(page.locator("#bar").screenshot())) as image:
+                bar = image.convert("L")
+        finally:
+            os.kill(child, signal.SIGCONT)
+        page.close()
+    done, left, edge = (bar.getpixel((bar.width * part // 100, bar.height // 2)) for part in (25, 75, 0))
+    assert abs(done - left) > 100, "what is done is told from what is left"
+    assert abs(edge - left) > 100, "and the bar from the page"
+
+
+@pytest.mark.parametrize(("width", "height"), [(844, 390), (667, 375), (568, 320), (1280, 600), (1440, 900)])
+def test_the_whole_picture_is_seen_in_a_window_that_is_wider_than_high(
+    browser: Browser, site: str, width: int, height: int
+) -> None:
+    address = Address("tiny", "key", "sideways", 1)
+    printed(site, address)
+    with visiting(browser, viewport={"width": width, "height": height}) as context:
+        page = context.new_page()
+        page.goto(site + address.path())
+        box = page.locator("#picture").bounding_box()
+        assert box is not None
+        assert box["y"] >= 0 and box["y"] + box["height"] <= height, box
+        assert box["width"] / box["height"] == pytest.approx(640 / 416, rel=0.01), "and not cropped"
+        assert box["width"] > 0.35 * width or box["width"] >= 640, box
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_what_turns_pages_is_named_on_a_phone_too(browser: Browser, site: str, width: int) -> None:
+    prompt = fresh("prompt", 2)
+    printed(site, prompt)
+    mark = f"/tiny/mark/{ask(site, prompt.path()[:-1] + '.json').json['mark']}/"
+    with visiting(browser, viewport={"width": width, "height": 800}) as context:
+        page = context.new_page()
+        for path in (prompt.path(), mark):
+            page.goto(site + path)
+            names = page.locator("nav a, nav button").evaluate_all(
+                """(controls) => controls.map((control) => {
+                    const [box, text] = [control, control.querySelector("span")].map((e) => e.getBoundingClientRect());
+                    const inside = text.left >= box.left && text.right <= box.right && text.width > 15;
+                    const style = getComputedStyle(control.querySelector("span"));
+                    const named = text.height > 8 && style.clipPath === "none";
+                    return [control.textContent.trim(), inside && named && box.width >= 44 && box.height >= 44];
+                })"""
+            )
+            assert len(names) in (3, 5) and all(seen for _, seen in names), names
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_nothing_moves_when_the_typefaces_come_late(browser: Browser, site: str) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    with visiting(browser, viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        fonts: list[str] = []
+
+        def late(route: Route) -> None:
+            fonts.append(route.request.url)
+            page.wait_for_timeout(400)  # a slow line: longer than a browser waits before it writes
+            route.continue_()
+
+        page.route("**/fonts/*", late)
+        for path in ("/", "/about/", address.path()):
+            page.goto(site + path, wait_until="networkidle")
+            moved = page.evaluate(
+                """() => new Promise((resolve) => {
+                    new PerformanceObserver((list) => resolve(list.getEntries().reduce((sum, e) => sum + e.value, 0)))
+                        .observe({ type: "layout-shift", buffered: true });
+                    setTimeout(resolve, 100, 0);
+                })"""
+            )
+            assert moved < 0.01, path
+        assert {url.rpartition("/")[2].partition("?")[0] for url in fonts} >= {
+            "literata.woff2",
+            "literata-italic.woff2",
+        }
+
+
+def test_the_page_is_set_in_its_own_typefaces(context: BrowserContext, site: str) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for _ in range(2):  # a browser may do without them once
+        page.goto(site + address.path(), wait_until="networkidle")
+        page.click("summary")
+    families = page.evaluate("[...document.fonts].filter((f) => f.status === 'loaded').map((f) => f.family)")
+    assert {family.strip('"') for family in families} == {"Literata", "JetBrains Mono"}
+    assert len({url for url in asked if "/fonts/" in url}) == 3, "preloads and sheets name the same files"
+    assert all(url.startswith((site, "data:", "blob:")) for url in asked)
+
+
 def test_without_javascript_the_page_comes_back_until_the_picture_is_there(browser: Browser, site: str) -> None:
     address = long_page(site, steps=64)
     with visiting(browser, java_script_enabled=False) as context:
@@ -223,6 +374,7 @@ def test_a_shared_link_opens_the_same_pixels_in_a_fresh_profile(browser: Browser
         expect(page.locator("#picture")).to_be_visible()
         page.click("button[data-copy]")
         expect(page.locator("button[data-copy] span")).to_have_text("Copied")
+        expect(page.locator("[role=status]#heard")).to_have_text("Copied")
         link = page.evaluate("navigator.clipboard.readText()")
         mine = pixels_shown(page)
     with visiting(browser) as context:
@@ -538,6 +690,63 @@ def test_a_page_that_failed_says_so_and_can_be_tried_again(browser: Browser, sit
         if aside.exists():
             folder.unlink(missing_ok=True)
             aside.rename(folder)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_it_is_said_beside_the_box_that_words_are_public_and_a_tick_keeps_them_off_the_wall(
+    browser: Browser, site: str, scripts: bool
+) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    with visiting(browser, java_script_enabled=scripts, viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        page.goto(site + "/")
+        expect(page.get_by_text("others may see the words here")).to_be_visible()
+        page.goto(site + "/about/")
+        tick = page.get_by_label("Keep these words off the wall")
+        expect(tick).to_be_hidden()
+        page.select_option("select[name=edition]", "tiny")
+        page.fill("input[name=prompt]", address.name)
+        expect(page.get_by_text("others may see the words here")).to_be_visible()
+        tick.check()
+        with page.expect_request(lambda sent: "/search/" in sent.url and "unlisted=1" in (sent.post_data or "")):
+            page.press("input[name=prompt]", "Enter")
+        page.wait_for_url("**" + address.path())
+
+
+def test_a_visitor_reports_a_page_and_the_keeper_hides_and_shows_it_in_one_click(
+    browser: Browser, site: str, press: RunningPress
+) -> None:
+    address, password = fresh("prompt"), "five words in a row"
+    printed(site, address)
+    command = [sys.executable, "manage.py", "createsuperuser", "--noinput", "--username", "keeper", "--email", ""]
+    environment = press.environment | {"DJANGO_SUPERUSER_PASSWORD": password}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    with visiting(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(site + address.path())
+        page.click("text=Report this picture")
+        page.check("input[value=people]")
+        page.fill("textarea", "This is my house.")
+        page.click("text=Send the report")
+        expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+        assert context.cookies() == []
+    with visiting(browser) as context:
+        page = context.new_page()
+        page.goto(site + "/-/keeper/")
+        page.fill("input[name=username]", "keeper")
+        page.fill("input[name=password]", password)
+        page.press("input[name=password]", "Enter")
+        page.click("text=Reports")
+        row = page.locator("tr", has_text=address.name)
+        expect(row).to_contain_text("This is my house.")
+        assert row.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 320
+        for button, said in (("Hide it", "is hidden"), ("Show it again", "is shown again")):
+            row.get_by_role("button", name=button).click()
+            expect(page.locator(".messagelist")).to_contain_text(f"{address.format()} {said}")
+            if said == "is hidden":
+                assert ask(site, address.path()).status == 410, "from the next request on"
+        wait_until(lambda: ask(site, address.path()).status == 200, 10, "it is shown again")
 
 
 @pytest.mark.parametrize("width", [320, 360, 1280])

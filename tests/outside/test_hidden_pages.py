@@ -39,7 +39,7 @@ OF_NO_PAGE = {
 }
 API_OF_NO_PAGE = {"post /api/key": "is asked for below", "get /api/editions": "", "get /api/recent": "looked at below"}
 KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")
-POSTED = {"leave", "again", "next-key", "previous-key"}
+POSTED = {"leave", "again", "next-key", "previous-key", "send-report"}
 GET_ALONE = {"events", "next-volume", "previous-volume"}
 
 

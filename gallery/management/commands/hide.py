@@ -4,15 +4,12 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import Error as AnyDatabaseError
-from django.db.models import Q
-from django.utils import timezone
 
 from babelia.services import store
-from gallery.models import Page
+from gallery.keeper.hiding import hide, show
 from worker.catalogue.address import Address
 from worker.errors import BabeliaError
 from worker.keys import derive_key, derive_without_model
-from worker.store import hidden
 
 
 class Command(BaseCommand):
@@ -43,9 +40,9 @@ class Command(BaseCommand):
         try:
             for address in addresses:
                 if options["show"]:
-                    self._show(address)
+                    self.stdout.write(show(address, self._mark_of))
                 else:
-                    self._hide(address, everywhere=not options["one_edition"])
+                    self.stdout.write(hide(address, self._mark_of, everywhere=not options["one_edition"]))
         except AnyDatabaseError as error:
             raise CommandError(
                 f"The database does not answer ({error}). "
@@ -54,53 +51,6 @@ class Command(BaseCommand):
             ) from error
         except BabeliaError as error:
             raise CommandError(f"{error} {error.hint}".strip()) from error
-
-    def _hide(self, address: Address, *, everywhere: bool) -> None:
-        data = store().data
-        hidden.hide(data, [hidden.name_of_address(address)], address.format())  # before the key, which may take a while
-        mark = self._mark_of(address)
-        if mark:
-            names = [hidden.name_of_key(mark, None if everywhere else address.edition)]
-            origin = store().origin(mark)
-            if origin is not None and (everywhere or origin.edition == address.edition):
-                names.append(hidden.name_of_address(origin))
-            hidden.hide(data, names, address.format())
-        row, _ = Page.objects.get_or_create(
-            digest=address.digest,
-            defaults={
-                "address": address.format(),
-                "edition": address.edition,
-                "kind": address.kind,
-                "name": address.name,
-                "mark": mark,
-                "steps": 0,
-                "printed_at": timezone.now(),
-            },
-        )
-        Page.objects.filter(pk=row.pk).update(hidden=True, everywhere=everywhere and bool(mark), mark=mark or row.mark)
-        if mark:
-            same = Page.objects.filter(mark=mark) if everywhere else Page.objects.filter(mark=mark, edition=row.edition)
-            same.update(hidden=True)
-        where = "in every edition" if everywhere else f"in {address.edition}"
-        how = f"{where}, by every address of its key {mark}" if mark else "by this address alone"
-        self.stdout.write(f"{address.format()} is hidden {how}. Browsers that have seen it may keep it for a day.")
-
-    def _show(self, address: Address) -> None:
-        mark = self._mark_of(address)
-        prompts = Page.objects.filter(hidden=True, edition=address.edition, kind=address.kind)
-        spelled = [row.digest for row in prompts if Address.parse(row.address) == address]  # with capitals, once
-        same = Q(digest__in=[address.digest, *spelled])
-        names = {hidden.name_of_address(address)}
-        if mark:
-            same |= Q(mark=mark)
-            origin = store().origin(mark)
-            names |= {hidden.name_of_address(origin)} if origin else set()
-            names |= {hidden.name_of_key(mark), *hidden.names_of_key_in_editions(store().data, mark)}
-        names |= {f"addresses/{digest}" for digest in Page.objects.filter(same).values_list("digest", flat=True)}
-        shown = Page.objects.filter(same, hidden=True).update(hidden=False, everywhere=False)
-        Page.objects.filter(same, steps=0).delete()  # made only to hide a page that was never opened
-        shown += len(hidden.show(store().data, names))
-        self.stdout.write(f"{address.format()} is shown again." if shown else f"{address.format()} was not hidden.")
 
     def _mark_of(self, address: Address) -> str:
         """The mark of an address; "" with a sentence where it can only be worked out on another machine."""

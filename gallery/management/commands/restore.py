@@ -17,7 +17,7 @@ from worker.store.backup import read_backup, restore_files
 
 
 class Command(BaseCommand):
-    """Puts back rows, keys and links that are not there; what is hidden in either stays hidden."""
+    """Puts back rows, keys and links that are not there; what is hidden, or kept off the lists, in either stays so."""
 
     help = (
         "Puts back what `manage.py backup` wrote: rows, keys and links that are not there. What is there stays as it "
@@ -82,6 +82,8 @@ def _put_back(rows: list[Page]) -> int:
         Page.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
         new = Page.objects.count() - before
         for row in rows:
+            if not row.listed:
+                Page.objects.filter(digest=row.digest).update(listed=False)
             if row.hidden:
                 there = Page.objects.filter(digest=row.digest)
                 there.update(hidden=True, mark=row.mark)

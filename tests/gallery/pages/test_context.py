@@ -17,24 +17,21 @@ def absolute(path: str) -> str:
     return f"https://library.example{path}"
 
 
-def test_a_kept_page_is_shown_with_its_record_and_shows_chats_its_picture() -> None:
+def test_a_kept_page_is_shown_with_its_record_and_shows_chats_its_card() -> None:
     shown = page_context(KEPT, "tab-1", unveiled=False, absolute=absolute)
     assert (shown["kept"], shown["waits"], shown["veiled"]) == (True, False, False)
     assert shown["printed_day"] == "5 November 2026, 09:07 UTC"
     assert shown["mark_page"] == f"/pocket-1/mark/{MARK}/"
     assert shown["url"] == "https://library.example/pocket-1/prompt/a%20dog/1/"
-    assert shown["preview_url"] == "https://library.example/pocket-1/prompt/a%20dog/1.png"
-    assert (shown["preview_width"], shown["preview_height"]) == (640, 416)
+    assert shown["card"] == "https://library.example/pocket-1/prompt/a%20dog/1/card.png"
     assert (shown["prompt"], shown["visitor"], shown["edition"]) == ("a dog", "tab-1", "pocket-1")
 
 
-def test_a_flagged_page_is_veiled_until_its_visitor_asks_and_shows_chats_the_card() -> None:
+def test_a_flagged_page_is_veiled_until_its_visitor_asks() -> None:
     flagged = PageStatus(ADDRESS, KEPT.progress, KEPT.sentence, RECORD.__class__(**vars(RECORD) | {"flagged": True}))
     for unveiled in (False, True):
         shown = page_context(flagged, "tab-1", unveiled=unveiled, absolute=absolute)
         assert shown["veiled"] is not unveiled
-        assert str(shown["preview_url"]).endswith("/card.png")
-        assert (shown["preview_width"], shown["preview_height"]) == (1200, 630)
 
 
 def test_a_page_that_is_printed_shows_how_far_it_is() -> None:

@@ -59,6 +59,28 @@ def test_a_search_leads_to_the_first_page_of_the_prompts_volume(site: str) -> No
         assert (answer.status, answer.headers["location"]) == (302, f"/tiny/prompt/{quote(canonical, safe='')}/1/")
 
 
+def test_words_that_are_kept_off_the_wall_stand_on_no_list_and_open_as_ever(site: str) -> None:
+    quiet, loud = fresh("prompt"), fresh("prompt")
+    asked = {"edition": "tiny", "unlisted": "1"}
+    assert ask(site, "/search/?" + urlencode(asked | {"prompt": quiet.name})).headers["location"] == quiet.path()
+    for address in (quiet, quiet.with_page(2), loud):
+        printed(site, address)
+        ask(site, address.path())
+    wait_until(lambda: loud.path()[:-1] in ask(site, "/").text, 10, "the wall shows what was opened later")
+    for listing in ("/", "/api/recent?limit=100"):
+        assert quote(quiet.name) not in ask(site, listing).text, listing
+    ask(site, "/search/?" + urlencode(asked | {"prompt": loud.name}))
+    assert quote(loud.name) in ask(site, "/").text, "these words were there before"
+
+
+def test_beside_the_box_it_is_said_that_what_is_typed_is_public(site: str) -> None:
+    for path in ("/", "/about/", "/search/", "/key/"):
+        text = ask(site, path).text
+        assert text.count('type="checkbox" name="unlisted"') == 1, path
+        assert "What you type names a public page" in text
+    assert "The words you type name a public page." in ask(site, "/about/").text
+
+
 def test_a_search_for_nothing_or_too_much_says_so(site: str) -> None:
     assert ask(site, "/search/?prompt=").status == 200
     answer = ask(site, "/search/?" + urlencode({"prompt": 501 * "a", "edition": "tiny"}))

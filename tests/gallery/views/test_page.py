@@ -6,11 +6,16 @@ import re
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
+from django.test import RequestFactory
 from PIL import Image
 
+from gallery import bounds
+from gallery.pages.cards import card, picture_card
+from gallery.views.page import _may_print_card
 from tests.conftest import RunningPress, wait_until
 from tests.gallery.views.conftest import another_site, manage
 from tests.visitor import ask, fresh, long_page, post, printed
@@ -111,7 +116,7 @@ def test_head_and_chat_previews_start_nothing_and_get_the_card(site: str) -> Non
     assert f'<meta property="og:image" content="{site}{base}/card.png">' in seen.text
     assert '<meta property="og:image:width" content="1200">' in seen.text
     assert '<meta name="twitter:card" content="summary_large_image">' in seen.text
-    for path in (base + "/card.png", base + ".png", "/card.png"):
+    for path in (base + ".png", "/card.png"):
         with Image.open(io.BytesIO(ask(site, path, User_Agent=PREVIEW_BOT).body)) as image:
             assert image.size == (1200, 630)
     assert ask(site, base + ".txt", User_Agent=PREVIEW_BOT).status == 503
@@ -127,11 +132,32 @@ def test_a_page_that_was_opened_by_its_mark_says_and_links_its_own_name(site: st
     assert 'id="named"' not in ask(site, kept.path()).text
 
 
-def test_a_kept_page_shows_chats_its_picture(site: str, kept: Address) -> None:
+def test_a_kept_page_shows_chats_a_card_with_its_picture(site: str, kept: Address) -> None:
     seen = ask(site, kept.path(), User_Agent=PREVIEW_BOT)
-    assert f'<meta property="og:image" content="{site}{kept.path()[:-1]}.png">' in seen.text
-    assert '<meta property="og:image:height" content="416">' in seen.text
+    path = kept.path()[:-1] + "/card.png"
+    assert f'<meta property="og:image" content="{site}{path}">' in seen.text
+    assert '<meta property="og:image:height" content="630">' in seen.text
+    shown = ask(site, path, User_Agent=PREVIEW_BOT)
+    assert shown.body == picture_card(kept, printed(site, kept).body)
+    assert shown.headers["cache-control"] == "public, max-age=86400"
     assert re.search(r'<meta property="og:image:alt" content="A picture printed for the words', seen.text)
+
+
+@pytest.mark.parametrize("path", ["/", "/about/", "/key/", "/search/"])
+def test_every_page_of_words_has_the_card_of_the_library(site: str, path: str) -> None:
+    seen = ask(site, path, User_Agent=PREVIEW_BOT)
+    assert f'<meta property="og:image" content="{site}/card.png">' in seen.text
+    for name in ("width", "height", "alt", "type"):
+        assert seen.text.count(f'<meta property="og:image:{name}"') == 1
+    with Image.open(io.BytesIO(ask(site, "/card.png").body)) as image:
+        assert image.size == (1200, 630)
+
+
+def test_what_may_be_printed_for_cards_counts_as_asked_by_their_visitor(settings: Any) -> None:
+    settings.VISITOR_LIMIT = 1
+    bounds._counts.clear()
+    asked = [_may_print_card(RequestFactory().generic(method, "/")) for method in ("HEAD", "GET", "GET")]
+    assert asked == [False, True, False]
 
 
 def test_200_visitors_at_once_get_one_print(site: str) -> None:
@@ -225,7 +251,7 @@ def test_a_flagged_page_is_behind_a_veil_and_on_no_wall(site: str, press: Runnin
     seen = ask(site, address.path())
     assert "safety checker has flagged this page" in seen.text
     assert 'class="veiled"' in seen.text
-    assert f'<meta property="og:image" content="{site}{address.path()[:-1]}/card.png">' in seen.text
+    assert ask(site, address.path()[:-1] + "/card.png").body == card(address), "words alone"
     assert 'class="veiled"' not in ask(site, address.path() + "?show=1").text
     assert ask(site, address.path()[:-1] + ".json").json["flagged"] is True
     other = fresh("prompt")
