@@ -55,6 +55,8 @@ def page_context(status: PageStatus, visitor: str, *, unveiled: bool, absolute: 
         "has_preview": progress.preview > 0,
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
         "retry_after": progress.retry_after,
+        "known_words": [word for word in page.words or () if word.known],
+        "unknown_words": [word for word in page.words or () if not word.known],
         "mark_page": path_of(Address(address.edition, "mark", status.mark, None)) if status.mark else None,
         "prompt": address.name if address.kind == "prompt" else "",
         "alt_text": alt_text(address, page.unread),

@@ -13,9 +13,10 @@ from cachetools import TTLCache
 
 from babelia.services import job_client, store
 from gallery import ledger
-from gallery.description import PageOut, describe
+from gallery.description import PageOut, WordOut, describe
 from gallery.editions import edition_of, weights_here
 from gallery.pages.sentences import notice_of, sentence_of
+from gallery.pages.words import words_of
 from gallery.visits import PATIENCE
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
@@ -43,6 +44,9 @@ class PageStatus:
     former: PageRecord | None = None
     """Of a page that is not kept: the record of an earlier print, where that had other weights than those of now."""
 
+    words: list[WordOut] | None = None
+    """What the edition makes of a prompt's words, where that is known."""
+
     @property
     def kept(self) -> bool:
         """Whether the picture can be shown."""
@@ -61,7 +65,15 @@ class PageStatus:
     def describe(self) -> PageOut:
         """Return what is known of the page."""
         notice = notice_of(self.record, self.former)
-        return describe(self.address, self.progress, self.sentence, self.record, former=self.former, notice=notice)
+        return describe(
+            self.address,
+            self.progress,
+            self.sentence,
+            self.record,
+            former=self.former,
+            notice=notice,
+            words=self.words,
+        )
 
 
 async def page_status(
@@ -76,7 +88,8 @@ async def page_status(
     await ledger.require_shown(address, record.mark if record is not None else None)
     if record is not None:
         progress = Progress("kept", mark=record.mark)
-        return PageStatus(address, progress, sentence_of(progress), record)
+        words = await words_of(address, record.unread)
+        return PageStatus(address, progress, sentence_of(progress), record, words=words)
     client = job_client()
     if starts:
         await require_printable(address)
@@ -88,7 +101,8 @@ async def page_status(
         record = await kept_record(address)
     await ledger.require_shown(address, progress.mark)
     former = None if record is not None else await _former_print(address)
-    return PageStatus(address, progress, await sentence_for(address, progress), record, former)
+    words = await words_of(address, None if record is None else record.unread)
+    return PageStatus(address, progress, await sentence_for(address, progress), record, former, words)
 
 
 async def _former_print(address: Address) -> PageRecord | None:

@@ -1,6 +1,7 @@
 """Around the library: the entrance, About, search, a random page, and what crawlers are told."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -13,6 +14,7 @@ from gallery.answers import A_DAY, refusal, render_page, uncached
 from gallery.editions import default_edition, edition_of, editions
 from gallery.pages.cards import entrance_card
 from gallery.pages.context import about_context, entrance_context
+from gallery.pages.repertoire import tiles_of_day
 from worker.catalogue.address import Address, canonical_prompt, random_address
 from worker.errors import BabeliaError
 
@@ -22,7 +24,9 @@ async def entrance(request: HttpRequest) -> HttpResponse:
     """What this is, the search box, and a wall of the pages printed last."""
     absolute = request.build_absolute_uri
     urls = {"url": absolute(reverse("entrance")), "card": absolute(reverse("entrance-card"))}
-    return render_page(request, "entrance.html", entrance_context(await ledger.recent()) | urls)
+    tiles = await tiles_of_day(default_edition(), datetime.now(UTC).date())
+    context = entrance_context(await ledger.recent()) | {"tiles": tiles}
+    return render_page(request, "entrance.html", context | urls)
 
 
 @require_safe
@@ -68,5 +72,6 @@ async def robots(request: HttpRequest) -> HttpResponse:
     """Keep crawlers off the addresses: there is no end of them, and each would be printed."""
     root, about_path = reverse("entrance"), reverse("about")
     static = root[:-1] + settings.STATIC_URL
-    body = f"User-agent: *\nAllow: {root}$\nAllow: {about_path}\nAllow: {static}\nDisallow: {root}\n"
+    subjects = "".join(f"Allow: {reverse('subjects', args=[slug])}\n" for slug in editions())
+    body = f"User-agent: *\nAllow: {root}$\nAllow: {about_path}\n{subjects}Allow: {static}\nDisallow: {root}\n"
     return HttpResponse(body, content_type="text/plain; charset=utf-8")

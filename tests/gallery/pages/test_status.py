@@ -114,7 +114,12 @@ def test_a_page_in_the_queue_says_which_press_it_waits_for(
 @pytest.mark.parametrize(
     ("progress", "kind", "message", "retry_after"),
     [
-        (Progress("busy", retry_after=12, sentence="So many pages wait already that no more are taken right now."), LibraryBusy, "So many pages wait already that no more are taken right now.", 12),
+        (
+            Progress("busy", retry_after=12, sentence="So many pages wait already that no more are taken right now."),
+            LibraryBusy,
+            "So many pages wait already that no more are taken right now.",
+            12,
+        ),
         (Progress("failed", retry_after=600, sentence="The disk is full."), PrintFailed, "The disk is full.", 600),
         (
             Progress("printing", step=1, of=20, seconds=7.2),
