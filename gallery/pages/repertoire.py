@@ -29,7 +29,9 @@ from worker.errors import AddressRefused, StoreUnavailable
 from worker.store.store import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 
 TILES: Final = 12
-"""How many the entrance shows."""
+"""How many the entrance shows …"""
+OTHERS: Final = 3
+"""… and how many of these are no things: a place, a sky, a colour."""
 _log = logging.getLogger(__name__)
 _kept: TTLCache[tuple[Path, tuple[Address, ...]], dict[Address, str]] = TTLCache(maxsize=16, ttl=10.0)
 
@@ -87,8 +89,11 @@ async def tiles_of_day(slug: str, day: date) -> list[Tile]:
     if known.repertoire is None or not known.fits:
         return []
     drawn = sorted(known.repertoire.entries, key=lambda e: hashlib.sha256(f"{day}/{e.prompt}".encode()).digest())
-    tiles = await _tiles(edition, [_Wanted(entry.prompt, entry) for entry in drawn[: 2 * TILES]], known.fits)
-    return [tile for tile in tiles if tile.picture][:TILES]
+    things = [_Wanted(entry.prompt, entry) for entry in drawn if entry.kind == "thing"][: 2 * TILES]
+    others = [_Wanted(entry.prompt, entry) for entry in drawn if entry.kind != "thing"][: 2 * OTHERS]
+    shown = [tile if tile.picture else None for tile in await _tiles(edition, things + others, known.fits)]
+    parts = (shown[: len(things)], TILES - OTHERS), (shown[len(things) :], OTHERS)
+    return [tile for part, most in parts for tile in list(filter(None, part))[:most]]
 
 
 async def picture_of(edition: Edition, file: str) -> bytes:

@@ -30,7 +30,9 @@ async def words_of(address: Address, unread: str | None) -> list[WordOut] | None
     """
     if address.kind != "prompt":
         return None
-    return await asyncio.to_thread(_read, edition_of(address.edition), _part_read(address.name, unread))
+    read = await asyncio.to_thread(_read, edition_of(address.edition), _part_read(address.name, unread))
+    # Paths are made here: the path below which the site lies is known to a request, and not to other threads.
+    return None if read is None else [_word(address.edition, *each) for each in read]
 
 
 def _part_read(prompt: str, unread: str | None) -> str:
@@ -45,19 +47,20 @@ def _part_read(prompt: str, unread: str | None) -> str:
     return " ".join(words)
 
 
-def _read(edition: Edition, prompt: str) -> list[WordOut] | None:
+def _read(edition: Edition, prompt: str) -> list[tuple[str, bool, Entry | None]] | None:
+    """Return the words, whether each is known, and the entry that it names or that is near."""
     known = known_of(edition)
     if known.repertoire is None or not known.fits:
         return None
     readings = known.repertoire.read(prompt)
     near = {text: _near(edition, known.repertoire, text) for text, entry in readings if entry is None}
-    return [_word(edition, text, entry is not None, entry or near[text]) for text, entry in readings]
+    return [(text, entry is not None, entry or near[text]) for text, entry in readings]
 
 
-def _word(edition: Edition, text: str, known: bool, entry: Entry | None) -> WordOut:
+def _word(slug: str, text: str, known: bool, entry: Entry | None) -> WordOut:
     if entry is None:
         return WordOut(text=text, known=known, kind=None, name=None, prompt=None, page=None)
-    page = path_of(Address(edition.slug, "prompt", entry.prompt, 1))
+    page = path_of(Address(slug, "prompt", entry.prompt, 1))
     return WordOut(text=text, known=known, kind=entry.kind, name=entry.name, prompt=entry.prompt, page=page)
 
 
