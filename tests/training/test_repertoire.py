@@ -54,7 +54,7 @@ def test_a_word_is_listed_only_where_the_text_encoder_understands_it(engine: Eng
         assert knows.understands("place", name, word) is expected, word
     listed = {word for entry in shipped.entries for word in entry.words}
     assert {"hound", "puppy", "lorry", "in the snow"} <= listed
-    assert not {"hounds", "puppies", "lorries", "bikes", "home"} & listed
+    assert not {"hounds", "puppies", "lorries", "bikes"} & listed
 
 
 def test_a_picture_is_page_1_of_its_prompt_by_this_model(engine: Engine, shipped: Repertoire) -> None:

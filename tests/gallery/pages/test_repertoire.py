@@ -1,5 +1,6 @@
 """gallery.pages.repertoire: what is shown of what an edition can draw, with whose pictures."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,20 @@ DAY = date(2026, 11, 28)
 
 
 @pytest.fixture(autouse=True)
-def library(settings: Any, tmp_path: Path) -> Path:
+def library(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """A library of its own; what is remembered of editions for some seconds is forgotten before and after."""
     settings.DATA_DIR = tmp_path
     settings.DISK_RESERVE = 0
     write_edition(tmp_path, "own", "nowhere")
-    for cached in (editions._read_shelf, editions.known_of):
-        cached.cache.clear()
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    editions._read_shelf.cache.clear()
+    editions.known_of.cache.clear()
     module._kept.clear()
-    return tmp_path
 
 
 def keep(address: Address) -> None:
