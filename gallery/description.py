@@ -46,6 +46,20 @@ class PageLinks(LinksOut):
     previous_key: str | None
 
 
+class WordOut(BaseModel):
+    """Some words of a prompt, and what the edition makes of them."""
+
+    text: str = Field(description="As they stand in the prompt", examples=["hound"])
+    known: bool = Field(description="Whether they are a name that the edition draws; what it makes of others is open")
+    kind: str | None = Field(description="thing, place, sky, weather, colour, count, size, side, depth or relation")
+    name: str | None = Field(
+        description="What they name; of unknown words the name that is nearest in meaning, null where none is near",
+        examples=["dog"],
+    )
+    prompt: str | None = Field(description="A prompt that asks for that name alone", examples=["a dog"])
+    page: str | None = Field(description="The path of the first page of that prompt")
+
+
 class PageOut(BaseModel):
     """What is known of a page."""
 
@@ -75,6 +89,10 @@ class PageOut(BaseModel):
     unread: str | None = Field(
         description="The end of the prompt that the text encoder has no room for, so that it decides nothing of the "
         "picture; empty where all of it was read; null where no prompt names the page, or before it is printed"
+    )
+    words: list[WordOut] | None = Field(
+        description="What the edition makes of the prompt's words, as far as they are read, in their order; null where "
+        "no prompt names the page, or the edition has no list of what it draws that is true of its weights here"
     )
     links: LinksOut
 
@@ -180,10 +198,12 @@ def describe(
     *,
     former: PageRecord | None = None,
     notice: str | None = None,
+    words: list[WordOut] | None = None,
 ) -> PageOut:
     """Return the description of a page; without a record, what only a print decides is None.
 
     `former`: the record of an earlier print with other weights, whose picture is gone; `notice` says it in words.
+    `words`: of a prompt, where it is known what the edition draws.
     """
     printed: dict[str, Any] = dict.fromkeys(RecordFields.__annotations__) | {"mark": progress.mark}
     if record is not None:
@@ -191,7 +211,7 @@ def describe(
     elif former is not None:
         printed |= {"former_weights": former.known_weights, "former_pixel_digest": former.pixel_digest}
     said = {**address_fields(address), **progress_fields(progress, sentence), **printed}
-    return PageOut(**said, notice=notice, links=links_of(address))
+    return PageOut(**said, notice=notice, words=words, links=links_of(address))
 
 
 def describe_recent(row: Page) -> RecentOut:

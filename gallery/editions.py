@@ -1,5 +1,6 @@
 """The editions of this library: read from their folders every few seconds, not at each request. Imports settings."""
 
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,12 @@ from cachetools import TTLCache, cached
 from django.conf import settings
 
 from worker.editions.edition import DEFAULT_EDITION, Edition, all_editions
+from worker.editions.repertoire import Repertoire, read_repertoire
 from worker.editions.weights import weights_digest
 from worker.errors import BabeliaError, EditionRefused
 
 _FRESH_SECONDS: Final = 10.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,25 @@ def _weights_digest(weights: Path, cache: Path) -> str | None:
         return weights_digest(weights, cache)
     except (OSError, BabeliaError):  # they are being replaced, or damaged: the press says what is wrong with them
         return None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of what an edition draws: its repertoire, and whether that is true of the weights that are here."""
+
+    repertoire: Repertoire | None
+    fits: bool
+
+
+@cached(TTLCache(maxsize=32, ttl=_FRESH_SECONDS), key=lambda edition: edition.folder, lock=threading.Lock())
+def known_of(edition: Edition) -> Known:
+    """Return what is known of what an edition draws. May hash its weights: blocks."""
+    try:
+        repertoire = read_repertoire(edition.folder)
+    except EditionRefused as error:
+        _log.warning("The site does not say what edition %s draws: %s", edition.slug, error)
+        repertoire = None
+    return Known(repertoire, repertoire is not None and repertoire.fits(edition, weights_here(edition)))
 
 
 def edition_of(slug: str) -> Edition:

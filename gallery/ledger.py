@@ -8,6 +8,7 @@ each request; the database is read every few seconds, for whatever stands in its
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -135,6 +136,19 @@ async def is_hidden(address: Address, mark: str | None = None) -> bool:
             hint="Try again in a moment. The library's keepers find more in its log.",
         )
     return False
+
+
+async def hidden_among(pages: Sequence[tuple[Address, str | None]]) -> set[Address]:
+    """Return those of several pages, each with its mark where that is known, that are hidden; raises as `is_hidden`."""
+    in_database = await _hidden.get()
+    looked = await asyncio.to_thread(lambda: [_look_for(address, mark) for address, mark in pages])
+    found = set()
+    for (address, _), (names, in_files, complete) in zip(pages, looked, strict=True):
+        if in_database is None and not complete:
+            raise StoreUnavailable("Which pages are hidden cannot be read at the moment, so none is shown.")
+        if in_files or (in_database is not None and names & in_database):
+            found.add(address)
+    return found
 
 
 def _look_for(address: Address, mark: str | None) -> tuple[set[str], set[str], bool]:

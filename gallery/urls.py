@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from gallery.addresses import AddressConverter, EditionConverter
-from gallery.views import keys, library, neighbours, page, printing, reports
+from gallery.views import keys, library, neighbours, page, printing, reports, subjects
 
 register_converter(AddressConverter, "address")
 register_converter(EditionConverter, "edition")
@@ -14,6 +14,10 @@ urlpatterns = [
     path("search/", library.search, name="search"),
     path("random/", library.random, name="random"),
     path("<edition:edition>/random/", library.random, name="random-of-edition"),
+    # what it can draw
+    path("<edition:edition>/subjects/", subjects.show, name="subjects"),
+    path("<edition:edition>/subjects/<slug:file>.webp", subjects.picture, name="subject-picture"),
+    path("search/words.json", subjects.completions, name="completions"),
     # a page, in its forms
     path("<address:address>/", page.show, name="page"),
     path("<address:address>.png", page.picture, name="picture"),

@@ -18,7 +18,7 @@ from training.errors import TrainingError
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Trains pocket-1, stage by stage.")
-    commands = ["next", "all", "status", "ship", "sprites", "scenes", "quarter-hour", "bring-home"]
+    commands = ["next", "all", "status", "ship", "sprites", "scenes", "repertoire", "quarter-hour", "bring-home"]
     parser.add_argument("command", nargs="?", default="next", choices=commands)
     parser.add_argument(
         "--preset", help="smoke, cpu or gpu (default: cpu); by the clock quarter-hour or rehearsal (quarter-hour)"
@@ -53,6 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
             from training.scenes.sprites import PACK, make_pack
 
             print(f"{PACK}: {make_pack(packages=options.packages)} pictures")
+            return 0
+        if options.command == "repertoire":
+            from training.repertoire import make_repertoire
+
+            shipped = Path(__file__).parent.parent / "editions" / "pocket-1"
+            size = make_repertoire(options.edition or shipped, shipped.parent.parent / "data")
+            print(f"{size / 1000:.0f} kB of pictures")
             return 0
         if options.command in ("quarter-hour", "bring-home"):
             _by_the_clock(options, began)

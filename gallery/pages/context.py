@@ -54,6 +54,8 @@ def page_context(
         "has_preview": progress.preview > 0,
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
         "retry_after": progress.retry_after,
+        "known_words": [word for word in page.words or () if word.known],
+        "unknown_words": [word for word in page.words or () if not word.known],
         "mark_page": path_of(Address(address.edition, "mark", status.mark, None)) if status.mark else None,
         "named": status.named,
         "named_page": path_of(status.named) if status.named else None,

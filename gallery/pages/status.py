@@ -13,9 +13,10 @@ from cachetools import TTLCache
 
 from babelia.services import job_client, store
 from gallery import ledger
-from gallery.description import PageOut, describe
+from gallery.description import PageOut, WordOut, describe
 from gallery.editions import edition_of, weights_here
 from gallery.pages.sentences import notice_of, sentence_of
+from gallery.pages.words import words_of
 from gallery.visits import PATIENCE
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
@@ -47,6 +48,9 @@ class PageStatus:
     named: Address | None = None
     """Of a kept page that was opened by its mark: the address that it was printed for, where that leads to it."""
 
+    words: list[WordOut] | None = None
+    """What the edition makes of a prompt's words, where that is known."""
+
     @property
     def kept(self) -> bool:
         """Whether the picture can be shown."""
@@ -65,7 +69,15 @@ class PageStatus:
     def describe(self) -> PageOut:
         """Return what is known of the page."""
         notice = notice_of(self.record, self.former)
-        return describe(self.address, self.progress, self.sentence, self.record, former=self.former, notice=notice)
+        return describe(
+            self.address,
+            self.progress,
+            self.sentence,
+            self.record,
+            former=self.former,
+            notice=notice,
+            words=self.words,
+        )
 
 
 async def page_status(
@@ -81,7 +93,8 @@ async def page_status(
     if record is not None:
         progress = Progress("kept", mark=record.mark)
         named = await asyncio.to_thread(_own_name, record) if address.kind == "mark" else None
-        return PageStatus(address, progress, sentence_of(progress), record, named=named)
+        words = await words_of(address, record.unread)
+        return PageStatus(address, progress, sentence_of(progress), record, named=named, words=words)
     client = job_client()
     if starts:
         await require_printable(address)
@@ -93,7 +106,8 @@ async def page_status(
         record = await kept_record(address)
     await ledger.require_shown(address, progress.mark)
     former = None if record is not None else await _former_print(address)
-    return PageStatus(address, progress, await sentence_for(address, progress), record, former)
+    words = await words_of(address, None if record is None else record.unread)
+    return PageStatus(address, progress, await sentence_for(address, progress), record, former, words=words)
 
 
 def _own_name(record: PageRecord) -> Address | None:

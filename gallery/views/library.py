@@ -1,6 +1,7 @@
 """Around the library: the entrance, About, search, a random page, and what crawlers are told."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -16,6 +17,7 @@ from gallery.editions import default_edition, edition_of, editions
 from gallery.keys import LeadsNowhere, address_of_typed, address_of_words, is_meant_as_key
 from gallery.pages.cards import entrance_card
 from gallery.pages.context import about_context, entrance_context
+from gallery.pages.repertoire import tiles_of_day
 from gallery.views.keys import open_key
 from gallery.visits import CARD_PROGRAMS, asks_head
 from worker.catalogue.address import random_address
@@ -27,7 +29,9 @@ async def entrance(request: HttpRequest) -> HttpResponse:
     """What this is, the search box, and a wall of the pages printed last."""
     absolute = request.build_absolute_uri
     urls = {"url": absolute(reverse("entrance")), "card": absolute(reverse("entrance-card"))}
-    return render_page(request, "entrance.html", entrance_context(await ledger.recent()) | urls)
+    tiles = await tiles_of_day(default_edition(), datetime.now(UTC).date())
+    context = entrance_context(await ledger.recent()) | {"tiles": tiles}
+    return render_page(request, "entrance.html", context | urls)
 
 
 @require_safe
@@ -94,6 +98,7 @@ async def robots(request: HttpRequest) -> HttpResponse:
     opened = (
         f"{root}$",
         reverse("about"),
+        *(reverse("subjects", args=[slug]) for slug in editions()),
         root[:-1] + settings.STATIC_URL,
         reverse("entrance-card"),
         f"{root}*/card.png$",

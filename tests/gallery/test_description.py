@@ -97,7 +97,7 @@ def test_the_json_of_a_page_is_public_to_the_byte() -> None:
         '"seconds_left": null, "mark": "numxaqqioe4lpfc6qxh46pi5yy", "rendition": "by hand", '
         f'"pixel_digest": "{64 * "1"}", "file_digest": "{64 * "2"}", "steps": 20, "seconds": 1.25, '
         '"printed_at": "2026-11-05T09:07:33.120+00:00", "flagged": false, "weights": null, '
-        '"former_weights": null, "former_pixel_digest": null, "notice": null, "unread": null, "links": '
+        '"former_weights": null, "former_pixel_digest": null, "notice": null, "unread": null, "words": null, "links": '
         '{"page": "/pocket-1/key/borges/7/", "picture": "/pocket-1/key/borges/7.png", '
         '"key": "/pocket-1/key/borges/7.txt", "json": "/pocket-1/key/borges/7.json", '
         '"events": "/pocket-1/key/borges/7/events", "next_page": "/pocket-1/key/borges/8/", '
@@ -109,7 +109,7 @@ def test_the_json_of_a_page_is_public_to_the_byte() -> None:
 def test_a_field_has_one_name_wherever_it_is_said() -> None:
     page, links = set(PageOut.model_fields), set(LinksOut.model_fields) | {"thumbnail"}
     parts = [set(part.__annotations__) for part in (AddressFields, ProgressFields, RecordFields)]
-    assert set.union(*parts) | {"links", "notice"} == page
+    assert set.union(*parts) | {"links", "notice", "words"} == page
     assert sum(map(len, parts)) == len(set.union(*parts)), "each field comes from one place"
     assert set(RecentOut.model_fields) <= page | links
     columns = {field.name for field in Page._meta.fields} - {"id", "digest", "opened", "hidden", "everywhere", "listed"}

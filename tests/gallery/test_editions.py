@@ -38,3 +38,17 @@ def test_an_unknown_edition_is_refused_with_those_there_are(data: Path) -> None:
     with pytest.raises(EditionRefused, match="no edition named “atlantis”") as refused:
         edition_of("atlantis")
     assert refused.value.hint.startswith("The editions here are pocket-1") and "own" in refused.value.hint
+
+
+def test_an_edition_with_a_broken_repertoire_is_one_without(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = data / "editions" / "own" / "repertoire"
+    folder.mkdir()
+    (folder / "repertoire.json").write_text("{", encoding="utf-8")
+    known = module.known_of(edition_of("own"))
+    assert (known.repertoire, known.fits) == (None, False)
+    assert "does not say what edition own draws" in caplog.text
+
+
+def test_the_shipped_repertoire_is_known_and_true_of_the_shipped_weights(data: Path) -> None:
+    known = module.known_of(edition_of("pocket-1"))
+    assert known.repertoire is not None and known.fits

@@ -785,3 +785,53 @@ def test_every_control_has_a_name_and_every_picture_words(context: BrowserContex
         assert page.locator("main").count() == 1, path
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
         assert len(set(ids)) == len(ids), path
+
+
+# -- what it can draw
+
+
+@pytest.mark.parametrize(("width", "scripts"), [(320, False), (2560, True)])
+def test_what_it_can_draw_is_shown_whole_and_nothing_moves_while_it_loads(
+    browser: Browser, site: str, width: int, scripts: bool
+) -> None:
+    with visiting(browser, viewport={"width": width, "height": 900}, java_script_enabled=scripts) as context:
+        page = context.new_page()
+        page.goto(site + "/pocket-1/subjects/")
+        pictures = page.locator(".draws img")
+        expect(pictures.last).to_have_attribute("alt", "a penguin below a snowman")
+        before = page.locator(".draws").last.bounding_box()
+        pictures.last.scroll_into_view_if_needed()
+        for picture in (pictures.first, pictures.last):
+            box = picture.bounding_box()
+            assert box is not None and abs(box["width"] / box["height"] - 640 / 416) < 0.03
+        page.evaluate("scrollTo(0, 0)")
+        assert page.locator(".draws").last.bounding_box() == before, "sizes are known before a picture is there"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_box_completes_what_is_typed_from_what_the_edition_draws(context: BrowserContext, site: str) -> None:
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "words.json" in request.url else None)
+    page.goto(site + "/")
+    box = page.get_by_role("combobox", name="What should the picture show?")
+    assert asked == [], "nothing is loaded before the box is entered"
+
+    def offered() -> list[str]:
+        found: list[str] = page.evaluate("[...document.querySelector('input[list]').list.options].map((o) => o.value)")
+        return found
+
+    with page.expect_response("**/words.json*"):
+        box.focus()
+    for typed, completed in (
+        ("a ha", "a hamburger"),
+        ("two fo", "two foxes"),
+        ("two foxes in the s", "two foxes in the snow"),
+        ("two foxes in the snow ", "two foxes in the snow at night"),
+    ):
+        box.fill(typed)
+        page.wait_for_function("() => document.querySelector('input[list]').list.options.length > 0")
+        assert completed in offered(), (typed, offered())
+    box.fill("xylophones")
+    assert offered() == []
+    assert len(asked) == 1

@@ -36,6 +36,9 @@ OF_NO_PAGE = {
     "open-key": "is asked for below",
     "about": "words",
     "robots": "words",
+    "subjects": "tests/gallery/views/test_subjects.py hides one of its pages",
+    "subject-picture": "looked at there",
+    "completions": "words",
 }
 API_OF_NO_PAGE = {"post /api/key": "is asked for below", "get /api/editions": "", "get /api/recent": "looked at below"}
 KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")

@@ -41,13 +41,14 @@ class Words:
     def __init__(self, path: Path) -> None:
         """Read the table. Raises WeightsRefused where it is broken; a missing file is the caller's to look for."""
         self._table: dict[str, tuple[str, str]] = {}
+        targets: dict[tuple[str, str], tuple[str, str]] = {}  # one of each: 10 MB instead of 24
         try:
             with gzip.open(path, "rt", encoding="utf-8") as file:
                 for number, line in enumerate(file, 1):
                     word, kind, name = line.rstrip("\n").split("\t")
                     if kind not in KINDS:
                         raise ValueError(f"line {number} has the kind {kind!r}")
-                    self._table[word] = (kind, name)
+                    self._table[word] = targets.setdefault((kind, name), (kind, name))
         except (EOFError, OSError, ValueError, zlib.error) as error:
             raise WeightsRefused(f"{path} is no table of words: {error}.") from error
 

@@ -1,0 +1,203 @@
+"""What an edition draws by name: reads its repertoire/repertoire.json (the standard library only; no torch).
+
+A repertoire is a list of entries in groups: a prompt, the words that mean it, and a picture printed for it. It is true
+of one set of weights, which it names; for others `fits` says no, and neither words nor pictures may be claimed.
+`python -m training repertoire` writes it, docs/editions.md describes it.
+"""
+
+import functools
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from worker.editions.edition import Edition
+from worker.errors import EditionRefused
+
+FOLDER: Final = "repertoire"
+FILE: Final = "repertoire.json"
+PICTURE: Final = (240, 156)
+"""Width and height of an entry's picture: a page's, by 0.375, so that nothing of it is cut off."""
+KINDS: Final = ("thing", "place", "sky", "weather", "colour", "count", "size", "side", "depth", "relation")
+_LONGEST: Final = 6  # words of a phrase
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that the edition draws: `prompt` asks for it alone; `words` mean it in any prompt."""
+
+    kind: str
+    name: str
+    prompt: str
+    words: tuple[str, ...]
+    mark: str
+    """Of the key of page 1 of `prompt`, which the picture shows."""
+    coloured: bool = False
+    """Whether the thing takes a named colour."""
+
+    @property
+    def file(self) -> str:
+        """The name of its picture, without the suffix: a-red-balloon."""
+        return self.prompt.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Entries of one sort, under a heading."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+class Reading(NamedTuple):
+    """Some words of a prompt as they stand there; the entry they name, None where the edition does not know them."""
+
+    text: str
+    entry: Entry | None
+
+
+@dataclass(frozen=True)
+class Repertoire:
+    """The repertoire of one edition."""
+
+    folder: Path
+    weights: str
+    """The digest of the weights that it is true of."""
+    settings: Mapping[str, Any]
+    """How the pictures were printed, as `printed_with` names it."""
+    rendition: str
+    groups: tuple[Group, ...]
+    silent: frozenset[str]
+    """Words that name nothing and need no mention: the, of, picture."""
+    _known: dict[str, Entry] = field(repr=False)
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """All entries, group by group."""
+        return (entry for group in self.groups for entry in group.entries)
+
+    def fits(self, edition: Edition, weights: str | None) -> bool:
+        """Say whether it is true of an edition whose weights have this digest (None: as the edition states)."""
+        return self.weights == (weights or edition.digest) and self.settings == printed_with(edition)
+
+    def picture(self, file: str) -> Path | None:
+        """Return the path of a picture by its entry's `file`; None where no entry has it."""
+        path = self.folder / f"{file}.webp"
+        return path if any(entry.file == file for entry in self.entries) and path.is_file() else None
+
+    def entry_of(self, kind: str, name: str) -> Entry | None:
+        """Return the first entry of a kind and name."""
+        return next((entry for entry in self.entries if (entry.kind, entry.name) == (kind, name)), None)
+
+    def read(self, prompt: str) -> list[Reading]:
+        """Return what a prompt's words are, in their order, without the silent ones; the longest phrases first.
+
+        Words that are not known are one reading where a hyphen joins them: "t-rex".
+        """
+        tokens = list(_tokens(prompt))
+        readings: list[Reading] = []
+        unknown: tuple[int, int] | None = None  # where the last reading stands, if it is not known
+        at = 0
+        while at < len(tokens):
+            length, entry = self._longest(tokens[at : at + _LONGEST])
+            start, end = tokens[at].start, tokens[at + length - 1].end
+            if entry is not None:
+                readings.append(Reading(prompt[start:end], entry))
+                unknown = None
+            elif tokens[at].word not in self.silent:
+                if unknown is not None and prompt[unknown[1] : start] in ("-", "'", "’"):
+                    start = unknown[0]
+                    readings.pop()
+                readings.append(Reading(prompt[start:end], None))
+                unknown = start, end
+            at += length
+        return readings
+
+    def _longest(self, tokens: "list[_Token]") -> tuple[int, Entry | None]:
+        for length in range(len(tokens), 0, -1):
+            entry = self._known.get(" ".join(token.word for token in tokens[:length]))
+            if entry is not None:
+                return length, entry
+        return 1, None
+
+
+class _Token(NamedTuple):
+    word: str
+    start: int
+    end: int
+
+
+def _tokens(prompt: str) -> Iterator[_Token]:
+    """Words in lower case, numbers and signs such as emoji, with where they stand; hyphens part words."""
+    for found in re.finditer(r"\S+", prompt):
+        start = None
+        sort = ""
+        for place, character in enumerate(found[0] + " ", start=found.start()):
+            other = _sort(character)
+            if other != sort and not (other == "joined" and sort):
+                if start is not None:
+                    yield _Token(prompt[start:place].lower(), start, place)
+                start, sort = (place, other) if other in ("word", "sign") else (None, "")
+
+
+def _sort(character: str) -> str:
+    """What a character is part of: a word, a sign, whatever stands before it, or nothing."""
+    category = unicodedata.category(character)
+    if category[0] in "LN":
+        return "word"
+    if category[0] == "M" or category in ("Sk", "Cf"):
+        return "joined"
+    return "sign" if category == "So" else ""
+
+
+def printed_with(edition: Edition) -> dict[str, Any]:
+    """Return what of an edition decides the pictures of its prompts, beside its weights."""
+    names = ("solver", "guidance", "early_guidance", "early_above", "default_steps")
+    return {name: getattr(edition, name) for name in names}
+
+
+def read_repertoire(folder: Path) -> Repertoire | None:
+    """Return the repertoire of an edition's folder, None where it has none. Raises EditionRefused where it is broken.
+
+    The file is read again only when it has changed: the site asks for it with every prompt.
+    """
+    path = folder / FOLDER / FILE
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _read(path, (found.st_mtime_ns, found.st_size))
+
+
+@functools.lru_cache(maxsize=16)
+def _read(path: Path, state: tuple[int, int]) -> Repertoire:  # noqa: ARG001  (part of the cache's key)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        groups = tuple(
+            Group(group["title"], tuple(_entry(entry) for entry in group["entries"])) for group in document["groups"]
+        )
+        known: dict[str, Entry] = {}
+        for entry in (entry for group in groups for entry in group.entries):
+            for word in entry.words:
+                known.setdefault(word.replace("-", " "), entry)
+        return Repertoire(
+            path.parent,
+            document["weights"],
+            document["settings"],
+            document["rendition"],
+            groups,
+            frozenset(document["silent"]),
+            known,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EditionRefused(f"{path} is no repertoire: {error!r}.") from error
+
+
+def _entry(document: Mapping[str, Any]) -> Entry:
+    kind, name, prompt, mark = (str(document[key]) for key in ("kind", "name", "prompt", "mark"))
+    if kind not in KINDS or re.fullmatch("[a-z0-9 -]+", prompt) is None:
+        raise ValueError(f"the entry {prompt!r} of the kind {kind!r}")
+    return Entry(kind, name, prompt, tuple(document["words"]), mark, bool(document.get("coloured", False)))
