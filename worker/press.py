@@ -121,8 +121,7 @@ class PrintingPress:
         self._closed = threading.Event()
         self._printing: list[Claim] = []
         self._heard = 0.0  # time.monotonic() of the last step
-        self._disk_failed: StoreUnavailable | None = None  # as the last page was to be kept
-        self._disk_failed_at = 0.0
+        self._disk_failed_for = ""  # the edition whose last page the disk did not take
         self._device = device
         self._threads = threads
         self._batch = batch
@@ -201,14 +200,14 @@ class PrintingPress:
             self._say(state=state, rendition=engine.rendition.format(), sentence="")
 
     def _require_disk(self) -> None:
-        """Raise StoreUnavailable where the disk has no room, or did not take a page less than a minute ago.
+        """Raise StoreUnavailable where the disk has no room, or did not take the last page and takes none now either.
 
-        A quota is seen by trying alone: without the pause each visitor in turn would be promised a page, and lose it.
+        A quota is seen by trying alone: without that each visitor in turn would be promised a page, and lose it.
         """
         self.store.require_room()
-        if self._disk_failed is not None and time.monotonic() - self._disk_failed_at < DISK_PAUSE:
-            raise self._disk_failed
-        self._disk_failed = None
+        if self._disk_failed_for:
+            self.store.try_writing(self._disk_failed_for)
+            self._disk_failed_for = ""
 
     def close(self) -> None:
         """Say no longer that this press is there."""
@@ -359,7 +358,7 @@ class PrintingPress:
                     self._keep(claim, key, printed)
             except Exception as error:
                 if isinstance(error, StoreUnavailable):
-                    self._disk_failed, self._disk_failed_at = error, time.monotonic()
+                    self._disk_failed_for = claim.address.edition
                 self._give_up(claim, error)
 
     def _tell(self, engine: Engine, entries: list[tuple[Claim, Key]], step: Step) -> None:

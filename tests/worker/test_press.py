@@ -20,7 +20,7 @@ from worker.errors import EditionRefused
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Progress
-from worker.press import DISK_PAUSE, UNHEARD_PULSES, PrintingPress, editions_here, name_in_log
+from worker.press import UNHEARD_PULSES, PrintingPress, editions_here, name_in_log
 from worker.store.store import Store
 
 Ask = Callable[..., Progress]
@@ -170,8 +170,7 @@ def test_a_disk_that_did_not_take_a_page_is_not_tried_with_the_next_one_at_once(
             assert (press.times.model > 0) == (number == 1), "a page was printed, and only the first"
             (said,) = jobs.presses()
             assert (said.state, said.able) == ("blocked", False)
-        press.store = Store(tmp_path, reserve=0)  # somebody has made room; the next one may try after the pause
-        press._disk_failed_at -= DISK_PAUSE
+        press.store = Store(tmp_path, reserve=0)  # somebody has made room
         press._stand()
         assert jobs.presses()[0].able
 

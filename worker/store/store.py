@@ -52,6 +52,8 @@ THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 320, 208
 THUMBNAIL_QUALITY = 82
 FILES_RESERVE = 64
 """Files (inodes) that a disk has to have room for."""
+PROBE_BYTES = 2**20
+"""More than a page takes with its key, thumbnail and record."""
 
 log = logging.getLogger(__name__)
 
@@ -265,6 +267,15 @@ class Store:
                 "What is kept can still be read.",
                 hint="Delete files that are not needed; BABELIA_DISK_BUDGET lets kept pages make room.",
             )
+
+    def try_writing(self, edition: str) -> None:
+        """Write as much as a page takes beside the pages of an edition, and delete it. Raises StoreUnavailable."""
+        probe = self.data / "pages" / edition / ".probe"
+        try:
+            self._write({probe: bytes(PROBE_BYTES)})
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
 
     def set_aside(self, path: Path, reason: str) -> None:
         """Move a damaged file out of the way, so that its page is printed again when somebody asks."""

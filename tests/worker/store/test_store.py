@@ -219,3 +219,13 @@ def test_the_parent_of_a_new_shard_folder_is_synced(store: Store, monkeypatch: p
     assert len(shards) == 3
     for shard in shards:
         assert {str(shard), str(shard.parent)} <= set(synced)
+
+
+def test_a_disk_is_tried_by_writing_and_nothing_of_it_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path, reserve=0)
+    store.try_writing("tiny")
+    assert list((tmp_path / "pages" / "tiny").iterdir()) == []
+    (tmp_path / "pages" / "tiny").rmdir()
+    (tmp_path / "pages" / "tiny").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(StoreUnavailable):
+        store.try_writing("tiny")
