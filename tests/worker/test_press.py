@@ -313,11 +313,11 @@ def test_a_step_that_takes_longer_than_the_lease_loses_no_page(
     slow_preview = tiny_engine.preview
 
     def preview(predicted: Any) -> Any:
-        time.sleep(0.8)
+        time.sleep(1.5)
         return slow_preview(predicted)
 
     monkeypatch.setattr(tiny_engine, "preview", preview)
-    with contextlib.closing(JobConsumer(redis_url, lease=0.4)) as hasty:
+    with contextlib.closing(JobConsumer(redis_url, lease=1.0)) as hasty:
         press = PrintingPress(store, hasty, ["tiny"])
         press._engines["tiny"] = tiny_engine
         press.open()
