@@ -40,12 +40,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     The way on is not for ever: an edition or a volume may come to have a page of its own.
     """
     form, raw = _form_of(request), raw_path(request)
-    if _is_of_api(request):
-        return refusal(request, nothing_at_path(), form)
     meant = path_meant(request.path_info, form) if request.method in ("GET", "HEAD") else None
     if meant is not None:
         query = request.META.get("QUERY_STRING")
         return uncached(HttpResponseRedirect(meant + (f"?{query}" if query else "")))
+    if _is_of_api(request):
+        return refusal(request, nothing_at_path(), form)
     try:
         if raw is not None:
             Address.parse_path(raw.removesuffix(form))

@@ -46,6 +46,8 @@ const attend = () => {
   source?.close();
 };
 
+// Who presses "Leave" is told that the page is given up while the browser is on its way to the next one: no reload then.
+document.addEventListener("submit", () => { source?.close(); clearInterval(timer); });
 document.addEventListener("page-printed", () => clearInterval(timer));
 document.addEventListener("visibilitychange", attend);
 attend();

@@ -218,7 +218,7 @@ def test_below_a_path_programs_are_told_paths_that_lead_back(below: str) -> None
 
 
 OUTSIDE = re.compile(
-    r"(?<![\w./-])/(?:tiny|pocket-1|api|static|about|key|search|random|mark|prompt|stacks|-|card\.png|robots\.txt)(?![\w-])"
+    r"(?<![\w./*-])/(?:tiny|pocket-1|api|static|about|key|search|random|mark|prompt|stacks|-|card\.png|robots\.txt)(?![\w-])"
 )
 """A path of the site's own as it would stand above /library: in a link, a header, JSON or a sentence."""
 

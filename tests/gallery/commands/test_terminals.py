@@ -11,7 +11,7 @@ import pytest
 from tests import ROOT
 from tests.conftest import write_edition
 
-PROMPT = "犬 über dem Fluß, собака"
+PROMPT = "犬 über dem fluß, собака"
 COMMANDS = sorted(path.stem for path in (ROOT / "gallery" / "management" / "commands").glob("[!_]*.py"))
 ENCODINGS = ["ascii", "cp1252", "ascii:strict"]
 
