@@ -42,7 +42,7 @@ OF_NO_PAGE = {
 }
 API_OF_NO_PAGE = {"post /api/key": "is asked for below", "get /api/editions": "", "get /api/recent": "looked at below"}
 KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")
-POSTED = {"leave", "again", "next-key", "previous-key", "send-report"}
+POSTED = {"leave", "again", "ahead", "next-key", "previous-key", "send-report"}
 GET_ALONE = {"events", "next-volume", "previous-volume"}
 
 
@@ -84,7 +84,8 @@ def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], An
 def test_no_route_is_left_out_of_the_walk() -> None:
     """Whatever answers a path is of the site's or of the API's, and what the API does not describe shows no page."""
     parts = {str(part.pattern): part for part in get_resolver().url_patterns}
-    assert parts.keys() == {"api/", ""}, "a part of the site that no test of this file walks"
+    assert parts.keys() == {"-/keeper/", "api/", ""}, "a part of the site that no test of this file walks"
+    # The keeper's desk shows hidden pages to the keeper: tests.gallery.keeper looks at who gets in.
     assert {str(found.pattern) for found in parts[""].url_patterns} == {  # type: ignore[union-attr]
         str(found.pattern) for found in get_resolver("gallery.urls").url_patterns
     }
@@ -127,7 +128,7 @@ def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
         ask(site, address.path())
     marks = [by_mark(mark_of(press, address)) for address in addresses]
     for name, visit in surfaces(site, addresses[0]):
-        assert visit().status in (200, 302, 303, 400, 404), f"{name}: it is shown before"
+        assert visit().status in (200, 204, 302, 303, 400, 404), f"{name}: it is shown before"
     hide(press, *(addresses if hidden_by == "address" else marks))
     require_gone(site, *addresses, *marks)
     entrance, recent = ask(site, "/").text, ask(site, "/api/recent?limit=100").text
