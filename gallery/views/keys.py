@@ -66,7 +66,10 @@ async def _sent_address(request: HttpRequest) -> Address:
     if file is not None:
         require_size(file.size or 0)
         async with place_to_read():
-            return await open_file(await asyncio.to_thread(file.read), edition)
+            try:
+                return await open_file(await asyncio.to_thread(file.read), edition)
+            except BabeliaError as error:  # the frames of its traceback would hold the file until a garbage collection
+                raise error.with_traceback(None) from None
     if "link" in request.POST:
         return address_of_link(request.POST["link"])
     if "key" in request.POST:

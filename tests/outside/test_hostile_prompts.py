@@ -78,8 +78,8 @@ def test_nothing_of_a_prompt_runs_wherever_it_is_shown(
             for path in paths:
                 require_harmless(page, site, path)
             page.goto(f"{site}/key/")
-            page.locator("textarea[name=key]").fill(address.name)
-            page.locator("form:has(textarea[name=key]) button").first.click()
+            page.locator("textarea[name=prompt]").fill(address.name)
+            page.locator("form:has(textarea[name=prompt]) button").first.click()
             page.wait_for_load_state()
             assert page.evaluate("window.didRun") is None
             assert page.evaluate(FOREIGN) == [], "the key that was pasted"
