@@ -30,8 +30,13 @@ install: .venv/.tests  ## make .venv with everything that running, testing and t
 run: .venv/.runs  ## open the library in a browser's reach; Ctrl-C closes it
 	@exec $(VENV)/python manage.py library
 
+# Most tests wait for processes that load torch: two at a time take little more than half the time of one. A file stays
+# with one of the two, for its fixtures. What has to see a page grow runs after them, by itself.
+TOGETHER := -n 2 --dist loadfile -m "not alone"
+
 test: .venv/.tests  ## run all tests
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest $(TOGETHER)
+	@$(VENV)/python -m pytest -m alone
 
 chaos: .venv/.tests  ## kill, starve and lie to a library for a quarter of an hour; then 10,000 damaged keys and hostile requests
 	@$(VENV)/python -m bench.chaos
@@ -40,7 +45,8 @@ chaos: .venv/.tests  ## kill, starve and lie to a library for a quarter of an ho
 		tests/babelia/processes/test_valkey.py
 
 coverage: .venv/.tests  ## run all tests and name the lines of babelia, gallery and worker that none of them runs
-	@$(VENV)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	@$(VENV)/python -m pytest --cov --cov-report= $(TOGETHER)
+	@$(VENV)/python -m pytest --cov --cov-append --cov-report=term-missing:skip-covered -m alone
 
 lint: .venv/.tests  ## check format, style and types
 	@$(VENV)/ruff check .

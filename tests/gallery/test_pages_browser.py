@@ -30,6 +30,8 @@ from tests.visitor import ask, fresh, long_page, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 
+pytestmark = pytest.mark.alone
+
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 

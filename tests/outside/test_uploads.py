@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import RunningPress, run_site
 from tests.visitor import ask
 
+pytestmark = pytest.mark.alone
+
 FILES, SIZE = 60, 16_000_000
 ROOM = 400 * 2**20
 """Bytes by which the process may grow: three files that are read, copies of them, and what arrives."""
