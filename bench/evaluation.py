@@ -21,11 +21,7 @@ from worker.engine.engine import Engine
 from worker.engine.networks.loading import load_model
 from worker.engine.networks.unet import UNet
 
-OF_DIFFUSERS = 0.75
-OF_OPENVINO = {"AVX512": 0.75, "AVX2": 1.0}
-"""By the vectors that torch multiplies with. With AVX512 ours took 0.69 of OpenVINO's time. With AVX2 OpenVINO
-reaches 0.81 of the product's rate and ours 0.74 of it for 0.82 of the work: 0.89, where 0.75 would ask for 0.88 of
-that rate."""
+OF_A_PEER = 0.75
 OF_THE_FLOOR = 0.85
 AGREEMENT = 1e-3
 """The largest difference, of predictions of about unit variance, at which two sides still compute the same model."""
@@ -63,23 +59,22 @@ def measure(weights: Path | None, threads: int, rounds: int, say: Say) -> Evalua
 
     calls: list[Callable[[], Any]] = [floor.large_product(), ours, diffusers]
     notes = []
-    peers = {"diffusers": OF_DIFFUSERS}
+    peers = ["diffusers"]
     try:
         version, openvino = openvino_side.prepare(unet, inputs, threads)
     except ImportError as error:
         notes.append(f"OpenVINO is not measured: {error}. `make bench` installs it where it can be had.")
     else:
         calls.append(openvino)
-        capability = torch.backends.cpu.get_cpu_capability()
-        peers[f"OpenVINO {version}"] = OF_OPENVINO.get(capability, OF_OPENVINO["AVX2"])
+        peers.append(f"OpenVINO {version}")
     for name, call in zip(peers, calls[2:], strict=True):
         notes.append(f"The predictions of {name} and ours differ by at most {_difference(ours(), call()):.1e}.")
     say("a guided evaluation: in turn")
     product, own_times, *others = in_turn(calls, rounds, [1] + [5] * (len(calls) - 1))
     what = "a guided evaluation (fp32)"
     lines = [
-        Line.of(f"pocket size, {what}", own_times, name, times, most)
-        for (name, most), times in zip(peers.items(), others, strict=True)
+        Line.of(f"pocket size, {what}", own_times, name, times, OF_A_PEER)
+        for name, times in zip(peers, others, strict=True)
     ]
     operations, left = floor.count_operations(diffusers), _count_ours(edition.weights, latents, inputs[1], states)
     rate = floor.WORK / product.median
