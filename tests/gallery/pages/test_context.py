@@ -1,6 +1,7 @@
 """gallery.pages.context: what the templates are given, without HTTP."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from gallery.models import Page
 from gallery.pages.context import about_context, entrance_context, page_context
@@ -44,30 +45,22 @@ def test_a_page_that_is_printed_shows_how_far_it_is() -> None:
     assert (shown["waits"], shown["percent"], shown["retry_after"]) == (False, 0, 7)
 
 
-def test_the_wall_holds_pages_with_their_titles_and_words() -> None:
-    row = Page(
-        address="pocket-1/key/borges/7",
-        mark=MARK,
-        edition="pocket-1",
-        steps=20,
-        pixel_digest="",
-        printed_at=datetime(2026, 11, 5, tzinfo=UTC),
-    )
+def on_the_wall(address: str) -> dict[str, Any]:
+    """What the entrance shows of a page that was printed."""
+    printed_at = datetime(2026, 11, 5, tzinfo=UTC)
+    row = Page(address=address, mark=MARK, edition="pocket-1", steps=20, pixel_digest="", printed_at=printed_at)
     (shown,) = entrance_context([row])["wall"]
+    return dict(shown)
+
+
+def test_the_wall_holds_pages_with_their_titles_and_words() -> None:
+    shown = on_the_wall("pocket-1/key/borges/7")
     assert (shown["title"], shown["alt_text"]) == ("borges", "Page 7 of 410 of the volume borges")
     assert shown["page"].thumbnail == "/pocket-1/key/borges/7/thumbnail.webp"
 
 
 def test_the_wall_opens_a_page_of_a_prompt_with_capitals_by_its_mark() -> None:
-    row = Page(
-        address="pocket-1/prompt/A Dog/7",
-        mark=MARK,
-        edition="pocket-1",
-        steps=20,
-        pixel_digest="",
-        printed_at=datetime(2026, 11, 5, tzinfo=UTC),
-    )
-    (shown,) = entrance_context([row])["wall"]
+    shown = on_the_wall("pocket-1/prompt/A Dog/7")
     assert (shown["title"], shown["page"].page) == ("A Dog", f"/pocket-1/mark/{MARK}/")
 
 
