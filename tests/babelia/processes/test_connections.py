@@ -137,7 +137,7 @@ def test_an_answer_that_nobody_takes_is_not_kept_for_ever(port: int) -> None:
             found = [end for end in psutil.net_connections("tcp") if end.laddr.port == port and end.raddr]
             return any(end.pid for end in found if end.raddr.port == mine)
 
-        assert holds()
+        wait_until(holds, 20, "the site takes the connection")
         opened.setblocking(False)
         with contextlib.suppress(BlockingIOError, ConnectionError):
             for _ in range(100_000):
