@@ -14,6 +14,8 @@ from tests.conftest import write_edition
 PROMPT = "犬 über dem fluß, собака"
 COMMANDS = sorted(path.stem for path in (ROOT / "gallery" / "management" / "commands").glob("[!_]*.py"))
 ENCODINGS = ["ascii", "cp1252", "ascii:strict"]
+POOREST = ENCODINGS[-1]
+"""What refuses the most: where loading a model or starting each command makes a row dear, it stands for all three."""
 
 
 def run(data: Path, encoding: str, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[bytes]:
@@ -37,20 +39,16 @@ def data(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_every_command_can_be_written(command: str, encoding: str, data: Path) -> None:
-    assert b"usage" in run(data, encoding, command, "--help").stdout
+def test_the_help_of_every_command_can_be_written(command: str, data: Path) -> None:
+    assert b"usage" in run(data, POOREST, command, "--help").stdout
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_batch_is_printed_to_its_end(encoding: str, data: Path) -> None:
-    name = f"{encoding.partition(':')[0]}-{len(encoding)}"
-    done = run(
-        data, encoding, "key_to_image", "--edition", "tiny", "--prompt", PROMPT * 20, "--nb-keys", "2", "--output", name
-    )
+def test_a_batch_is_printed_to_its_end(data: Path) -> None:
+    options = ["--edition", "tiny", "--prompt", PROMPT * 20, "--nb-keys", "2", "--output", "page"]
+    done = run(data, POOREST, "key_to_image", *options)
     assert done.stdout.count(b".png") == 2
-    assert len(list(data.glob(f"{name}-*.png"))) == 2
+    assert len(list(data.glob("page-*.png"))) == 2
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -58,8 +56,11 @@ def test_json_is_json_whatever_the_terminal(encoding: str, data: Path) -> None:
     found = {entry["slug"]: entry for entry in json.loads(run(data, encoding, "editions", "--json").stdout)}
     assert found["tiny"]["title"] == "Tiny 犬"
     assert b"Tiny \\u72ac" in run(data, encoding, "editions").stdout
+
+
+def test_the_json_of_a_print_is_json(data: Path) -> None:
     options = ["--edition", "tiny", "--prompt", PROMPT, "--digest-only", "--check-determinism", "--json"]
-    printed = json.loads(run(data, encoding, "key_to_image", *options).stdout)
+    printed = json.loads(run(data, POOREST, "key_to_image", *options).stdout)
     assert printed["pages"][0]["address"] == f"tiny/prompt/{PROMPT}/1"
 
 
