@@ -112,6 +112,6 @@ def test_a_press_that_could_not_be_opened_ends_its_worker_with_a_word(library: R
     script += "worker.press.PrintingPress.__init__ = fail\n"
     script += "from celery.__main__ import main; import sys; sys.argv[1:] = sys.argv[1:]; main()"
     command = [sys.executable, "-c", script, *WORKER.split()[1:], "prefork"]
-    done = subprocess.run(command, cwd=ROOT, env=library.environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=library.environment, capture_output=True, text=True, timeout=300)
     assert "The press could not be opened, so its worker ends." in done.stderr
     assert "Too many open files" in done.stderr

@@ -93,7 +93,7 @@ def has_ipv6() -> bool:
 
 
 def answer(host: str, port: int, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(host, port, timeout=30)
+    connection = http.client.HTTPConnection(host, port, timeout=120)
     try:
         connection.request("GET", "/", headers={name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()

@@ -32,7 +32,7 @@ def converted(data: bytes, folder: Path, suffix: str, *options: str) -> Path:
     assert convert, "ImageMagick is installed by .ci/run"
     before, after = folder / "before.png", folder / f"after.{suffix}"
     before.write_bytes(data)
-    subprocess.run([convert, str(before), *options, str(after)], check=True, timeout=60)
+    subprocess.run([convert, str(before), *options, str(after)], check=True, timeout=300)
     return after
 
 

@@ -114,7 +114,7 @@ def test_as_a_process_of_its_own_it_is_the_same(tmp_path: Path) -> None:
         )
         for words in COMMANDS.values()
     ]
-    found = {(process.communicate(timeout=60), process.returncode) for process in started}
+    found = {(process.communicate(timeout=300), process.returncode) for process in started}
     assert found == {
         (("", f"The environment variable REDIS_URL should be {FORM}: its host and port cannot be told apart.\n"), 2)
     }

@@ -367,7 +367,7 @@ def test_a_press_that_loads_for_long_while_pages_wait_does_not_restart(
     opening.start()
     try:
         for _ in range(4 * UNHEARD_PULSES):
-            assert beats.acquire(timeout=10)
+            assert beats.acquire(timeout=60)
         assert not called.is_set()
         press._engines["tiny"] = tiny_engine
     finally:

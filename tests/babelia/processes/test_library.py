@@ -92,7 +92,7 @@ def library(data: Path, *arguments: str, **environment: str) -> Iterator[Library
 
 
 def answers(port: int, path: str = "/-/alive") -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_WITHIN)
     try:
         connection.request("GET", path)
         return connection.getresponse().status
@@ -136,7 +136,7 @@ def test_it_opens_restarts_what_dies_and_leaves_nothing_running(data: Path) -> N
         watched = long_page(site)
         with contextlib.ExitStack() as streams:  # open ones hold nobody up
             for _ in range(20):
-                stream = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+                stream = http.client.HTTPConnection("127.0.0.1", running.port, timeout=START_WITHIN)
                 streams.callback(stream.close)
                 stream.request("GET", watched.path() + "events")
                 assert stream.getresponse().readline() == b"retry: 2000\n"

@@ -43,7 +43,7 @@ def fresh() -> dict[str, str]:
 
 
 def run(*line: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(line, cwd=ROOT, env=fresh(), text=True, capture_output=True, timeout=300, check=False)
+    return subprocess.run(line, cwd=ROOT, env=fresh(), text=True, capture_output=True, timeout=1500, check=False)
 
 
 @pytest.fixture(scope="module")
