@@ -41,7 +41,7 @@ test: .venv/.tests  ## run all tests
 chaos: .venv/.tests  ## kill, starve and lie to a library for a quarter of an hour; then 10,000 damaged keys and hostile requests
 	@$(VENV)/python -m bench.chaos
 	@FLIPS=300 FUZZ_CASES=10000 FUZZ_SECONDS=3600 FUZZ_EXAMPLES=100 $(VENV)/python -m pytest -q \
-		tests/gallery/test_fuzz.py tests/gallery/test_openapi.py tests/outside/test_hostile_headers.py \
+		tests/gallery/test_fuzz.py tests/gallery/api/test_openapi.py tests/outside/test_hostile_headers.py \
 		tests/babelia/processes/test_valkey.py
 
 coverage: .venv/.tests  ## run all tests and name the lines of babelia, gallery and worker that none of them runs

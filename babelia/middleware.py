@@ -2,7 +2,8 @@
 
 Why there is any middleware of our own: under ASGI, Django hands each hook of its (synchronous) middleware to a thread,
 twice for each request and class. None of the hooks used here waits for anything, so these subclasses call them
-directly; measured, that is the greater part of what a kept page costs. They add nothing else, but for `Methods`.
+directly; measured, that is the greater part of what a kept page costs. They add nothing else, but for `Methods` and
+`Reading`.
 
 Sessions, accounts and messages are for the keeper's desk alone, and run as Django has them, in threads, below its path:
 visitors have none of these, and no cookie.
@@ -18,13 +19,18 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http.request import split_domain_port
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
+
+from babelia.web.reading import METHODS, permitted, told
 
 
 class _OnTheLoop(MiddlewareMixin):
@@ -95,6 +101,40 @@ class Csrf(_OnTheLoop, CsrfViewMiddleware):
     ) -> HttpResponseBase | None:
         """As Django's, but a coroutine, which Django awaits instead of handing it to a thread."""
         return super().process_view(request, callback, callback_args, callback_kwargs)
+
+
+class Reading(_OnTheLoop):
+    """Lets scripts of other sites read what is no page, and answers browsers that ask beforehand (babelia.web.reading).
+
+    The usual library for this, django-cors-headers, knows lists of sites, and not whose network a host is in.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Answer a browser that asks whether its script may read; who asks to write goes on, and is refused."""
+        wanted = request.headers.get("Access-Control-Request-Method", "")
+        if request.method != "OPTIONS" or wanted not in METHODS.split(", ") or is_keepers(request):
+            return None
+        return HttpResponse(status=204, headers=permitted(_host_of(request), request.headers.get("Origin")))
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Say of an answer that it may be read."""
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if request.method not in ("GET", "HEAD") or is_page or is_keepers(request):
+            return response
+        for name, value in told(_host_of(request), request.headers.get("Origin")).items():
+            if name == "Vary":
+                patch_vary_headers(response, [value])
+            else:
+                response[name] = value
+        return response
+
+
+def _host_of(request: HttpRequest) -> str:
+    """Return the host as which this site is asked, without its port; of one that is not ours, nothing is read."""
+    try:
+        return split_domain_port(request.get_host())[0]
+    except DisallowedHost:
+        return ""
 
 
 class Methods(_OnTheLoop):

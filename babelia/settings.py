@@ -257,6 +257,7 @@ MIDDLEWARE = [
     "babelia.middleware.Security",
     "babelia.middleware.Policy",
     "babelia.middleware.Common",
+    "babelia.middleware.Reading",
     "babelia.middleware.Sessions",
     "babelia.middleware.Csrf",
     "babelia.middleware.Accounts",

@@ -3,12 +3,12 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from gallery.api import api
+from gallery.api import routes
 from gallery.keeper.desk import desk
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path(settings.KEEPER_PATH, desk.urls),
-    path("api/", api.urls),
+    path("api/", routes.urls),
     path("", include("gallery.urls")),
 ]
 

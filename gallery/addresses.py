@@ -105,8 +105,7 @@ def path_meant(path: str, form: str) -> str | None:
     for spelled in (f"/{bare}/", f"/{bare}", f"/{bare.lower()}/", f"/{bare.lower()}"):
         match = _resolved(spelled)
         if match is not None and "address" not in match.kwargs:
-            where = reverse("api:openapi-view") if match.view_name == "api:api-root" else _below_prefix(spelled)
-            return None if spelled == path else where
+            return None if spelled == path else _below_prefix(spelled)
     if bare.lower() in editions():
         return reverse("entrance")
     try:

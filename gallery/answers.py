@@ -184,7 +184,7 @@ def _routes(prefix: str, edition: str) -> dict[str, str]:  # noqa: ARG001  (what
 
     Other templates use the tag `url`. Here its look-ups would take a tenth of the time of a kept page.
     """
-    names = {"about": "about", "docs": "api:openapi-view", "entrance": "entrance", "key": "key", "search": "search"}
+    names = {"about": "about", "docs": "api:guide", "entrance": "entrance", "key": "key", "search": "search"}
     names |= {"open_key": "open-key", "completions": "completions"}
     return {key: reverse(name) for key, name in names.items()} | {"subjects": reverse("subjects", args=[edition])}
 

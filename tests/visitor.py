@@ -5,7 +5,8 @@ import itertools
 import json
 import secrets
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
 from worker.catalogue.address import Address, Kind
 from worker.catalogue.expansion import stacks_key
@@ -50,6 +51,16 @@ def ask(site: str, path: str, method: str = "GET", body: bytes | None = None, **
 
 def post(site: str, path: str, fields: dict[str, str], **headers: str) -> Answer:
     return ask(site, path, "POST", urlencode(fields).encode(), Content_Type=FORM, **headers)
+
+
+def send_json(site: str, path: str, value: Any, **headers: str) -> Answer:
+    """What a program sends to the API."""
+    return ask(site, path, "POST", json.dumps(value).encode(), Content_Type="application/json", **headers)
+
+
+def query_of(address: Address) -> str:
+    """An address as the API's operations take it."""
+    return f"?address={quote(address.format(), safe='')}"
 
 
 def post_file(site: str, name: str, data: bytes, **headers: str) -> Answer:

@@ -1,18 +1,23 @@
-// Copies a link; the button says whether it went well, and so does the live region. Hidden where there is no clipboard.
+// Copies a link, or the text of an element; the button says whether it went well, and so does the live region. Hidden
+// where there is no clipboard.
+
+const COPIES = "[data-copy], [data-copy-of]";
 
 const reveal = () => {
   if (!navigator.clipboard) return;
-  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+  for (const button of document.querySelectorAll(COPIES)) button.hidden = false;
 };
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
+  const button = event.target.closest(COPIES);
   if (!button) return;
   const [label, heard] = [button.querySelector("span"), document.querySelector("#heard")];
   const before = label.textContent;
   const say = (sentence) => { label.textContent = heard.textContent = sentence; };
   try {
-    await navigator.clipboard.writeText(new URL(button.dataset.copy, location).href);
+    const { copy, copyOf } = button.dataset;
+    const text = copyOf ? document.getElementById(copyOf).textContent : new URL(copy, location).href;
+    await navigator.clipboard.writeText(text);
     say(button.dataset.done);
   } catch {
     say(button.dataset.failed);

@@ -102,3 +102,27 @@ def test_no_hook_of_a_request_runs_in_a_thread(monkeypatch: pytest.MonkeyPatch) 
     assert asyncio.run(get()).status_code == 200
     assert handed  # Django's own signals are
     assert [name for name in handed if "middleware" in name.lower()] == []
+
+
+@override_settings(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["library.example.org"])
+def test_scripts_of_other_sites_read_what_is_no_page_and_write_nothing() -> None:
+    origin = {"Host": "library.example.org", "Origin": "https://elsewhere.example"}
+    asks = {"Access-Control-Request-Headers": "content-type"}
+
+    async def send(method: str, path: str, **headers: str) -> HttpResponse:
+        client = AsyncClient(enforce_csrf_checks=True)
+        answer: HttpResponse = await client.generic(method, path, headers=origin | headers)
+        return answer
+
+    def allowed(method: str, path: str, **headers: str) -> tuple[int, str | None]:
+        answer = asyncio.run(send(method, path, **headers))
+        assert "Access-Control-Allow-Credentials" not in answer
+        return answer.status_code, answer.get("Access-Control-Allow-Origin")
+
+    assert allowed("GET", "/api/editions") == allowed("HEAD", "/api/editions") == (200, "*")
+    assert allowed("GET", "/api/nothing") == (404, "*"), "why it was refused can be read too"
+    assert allowed("GET", "/ok/") == (200, None), "a page of the site is no answer to a program"
+    assert allowed("POST", "/api/page") == (403, None)
+    assert allowed("OPTIONS", "/api/page", **asks, **{"Access-Control-Request-Method": "GET"}) == (204, "*")
+    assert allowed("OPTIONS", "/api/page", **asks, **{"Access-Control-Request-Method": "POST"})[1] is None
+    assert allowed("OPTIONS", "/-/keeper/", **{"Access-Control-Request-Method": "GET"})[1] is None

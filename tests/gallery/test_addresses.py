@@ -179,7 +179,7 @@ MEANT = {
     "/key": "/key/",
     "/search": "/search/",
     "/random": "/random/",
-    "/api": "/api/docs",
+    "/api": "/api/",
     "/api/docs/": "/api/docs",
     "/robots.txt/": "/robots.txt",
     "/pocket-1/": "/",

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 from django.urls import get_resolver
 
-from gallery.api import api
+from gallery.api.routes import api
 from tests import ROOT
 from tests.conftest import RunningPress, free_port, is_listening, wait_until
 from tests.visitor import FORM, Answer, ask, fresh, printed
@@ -40,7 +40,15 @@ OF_NO_PAGE = {
     "subject-picture": "looked at there",
     "completions": "words",
 }
-API_OF_NO_PAGE = {"post /api/key": "is asked for below", "get /api/editions": "", "get /api/recent": "looked at below"}
+API_OF_NO_PAGE = {
+    "post /api/key": "is asked for below",
+    "get /api/editions": "",
+    "get /api/random": "leads to addresses",
+    "get /api/recent": "looked at below",
+    "get /api/opened": "looked at below",
+    "get /api/search": "looked at below",
+    "get /api/volume": "looked at below",
+}
 KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")
 POSTED = {"leave", "again", "ahead", "next-key", "previous-key", "send-report"}
 GET_ALONE = {"events", "next-volume", "previous-volume"}
@@ -131,10 +139,13 @@ def test_a_printed_page_is_gone_by_every_name_from_the_first_request_on(
         assert visit().status in (200, 204, 302, 303, 400, 404), f"{name}: it is shown before"
     hide(press, *(addresses if hidden_by == "address" else marks))
     require_gone(site, *addresses, *marks)
-    entrance, recent = ask(site, "/").text, ask(site, "/api/recent?limit=100").text
+    entrance = ask(site, "/").text
+    lists = [ask(site, f"/api/{of}limit=100").text for of in ("recent?", "opened?", "search?words=fresh&")]
     for address, mark in zip(addresses, marks, strict=True):
         assert address.path()[:-1] not in entrance
-        assert mark.name not in recent
+        assert not [told for told in lists if mark.name in told or address.path() in told]
+        volume = quote(address.format().rpartition("/")[0], safe="")
+        assert ask(site, f"/api/volume?volume={volume}").json["kept"] == []
 
 
 def test_a_page_hidden_before_it_was_ever_printed_is_gone_by_its_mark_too(site: str, press: RunningPress) -> None:

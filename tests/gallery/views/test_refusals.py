@@ -64,7 +64,7 @@ def test_an_unknown_edition_and_an_unknown_mark_are_no_pages(site: str) -> None:
         ("/tiny/prompt/a%20dog/", "/tiny/prompt/a%20dog/1/"),
         ("/Tiny/Prompt/A%20Dog/01/", "/tiny/prompt/a%20dog/1/"),
         ("/tiny/key/borges/01.json", "/tiny/key/borges/1.json"),
-        ("/api", "/api/docs"),
+        ("/api", "/api/"),
         ("/api/docs/", "/api/docs"),
     ],
 )

@@ -1,0 +1,1 @@
+"""The tests of gallery.api: most ask a real site over HTTP."""
