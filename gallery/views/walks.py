@@ -133,8 +133,8 @@ def read_corridor(sent: Mapping[str, str]) -> Asked:
 
 @require_safe
 async def corridor(request: HttpRequest) -> HttpResponseBase:
-    """The strip of a corridor, which fills as its pictures are drawn; without ends, the form that asks for them."""
-    if "from" not in request.GET and not request.GET.get("to"):
+    """The strip of a corridor, which fills as its pictures are drawn; without both ends, the form that asks for them."""
+    if not (request.GET.get("from") and request.GET.get("to")):
         return render_page(request, "corridor_form.html", _form(request.GET))
     try:
         asked = await asyncio.to_thread(read_corridor, request.GET)
@@ -163,16 +163,15 @@ async def open_corridor(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 async def film(request: HttpRequest, kind: str) -> HttpResponseBase:
     """The film of a corridor that is drawn, as animated WebP or MP4. Starts nothing."""
-    form = kind
     try:
         asked = await asyncio.to_thread(read_corridor, request.GET)
+        found = await _found(asked, opens=False)
         if asks_head(request):
             return of_unknown_length(KINDS[kind])
-        found = await _found(asked, opens=False)
         async with place_to_read():
             body, digest = await film_of(found, kind, closed=asked.closed)
     except BabeliaError as error:
-        return refusal(request, error, form)
+        return refusal(request, error, kind)
     return send_kept(body, KINDS[kind], f"{digest}-{PACE}", f"babelia-corridor-{digest[:8]}{kind}")
 
 

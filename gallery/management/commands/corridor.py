@@ -131,7 +131,7 @@ def order_of(text: str, edition: str | None) -> Order:
     """What names an end: an address, or a mark, or words where it is neither."""
     if is_mark(text):
         return Order(edition=edition, address=f"mark/{text}")
-    is_address = "://" in text or any(part in KINDS for part in text.lstrip("/").split("/")[:2]) and "/" in text
+    is_address = "://" in text or (any(part in KINDS for part in text.lstrip("/").split("/")[:2]) and "/" in text)
     return Order(edition=edition, address=text) if is_address else Order(edition=edition, prompt=text)
 
 
