@@ -155,7 +155,7 @@ def refusal(request: HttpRequest, error: BabeliaError, form: str = "/", *, statu
     retry_after = retry_after_of(error, status)
     if form == ".json" or wants_json(request):
         response: HttpResponse = JsonResponse(error_shape(error), status=status)
-    elif form in ("/", ""):
+    elif not form or form.endswith("/"):
         title, heading = _HEADINGS.get(HTTPStatus(status), _REFUSED)
         context = {"error": error, "status": status, "title": title, "heading": heading, "retry_after": retry_after}
         response = render_page(request, "refused.html", context, status=status)

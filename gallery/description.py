@@ -42,6 +42,7 @@ class PageLinks(LinksOut):
     again: str
     ahead: str
     report: str
+    nearby: str
     next_key: str | None
     previous_key: str | None
 
@@ -270,6 +271,7 @@ def links_of(address: Address) -> PageLinks:
         again=form("/again"),
         ahead=form("/ahead"),
         report=form("/report"),
+        nearby=form("/nearby/"),
         next_page=turned(1),
         previous_page=turned(-1),
         next_volume=volume(1, "/next-volume"),

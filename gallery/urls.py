@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from gallery.addresses import AddressConverter, EditionConverter
-from gallery.views import keys, library, neighbours, page, printing, reports, subjects
+from gallery.views import keys, library, neighbours, page, printing, reports, subjects, walks
 
 register_converter(AddressConverter, "address")
 register_converter(EditionConverter, "edition")
@@ -18,6 +18,11 @@ urlpatterns = [
     path("<edition:edition>/subjects/", subjects.show, name="subjects"),
     path("<edition:edition>/subjects/<slug:file>.webp", subjects.picture, name="subject-picture"),
     path("search/words.json", subjects.completions, name="completions"),
+    # from one page to another
+    path("corridor/", walks.corridor, name="corridor"),
+    path("corridor/open", walks.open_corridor, name="open-corridor"),
+    path("corridor.webp", walks.film, {"kind": ".webp"}, name="corridor-webp"),
+    path("corridor.mp4", walks.film, {"kind": ".mp4"}, name="corridor-mp4"),
     # a page, in its forms
     path("<address:address>/", page.show, name="page"),
     path("<address:address>.png", page.picture, name="picture"),
@@ -36,6 +41,7 @@ urlpatterns = [
     path("<address:address>/report", reports.report_form, name="report"),
     path("<address:address>/send-report", reports.send_report, name="send-report"),
     # its neighbours
+    path("<address:address>/nearby/", walks.nearby, name="nearby"),
     path("<address:address>/next-volume", neighbours.next_volume, name="next-volume"),
     path("<address:address>/previous-volume", neighbours.previous_volume, name="previous-volume"),
     path("<address:address>/next-key", neighbours.next_key, name="next-key"),

@@ -30,6 +30,7 @@ ARROWS = {
     "worker.engine": ("worker.errors", "worker.catalogue", "worker.editions"),
     "worker.store": ("worker.errors", "worker.files", "worker.catalogue"),
     "worker.jobs": ("worker.errors", "worker.catalogue", "worker.store"),
+    "worker.films": ("worker.errors",),
     "worker.series": (
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
         *("worker.keys",),
@@ -55,8 +56,8 @@ ARROWS = {
     ),
     "gallery.pages": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
-        *("worker.keys", "gallery.addresses", "gallery.description", "gallery.editions", "gallery.ledger"),
-        *("gallery.models", "gallery.visits"),
+        *("worker.keys", "worker.films", "gallery.addresses", "gallery.description", "gallery.editions"),
+        *("gallery.ledger", "gallery.models", "gallery.visits"),
     ),
     "gallery.keeper": (
         *("worker.errors", "worker.catalogue", "worker.store", "babelia.services", "gallery.addresses"),
@@ -64,13 +65,13 @@ ARROWS = {
     ),
     "gallery.views": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
-        *("gallery",),
+        *("worker.films", "gallery"),
     ),
     "gallery.urls": ("gallery.addresses", "gallery.views"),
     "gallery.management": (
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
-        *("worker.keys", "worker.series", "babelia.services", "babelia.processes.library", "gallery.models"),
-        *("gallery.keeper",),
+        *("worker.keys", "worker.series", "worker.films", "babelia.services", "babelia.processes.library"),
+        *("gallery.models", "gallery.keeper"),
     ),
 }
 """For each room, what it may import of the project outside itself; a module's room is the longest name that fits it, so

@@ -1,18 +1,27 @@
 """The key of an address, whoever asks for it: the press, the site, a command. One place, so that all answer alike.
 
+A key that was derived from others (worker.catalogue.walks) says from which, by their marks, and those may say so too. A
+chain is bounded where it is written (`note_derived`): a key that would take more than `CHAIN` derivations to make again
+is kept for good instead, as one that somebody brought, and the next chain begins at it.
+
 May import worker.catalogue, worker.editions, worker.store and worker.errors. torch is loaded by `derive_key` alone, and
 only where a prompt has to be embedded; never imports Django.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
+from worker.catalogue import walks
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import resolve, stacks_key
 from worker.catalogue.key import Key
 from worker.editions.edition import load_edition
 from worker.errors import EditionRefused, InputRefused, PrintFailed
 from worker.store.store import Store
+
+CHAIN: Final = 32
+"""Derivations that making a key again may take, one of 5 to 20 ms: less than a step of a page."""
 
 Derive = Callable[[Address], Key | None]
 """Derives the key of an address that is no mark; None where that takes a text encoder and none is at hand."""
@@ -21,8 +30,8 @@ Derive = Callable[[Address], Key | None]
 def find_key(store: Store, address: Address, derive: Derive) -> Key | None:
     """Return the key of an address; None where it can neither be derived nor is stored.
 
-    A mark whose key has made room for others, as the disk budget asks, is derived again from the address that it came
-    from. Raises PrintFailed where that address has another key by now.
+    A mark whose key has made room for others, as the disk budget asks, is derived again from the address or the keys
+    that it came from. Raises PrintFailed where these lead to another key by now.
     """
     if address.kind == "mark":
         mark = address.name
@@ -34,16 +43,52 @@ def find_key(store: Store, address: Address, derive: Derive) -> Key | None:
         if printed is None:
             return None
         mark = printed
-    key = store.key(mark)
+    return _key_of_mark(store, mark, derive, {})
+
+
+def _key_of_mark(store: Store, mark: str, derive: Derive, seen: dict[str, Key | None]) -> Key | None:
+    """The key of a mark; `seen`: those looked for already, and None for those that are being looked for."""
+    if mark in seen:
+        return seen[mark]
+    seen[mark] = key = store.key(mark)
     if key is not None:
         return key
     origin = store.origin(mark)
-    if origin is None:
+    if origin is None or len(seen) > 2 * CHAIN + 1:  # more than any chain that was written here
         return None
-    key = derive(origin)
+    if isinstance(origin, Address):
+        key = derive(origin)
+    else:
+        parents = [_key_of_mark(store, parent, derive, seen) for parent in origin.parents]
+        known = [parent for parent in parents if parent is not None]
+        key = walks.derive(origin, known) if len(known) == len(parents) else None
     if key is not None and key.mark != mark:
         raise PrintFailed(f"{origin.format()} does not lead to the mark {mark} any more, but to {key.mark}.")
+    seen[mark] = key
     return key
+
+
+def note_derived(store: Store, derived: Mapping[walks.Derivation, Key]) -> None:
+    """Have keys that were derived from others found by their marks from now on, also when their bits have made room.
+
+    The keys that they are derived from can be resolved here already. Raises StoreUnavailable.
+    """
+    unknown = {key: derivation for derivation, key in derived.items() if not store.can_resolve(key.mark)}
+    costs: dict[str, int] = {}
+    for key, derivation in unknown.items():
+        if 1 + sum(_cost(store, parent, costs) for parent in derivation.parents) > CHAIN:
+            store.keep_key(key)
+    store.note_derivations({key.mark: how for key, how in unknown.items() if not store.can_resolve(key.mark)})
+
+
+def _cost(store: Store, mark: str, costs: dict[str, int]) -> int:
+    """How many derivations the key of a mark takes where none of its chain is stored."""
+    if mark not in costs:
+        costs[mark] = CHAIN + 1  # until it is known: a circle, which nothing here writes, has no end
+        origin = store.origin(mark)
+        parents = () if origin is None or isinstance(origin, Address) else origin.parents
+        costs[mark] = sum(_cost(store, parent, costs) for parent in parents) + bool(parents)
+    return costs[mark]
 
 
 def require_key(store: Store, address: Address, derive: Derive) -> Key:

@@ -30,7 +30,7 @@ def hide(address: Address, mark_of: MarkOf, *, everywhere: bool = True) -> str:
     if mark:
         names = [hidden.name_of_key(mark, None if everywhere else address.edition)]
         origin = store().origin(mark)
-        if origin is not None and (everywhere or origin.edition == address.edition):
+        if isinstance(origin, Address) and (everywhere or origin.edition == address.edition):
             names.append(hidden.name_of_address(origin))
         hidden.hide(data, names, address.format())
     row, _ = Page.objects.get_or_create(
@@ -64,7 +64,7 @@ def show(address: Address, mark_of: MarkOf) -> str:
     if mark:
         same |= Q(mark=mark)
         origin = store().origin(mark)
-        names |= {hidden.name_of_address(origin)} if origin else set()
+        names |= {hidden.name_of_address(origin)} if isinstance(origin, Address) else set()
         names |= {hidden.name_of_key(mark), *hidden.names_of_key_in_editions(store().data, mark)}
     names |= {f"addresses/{digest}" for digest in Page.objects.filter(same).values_list("digest", flat=True)}
     shown = Page.objects.filter(same, hidden=True).update(hidden=False, everywhere=False)

@@ -25,19 +25,21 @@ from worker.jobs.preview import CONTENT_TYPE
 from worker.jobs.progress import Progress, Visitor
 
 RETRY_MS: Final = 2000
+FEW: Final = 3
+"""Pages of one visitor that wait at a time while a sheet or a strip is drawn."""
 _RETRY: Final = f"retry: {RETRY_MS}\n\n"
 _VERSION: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 """A Last-Event-ID of ours. Python refuses to read a number of some thousand digits."""
 
 
-async def event_stream(request: HttpRequest, address: Address) -> StreamingHttpResponse:
-    """Return the answer that follows a page.
+async def event_stream(request: HttpRequest, address: Address, *, few: bool = False) -> StreamingHttpResponse:
+    """Return the answer that follows a page; `few`: one of a sheet, of which only a few of a visitor wait at once.
 
     Raises AddressRefused or EditionRefused for one that cannot be printed, TooMany where the visitor has asked for as
     many as one may.
     """
     await require_printable(address)
-    stream = events(address, visitor_of(request), known_version(request))
+    stream = events(address, visitor_of(request), known_version(request), few=few)
     body = _begun(await anext(stream), stream)
     response = StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-store"
@@ -51,18 +53,21 @@ def known_version(request: HttpRequest) -> int | None:
     return int(last) if _VERSION.fullmatch(last) else None
 
 
-async def events(address: Address, visitor: Visitor, known: int | None = None) -> AsyncGenerator[str]:
+async def events(
+    address: Address, visitor: Visitor, known: int | None = None, *, few: bool = False
+) -> AsyncGenerator[str]:
     """Ask for a page and yield the text of server-sent events until it is kept or cannot be.
 
-    `known`: the version that a follower who reconnects has seen. Ends early when the store stops answering or the site
-    shuts down; the browser then reconnects. Raises TooMany before the first part, where the visitor has asked for as
-    many pages as one may.
+    `known`: the version that a follower who reconnects has seen. `few`: the page is one of a sheet or a strip: it waits
+    only where fewer than `FEW` of the visitor's do, and no list names it before somebody opens it. Ends early when the
+    store stops answering or the site shuts down; the browser then reconnects. Raises TooMany before the first part,
+    where the visitor has asked for as many pages as one may.
     """
     client = job_client()
     preview_of_step = 0
     begun = False
     try:
-        async with aclosing(client.follow(address, visitor)) as news:  # type: ignore[type-var]
+        async with aclosing(client.follow(address, visitor, few=FEW if few else 0)) as news:  # type: ignore[type-var]
             async for progress in news:
                 if not begun:
                     begun = True
@@ -78,7 +83,7 @@ async def events(address: Address, visitor: Visitor, known: int | None = None) -
                 preview = None
                 if progress.preview > preview_of_step and (found := await client.preview(address)) is not None:
                     preview_of_step, preview = found
-                if progress.state == "kept":
+                if progress.state == "kept" and not few:
                     await note_printed(address)
                 yield event_text(progress, await sentence_for(address, progress), preview)
     except StoreUnavailable:

@@ -4,6 +4,7 @@ library     the entrance, About, search, a random page, robots.txt
 page        a page in its forms: HTML, picture, key, JSON, thumbnail, card
 printing    a page while it is printed: events, preview, leave, again
 neighbours  from a prompt to the next volume, from a mark to the next key
+walks       the pictures near a page, the corridor between two
 keys        full keys: pasted, in a file, inside a picture
 refusals    404, 405 and 500
 

@@ -22,10 +22,10 @@ from worker.jobs.preview import CONTENT_TYPE
 @require_safe
 @at_address("/events")
 async def follow(request: HttpRequest, address: Address) -> HttpResponseBase:
-    """Server-sent events: the status of the page, until it is there."""
+    """Server-sent events: the status of the page, until it is there; `few`: as one of a sheet."""
     if asks_head(request):
         return of_unknown_length("text/event-stream")
-    return await event_stream(request, address)
+    return await event_stream(request, address, few="few" in request.GET)
 
 
 @require_safe

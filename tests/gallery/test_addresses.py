@@ -32,6 +32,7 @@ FORMS = {
     "/preview.webp": "preview",
     "/leave": "leave",
     "/again": "again",
+    "/nearby/": "nearby",
     "/next-volume": "next-volume",
     "/previous-volume": "previous-volume",
     "/next-key": "next-key",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.urls import get_resolver
@@ -39,6 +39,7 @@ OF_NO_PAGE = {
     "subjects": "tests/gallery/views/test_subjects.py hides one of its pages",
     "subject-picture": "looked at there",
     "completions": "words",
+    "open-corridor": "leads to a link",
 }
 API_OF_NO_PAGE = {
     "post /api/key": "is asked for below",
@@ -50,6 +51,7 @@ API_OF_NO_PAGE = {
     "get /api/volume": "looked at below",
 }
 KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")
+CORRIDORS = {"corridor", "corridor-webp", "corridor-mp4"}
 POSTED = {"leave", "again", "ahead", "next-key", "previous-key", "send-report"}
 GET_ALONE = {"events", "next-volume", "previous-volume"}
 
@@ -64,6 +66,11 @@ def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], An
     """Every way to ask for a page: each route with an address, each operation of the API with one."""
     for pattern in get_resolver("gallery.urls").url_patterns:
         route = str(pattern.pattern)
+        if pattern.name in CORRIDORS:
+            for link in corridors(address):
+                yield f"{pattern.name}?{link}", lambda path=f"/{route}?{link}": ask(site, path)
+                yield f"HEAD {pattern.name}?{link}", lambda path=f"/{route}?{link}": ask(site, path, "HEAD")
+            continue
         if "<address:address>" not in route:
             assert pattern.name in OF_NO_PAGE, f"{pattern.name}: does it show a page?"
             continue
@@ -87,6 +94,13 @@ def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], An
                 yield name, lambda path=path, body=body: ask(site, path, "POST", body, Content_Type="application/json")
             else:
                 assert name in API_OF_NO_PAGE, f"{name}: does it show a page?"
+
+
+def corridors(address: Address) -> list[str]:
+    """The links of two corridors: from a page, and to it."""
+    other = Address("tiny", "stacks", "the other end", 1)
+    ends = ((address, other), (other, address))
+    return [urlencode({"from": one.format(), "to": last.format(), "frames": "3"}) for one, last in ends]
 
 
 def test_no_route_is_left_out_of_the_walk() -> None:

@@ -13,13 +13,15 @@ from django.core.management import call_command
 from gallery.pages.status import held_key
 from tests.conftest import write_edition
 from tests.worker.store import keep, stacks
+from worker.catalogue import walks
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
+from worker.catalogue.walks import WHOLE, Between, Derivation, Nearby, derive
 from worker.engine.engine import Engine
-from worker.errors import InputRefused, PrintFailed
+from worker.errors import InputRefused, PrintFailed, StoreUnavailable
 from worker.jobs.consumer import JobConsumer
-from worker.keys import derive_key, derive_without_model, find_key, require_key
+from worker.keys import CHAIN, derive_key, derive_without_model, find_key, note_derived, require_key
 from worker.press import PrintingPress
 from worker.store.store import Store
 from worker.store.upkeep import trim
@@ -139,3 +141,104 @@ def test_an_origin_that_leads_elsewhere_by_now_is_refused(store: Store) -> None:
 def test_a_key_is_derived_as_the_engine_does_it(store: Store, tiny_engine: Engine) -> None:
     for address in (STACKS, PROMPT, Address("tiny", "key", "borges", 3)):
         assert derive_key(address, store.data) == tiny_engine.resolve(address)
+
+
+# -- keys that were derived from others
+
+
+def mark_of(key: Key) -> Address:
+    return Address("tiny", "mark", key.mark, None)
+
+
+def near(key: Key, direction: int = 1) -> tuple[Derivation, Key]:
+    how = Nearby(key.mark, "latents", "hardly", direction)
+    return how, derive(how, [key])
+
+
+def test_a_derived_key_is_made_again_after_it_has_made_room(store: Store, press: PrintingPress, settings: Any) -> None:
+    settings.DATA_DIR = store.data
+    first, last = stacks_key("keys", 1), stacks_key("keys", 3)
+    store.link(STACKS, first)
+    store.keep_key(last)
+    how = Between(first.mark, last.mark, WHOLE // 3)
+    key = derive(how, [first, last])
+    note_derived(store, {how: key})
+    assert store.origin(key.mark) == how
+    assert store.key(key.mark) is None
+    assert held_key(mark_of(key)) == press.key_of(mark_of(key)) == key
+    keep(store, mark_of(key), key=key)
+    keep(store, stacks(2, "keys"))  # the last one opened always stays
+    for path in store.data.rglob(f"{key.mark}.png"):
+        os.utime(path, (0, 0))
+    trim(store)
+    assert (store.key(key.mark), store.has("tiny", key.mark)) == (None, False)
+    assert store.key(last.mark) == last, "it was brought, and never makes room"
+    assert held_key(mark_of(key)) == press.key_of(mark_of(key)) == key
+
+
+def test_a_key_near_a_prompt_that_made_room_is_made_again_by_the_press_alone(
+    store: Store, press: PrintingPress, settings: Any, trimmed: Any
+) -> None:
+    settings.DATA_DIR = store.data
+    _, key = trimmed(PROMPT)
+    how, neighbour = near(key)
+    note_derived(store, {how: neighbour})
+    assert held_key(mark_of(neighbour)) is None
+    assert press.key_of(mark_of(neighbour)) == neighbour
+
+
+def test_a_chain_is_bounded_and_holds_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = stacks_key("root", 1)
+    store.link(stacks(1, "root"), root)
+    made, kept, key = [], [], root
+    for _ in range(2 * CHAIN + 3):
+        how, key = near(key)
+        note_derived(store, {how: key})
+        made.append(key)
+        if store.key(key.mark) is not None:
+            kept.append(len(made))
+    assert kept == [CHAIN + 1, 2 * CHAIN + 2], "one key in so many never makes room"
+    counted: list[Derivation] = []
+    monkeypatch.setattr(walks, "derive", lambda how, keys: counted.append(how) or derive(how, keys))
+    for number in (1, CHAIN, CHAIN + 1, CHAIN + 2, 2 * CHAIN + 1, 2 * CHAIN + 3):
+        counted.clear()
+        assert find_key(store, mark_of(made[number - 1]), derive_without_model) == made[number - 1]
+        assert len(counted) <= CHAIN, number
+
+
+def test_what_takes_two_long_chains_is_kept_for_good(store: Store) -> None:
+    ends = []
+    for name in ("one", "other"):
+        key = stacks_key(name, 1)
+        store.link(stacks(1, name), key)
+        for _ in range(CHAIN // 2):
+            how, key = near(key)
+            note_derived(store, {how: key})
+        ends.append(key)
+    how = Between(ends[0].mark, ends[1].mark, 1)
+    key = derive(how, ends)
+    note_derived(store, {how: key})
+    assert (store.key(key.mark), store.origin(key.mark)) == (key, None)
+
+
+def test_nothing_is_derived_from_what_is_gone_or_from_itself(store: Store) -> None:
+    key = stacks_key("gone", 1)
+    how, neighbour = near(key)
+    store.note_derivations({neighbour.mark: how})
+    assert find_key(store, mark_of(neighbour), derive_without_model) is None
+    # A circle, which nobody but a person with an editor can have written.
+    store.note_derivations({key.mark: Nearby(neighbour.mark, "latents", "hardly", 1)})
+    assert find_key(store, mark_of(neighbour), derive_without_model) is None
+    note_derived(store, dict([near(neighbour)]))
+    store.note_derivations({key.mark: near(stacks_key("gone", 2))[0]})
+    store.keep_key(stacks_key("gone", 2))
+    with pytest.raises(PrintFailed, match=r"nearby .* does not lead to the mark"):
+        find_key(store, mark_of(key), derive_without_model)
+
+
+def test_a_derivation_leaves_the_disk_its_reserve(store: Store) -> None:
+    how, neighbour = near(stacks_key("keys", 1))
+    store.reserve = 1 << 60
+    with pytest.raises(StoreUnavailable, match="are to stay free"):
+        note_derived(store, {how: neighbour})
+    assert store.origin(neighbour.mark) is None

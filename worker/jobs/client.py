@@ -195,9 +195,18 @@ class JobClient:
         return Progress("kept", mark=mark) if mark is not None else None
 
     async def _ask(
-        self, address: Address, visitor: Visitor, patience: float, again: bool = False, *, follows: bool = False
+        self,
+        address: Address,
+        visitor: Visitor,
+        patience: float,
+        again: bool = False,
+        *,
+        follows: bool = False,
+        few: int = 0,
     ) -> Progress:
         assert 1 <= len(visitor.tab) <= 64, "a tab's name has 1 to 64 characters"
+        queue_limit, waiting_limit, minute_limit = self._limits
+        waiting_limit = min(filter(None, (few, waiting_limit)), default=0)
         answer = await self._within(
             self._call(
                 "ask",
@@ -208,32 +217,15 @@ class JobClient:
                 visitor.whose,
                 KINDS.index(visitor.kind),
                 patience,
-                *self._limits,
+                *(queue_limit, waiting_limit, minute_limit),
                 int(again),
                 int(follows),
             )
         )
         if answer[0] == b"many":
-            raise self._too_many(waiting=answer[1] == b"waiting", seconds=float(answer[2] or 0))
+            raise _too_many(waiting_limit if answer[1] == b"waiting" else 0, minute_limit, float(answer[2] or 0))
         await self._remind_if(answer, address.edition)
         return read_progress(answer)
-
-    def _too_many(self, *, waiting: bool, seconds: float) -> TooMany:
-        """What to raise: `waiting`, where as many wait as may, and a page takes so many seconds; else those to go."""
-        _, waiting_limit, minute_limit = self._limits
-        if waiting:
-            error = TooMany(
-                f"{waiting_limit:,} pictures that you asked for are waiting already, as many as one visitor may have.",
-                hint="Open this one again when some of them are drawn, or cancel some.",
-            )
-            error.retry_after = min(60, max(5, ceil(seconds)))
-        else:
-            error = TooMany(
-                f"One visitor may ask for {minute_limit:,} new pictures a minute, and you have.",
-                hint="Open this one again in a moment.",
-            )
-            error.retry_after = min(60, max(1, ceil(seconds)))
-        return error
 
     async def _see(self, address: Address) -> Progress:
         answer = await self._within(self._call("look", address.digest, address.edition))
@@ -252,17 +244,17 @@ class JobClient:
 
     # -- following
 
-    async def follow(self, address: Address, visitor: Visitor | str) -> AsyncIterator[Progress]:
+    async def follow(self, address: Address, visitor: Visitor | str, *, few: int = 0) -> AsyncIterator[Progress]:
         """Ask for a page and yield where it stands: at once, then at every change, last a `final` one.
 
         For server-sent events. Keeps the tab watching as long as it is consumed; after it is closed (`aclose`, or the
         task being cancelled) the tab counts for ten more seconds, so that a reload keeps the page's place. A tab that
         leaves meanwhile is told "absent". Every 15 s without a change the same Progress is yielded again, so that the
         site can write a comment (compare `version`). Ends early, without a final one, when the site shuts down. Raises
-        TooMany as `ask` does.
+        TooMany as `ask` does, and where `few` pages of the visitor wait already (0: as many as one may).
         """
         visitor = _visitor(visitor)
-        progress = await self._kept(address) or await self._ask(address, visitor, PATIENCE, follows=True)
+        progress = await self._kept(address) or await self._ask(address, visitor, PATIENCE, follows=True, few=few)
         yield progress
         if progress.final or self._closing.is_set():
             return
@@ -287,7 +279,9 @@ class JobClient:
                     with contextlib.suppress(StoreUnavailable):
                         await self._within(self._watch(address, visitor, PATIENCE))
                 if feed.progress.state == "absent":  # its press died, or it was dropped a moment before we came
-                    seen = await self._kept(address) or await self._ask(address, visitor, PATIENCE, follows=True)
+                    seen = await self._kept(address) or await self._ask(
+                        address, visitor, PATIENCE, follows=True, few=few
+                    )
                     if seen.state == "absent":  # this tab has left; others follow the same feed, and ask for themselves
                         yield seen
                         return
@@ -438,6 +432,23 @@ def _unpack(packed: bytes) -> Picture | None:
     if digits != b"%08x" % zlib.crc32(head) or hashlib.sha256(png).hexdigest().encode() != head[26:]:
         return None
     return Picture(png, mark=head[:26].decode("ascii"), digest=head[26:].decode("ascii"))
+
+
+def _too_many(waiting: int, minute: int, seconds: float) -> TooMany:
+    """What to raise where so many wait as may, and a page takes so many seconds; where `waiting` is 0, those to go."""
+    if waiting:
+        error = TooMany(
+            f"{waiting:,} pictures that you asked for are waiting already, as many as one visitor may have.",
+            hint="Open this one again when some of them are drawn, or cancel some.",
+        )
+        error.retry_after = min(60, max(5, ceil(seconds)))
+    else:
+        error = TooMany(
+            f"One visitor may ask for {minute:,} new pictures a minute, and you have.",
+            hint="Open this one again in a moment.",
+        )
+        error.retry_after = min(60, max(1, ceil(seconds)))
+    return error
 
 
 def _visitor(given: Visitor | str) -> Visitor:

@@ -13,6 +13,7 @@ from typing import Any
 
 from worker.catalogue.address import Address
 from worker.catalogue.key import is_mark
+from worker.catalogue.walks import Derivation, parse_derivation
 from worker.errors import BabeliaError
 
 _WEIGHTS_IN_RENDITION = re.compile(r"[a-z0-9.-]+ ([0-9a-f]{16}) ", re.ASCII)
@@ -80,16 +81,22 @@ def unseal(data: bytes) -> PageRecord | None:
         return None
 
 
-def format_origin(address: Address) -> bytes:
-    """An address that a key can be derived from, under its digest."""
-    return f"{address.digest}\n{address.format()}\n".encode()
+Origin = Address | Derivation
+"""What a key can be derived from again: an address, or other keys by their marks."""
 
 
-def parse_origin(data: bytes) -> Address | None:
-    """The inverse of `format_origin`; None where the digest is not the address's."""
+def format_origin(origin: Origin) -> bytes:
+    """What a key can be derived from, under the SHA-256 of its text."""
+    text = origin.format()
+    return f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}\n".encode()
+
+
+def parse_origin(data: bytes) -> Origin | None:
+    """The inverse of `format_origin`; None where the digest is not the text's."""
     digest, _, text = data.partition(b"\n")
-    address = _canonical(text)
-    return address if address is not None and address.digest.encode() == digest else None
+    if hashlib.sha256(text.removesuffix(b"\n")).hexdigest().encode() != digest:
+        return None
+    return _canonical(text) or parse_derivation(text.removesuffix(b"\n").decode("ascii", "replace"))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ and the press both use it.
 
     pages/<edition>/<ma>/<mark>.png .webp .json     picture, thumbnail, record (which has the digests of the other two)
     keys/<ma>/<mark>.key                            the 142,077 bytes; their SHA-256 begins with the mark
-    keys/<ma>/<mark>.origin                         an address the key can be derived from, under its digest: two lines;
-                                                    where there is none the key never goes
+    keys/<ma>/<mark>.origin                         an address the key can be derived from, or other keys by their marks
+                                                    (worker.catalogue.walks), under a digest: two lines; where there is
+                                                    none the key never goes
     links/<edition>/<di>/<digest of address>        the mark behind an address with a digest, and the address: two lines
     set-aside/                                      files that did not match their digest, for a human to look at
 
@@ -35,9 +36,11 @@ from PIL import Image
 from worker.catalogue.address import Address, is_slug
 from worker.catalogue.key import Key, is_mark
 from worker.catalogue.png import pixel_digest
+from worker.catalogue.walks import Derivation
 from worker.errors import BabeliaError, StoreUnavailable
 from worker.files import write_atomically
 from worker.store.records import (
+    Origin,
     PageRecord,
     Picture,
     format_link,
@@ -161,8 +164,8 @@ class Store:
             return None
         return key
 
-    def origin(self, mark: str) -> Address | None:
-        """An address that a mark's key can be derived from again; None where there is none."""
+    def origin(self, mark: str) -> Origin | None:
+        """What a mark's key can be derived from again: an address, or other keys; None where there is nothing."""
         data = self._read(self._key_path(mark).with_suffix(".origin"))
         return parse_origin(data) if data is not None else None
 
@@ -183,6 +186,17 @@ class Store:
             self.require_room()
             self._write({path: key.data})
         return key.mark
+
+    def note_derivations(self, derivations: dict[str, Derivation]) -> None:
+        """Write down, by their marks, how keys are derived from others that can be resolved here; all or none.
+
+        Raises StoreUnavailable, also where it would eat into the free-space reserve.
+        """
+        if derivations:
+            self.require_room()
+            self._write(
+                {self._key_path(mark).with_suffix(".origin"): format_origin(how) for mark, how in derivations.items()}
+            )
 
     def link(self, address: Address, key: Key) -> None:
         """Write down which key an address resolves to, and that the key can be derived from the address."""

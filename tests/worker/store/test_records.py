@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.store import EDITION, keep, only, stacks
+from tests.worker.store import EDITION, keep, key_of, only, stacks
 from worker.catalogue.address import Address
+from worker.catalogue.walks import parse_derivation
 from worker.store.records import (
     Link,
     PageRecord,
@@ -115,6 +116,19 @@ def test_an_origin_and_a_link_come_back(address: Address) -> None:
     assert format_origin(address) == f"{address.digest}\n{address.format()}\n".encode()
     digest = hashlib.sha256(f"{MARK}\n{address.format()}".encode()).hexdigest()
     assert format_link(address, MARK) == f"{MARK} {digest}\n{address.format()}\n".encode()
+
+
+def test_an_origin_of_other_keys_comes_back() -> None:
+    for line in (f"nearby {MARK} latents far 3", f"between {MARK} {key_of(stacks(2)).mark} 21845"):
+        derivation = parse_derivation(line)
+        assert derivation is not None
+        data = format_origin(derivation)
+        assert data == f"{hashlib.sha256(line.encode()).hexdigest()}\n{line}\n".encode()
+        assert parse_origin(data) == derivation
+        for bit in range(8 * (len(data) - 1)):
+            damaged = bytearray(data)
+            damaged[bit // 8] ^= 1 << bit % 8
+            assert parse_origin(bytes(damaged)) is None, bit
 
 
 def test_a_link_of_release_0_1_0_is_read_and_known_for_one() -> None:

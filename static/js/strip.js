@@ -1,0 +1,58 @@
+// Draws the pictures of a sheet or strip that are not drawn yet, as they come into view, three at a time.
+
+const AT_ONCE = 3; // the library takes no more of one visitor
+const drawing = new Set();
+let seen, watcher, pause;
+
+const put = (tile) => {
+  const picture = tile.querySelector("img");
+  Object.assign(picture, { src: picture.dataset.src, hidden: false });
+  tile.querySelectorAll(".blank, progress").forEach((part) => part.remove());
+  tile.removeAttribute("data-events");
+};
+
+const end = (tile, source) => { source.close(); drawing.delete(tile); next(); };
+
+const draw = (tile) => {
+  drawing.add(tile);
+  const bar = tile.querySelector("progress");
+  const source = new EventSource(tile.dataset.events);
+  source.addEventListener("progress", ({ data }) => {
+    const { step, of } = JSON.parse(data);
+    Object.assign(bar, { hidden: false, value: of ? step / of : 0 });
+  });
+  source.addEventListener("done", ({ data }) => {
+    const { state, sentence } = JSON.parse(data);
+    if (state === "kept") put(tile);
+    else Object.assign(tile, { title: sentence, className: "tile failed" });
+    seen.delete(tile);
+    end(tile, source);
+    document.dispatchEvent(new Event("tile-done"));
+  });
+  source.addEventListener("error", () => { // the library does not answer, or others of this visitor wait
+    if (source.readyState === EventSource.CLOSED) setTimeout(end, pause, tile, source);
+  });
+};
+
+function next() {
+  for (const tile of seen) if (!document.hidden && drawing.size < AT_ONCE && !drawing.has(tile)) draw(tile);
+}
+
+const look = (news) => {
+  for (const { target, isIntersecting } of news) {
+    if (isIntersecting && target.dataset.events) seen.add(target);
+    else seen.delete(target);
+  }
+  next();
+};
+
+const begin = () => {
+  watcher?.disconnect();
+  [seen, watcher] = [new Set(), new IntersectionObserver(look)];
+  pause = Number(document.querySelector("[data-sheet]").dataset.pause);
+  document.querySelectorAll("[data-events]:not(main)").forEach((tile) => watcher.observe(tile));
+};
+
+document.addEventListener("visibilitychange", () => next());
+document.addEventListener("sheet-renewed", begin);
+begin();
