@@ -35,6 +35,9 @@ class PageLinks(LinksOut):
     """The public links of a page, and those that only the site's own pages follow. None where there is nothing."""
 
     picture_with_key: str
+    webp: str
+    tensors: str
+    postcard: str
     preview: str
     card: str
     thumbnail: str
@@ -260,6 +263,9 @@ def links_of(address: Address) -> PageLinks:
         page=form("/"),
         picture=form(".png"),
         picture_with_key=form("/with-key.png"),
+        webp=form(".webp"),
+        tensors=form(".npz"),
+        postcard=form("/postcard.png"),
         key=form(".txt"),
         json=form(".json"),
         events=form("/events"),

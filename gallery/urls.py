@@ -21,9 +21,12 @@ urlpatterns = [
     # a page, in its forms
     path("<address:address>/", page.show, name="page"),
     path("<address:address>.png", page.picture, name="picture"),
+    path("<address:address>.webp", page.webp_picture, name="picture-webp"),
     path("<address:address>.txt", page.key_text, name="key-text"),
     path("<address:address>.json", page.page_json, name="page-json"),
+    path("<address:address>.npz", page.tensors, name="tensors"),
     path("<address:address>/with-key.png", page.picture_with_key, name="picture-with-key"),
+    path("<address:address>/postcard.png", page.postcard_picture, name="postcard"),
     path("<address:address>/thumbnail.webp", page.thumbnail, name="thumbnail"),
     path("<address:address>/card.png", page.card_picture, name="card"),
     # while it is printed
