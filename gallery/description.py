@@ -45,6 +45,8 @@ class PageLinks(LinksOut):
     again: str
     ahead: str
     report: str
+    anatomy: str
+    nearby: str
     next_key: str | None
     previous_key: str | None
 
@@ -276,6 +278,8 @@ def links_of(address: Address) -> PageLinks:
         again=form("/again"),
         ahead=form("/ahead"),
         report=form("/report"),
+        anatomy=form("/anatomy/"),
+        nearby=form("/nearby/"),
         next_page=turned(1),
         previous_page=turned(-1),
         next_volume=volume(1, "/next-volume"),
