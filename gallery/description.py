@@ -46,6 +46,11 @@ class PageLinks(LinksOut):
     ahead: str
     report: str
     anatomy: str
+    latents: str
+    embedding: str
+    reprint_difference: str
+    draw_again: str
+    anatomy_events: str
     nearby: str
     next_key: str | None
     previous_key: str | None
@@ -279,6 +284,11 @@ def links_of(address: Address) -> PageLinks:
         ahead=form("/ahead"),
         report=form("/report"),
         anatomy=form("/anatomy/"),
+        latents=form("/anatomy/latents.png"),
+        embedding=form("/anatomy/embedding.png"),
+        reprint_difference=form("/anatomy/difference.png"),
+        draw_again=form("/anatomy/again"),
+        anatomy_events=form("/anatomy/events"),
         nearby=form("/nearby/"),
         next_page=turned(1),
         previous_page=turned(-1),

@@ -2,6 +2,7 @@
 
 library     the entrance, About, search, a random page, robots.txt
 page        a page in its forms: HTML, picture, WebP, postcard, key, tensors, JSON, thumbnail, card
+anatomy     what a page is made of, a second print of it, and two pages beside one another
 printing    a page while it is printed: events, preview, leave, again
 neighbours  from a prompt to the next volume, from a mark to the next key
 keys        full keys: pasted, in a file, inside a picture

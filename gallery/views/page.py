@@ -87,7 +87,7 @@ async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
 @require_safe
 @at_address(".webp")
 async def webp_picture(request: HttpRequest, address: Address) -> HttpResponseBase:
-    """The picture as its page shows it, small and lossy. Starts nothing: whoever wants a page drawn asks for its PNG."""
+    """The picture as its page shows it, small and lossy. Starts nothing: the PNG of a page does."""
     record = await kept_record(address)
     found = None if record is None else await asyncio.to_thread(store().webp, address.edition, record.mark)
     await ledger.require_shown(address, None if record is None else record.mark)

@@ -1,4 +1,4 @@
-// Copies a link; the button says whether it went well, and so does the live region. Hidden where there is no clipboard.
+// Copies a link, or the text of what `data-of` names; the button says whether it went well, and so does the live region. Hidden where there is no clipboard.
 
 const reveal = () => {
   if (!navigator.clipboard) return;
@@ -12,7 +12,8 @@ document.addEventListener("click", async (event) => {
   const before = label.textContent;
   const say = (sentence) => { label.textContent = heard.textContent = sentence; };
   try {
-    await navigator.clipboard.writeText(new URL(button.dataset.copy, location).href);
+    const { copy, of } = button.dataset;
+    await navigator.clipboard.writeText(of ? document.getElementById(of).textContent : new URL(copy, location).href);
     say(button.dataset.done);
   } catch {
     say(button.dataset.failed);

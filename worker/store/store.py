@@ -294,8 +294,8 @@ class Store:
             )
         if found.f_files and found.f_favail < FILES_RESERVE:
             raise StoreUnavailable(
-                f"The disk has room for {found.f_favail} more files, and a page takes seven, so nothing new is printed. "
-                "What is kept can still be read.",
+                f"The disk has room for {found.f_favail} more files, and a page takes seven, so nothing new is "
+                "printed. What is kept can still be read.",
                 hint="Delete files that are not needed; BABELIA_DISK_BUDGET lets kept pages make room.",
             )
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from cachetools import LRUCache
 
-CACHE_BYTES: Final = 16 * 2**20
+CACHE_BYTES: Final = 24 * 2**20
 _drawn: LRUCache[str, bytes] = LRUCache(CACHE_BYTES, getsizeof=len)
 _under_way: dict[str, asyncio.Future[bytes]] = {}
 _artists = ThreadPoolExecutor(2, thread_name_prefix="drawing")
