@@ -35,6 +35,9 @@ class PageLinks(LinksOut):
     """The public links of a page, and those that only the site's own pages follow. None where there is nothing."""
 
     picture_with_key: str
+    webp: str
+    tensors: str
+    postcard: str
     preview: str
     card: str
     thumbnail: str
@@ -42,6 +45,12 @@ class PageLinks(LinksOut):
     again: str
     ahead: str
     report: str
+    anatomy: str
+    latents: str
+    embedding: str
+    reprint_difference: str
+    draw_again: str
+    anatomy_events: str
     nearby: str
     next_key: str | None
     previous_key: str | None
@@ -261,6 +270,9 @@ def links_of(address: Address) -> PageLinks:
         page=form("/"),
         picture=form(".png"),
         picture_with_key=form("/with-key.png"),
+        webp=form(".webp"),
+        tensors=form(".npz"),
+        postcard=form("/postcard.png"),
         key=form(".txt"),
         json=form(".json"),
         events=form("/events"),
@@ -271,6 +283,12 @@ def links_of(address: Address) -> PageLinks:
         again=form("/again"),
         ahead=form("/ahead"),
         report=form("/report"),
+        anatomy=form("/anatomy/"),
+        latents=form("/anatomy/latents.png"),
+        embedding=form("/anatomy/embedding.png"),
+        reprint_difference=form("/anatomy/difference.png"),
+        draw_again=form("/anatomy/again"),
+        anatomy_events=form("/anatomy/events"),
         nearby=form("/nearby/"),
         next_page=turned(1),
         previous_page=turned(-1),

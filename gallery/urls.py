@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from gallery.addresses import AddressConverter, EditionConverter
-from gallery.views import keys, library, neighbours, page, printing, reports, subjects, walks
+from gallery.views import anatomy, keys, library, neighbours, page, printing, reports, subjects, walks
 
 register_converter(AddressConverter, "address")
 register_converter(EditionConverter, "edition")
@@ -26,9 +26,12 @@ urlpatterns = [
     # a page, in its forms
     path("<address:address>/", page.show, name="page"),
     path("<address:address>.png", page.picture, name="picture"),
+    path("<address:address>.webp", page.webp_picture, name="picture-webp"),
     path("<address:address>.txt", page.key_text, name="key-text"),
     path("<address:address>.json", page.page_json, name="page-json"),
+    path("<address:address>.npz", page.tensors, name="tensors"),
     path("<address:address>/with-key.png", page.picture_with_key, name="picture-with-key"),
+    path("<address:address>/postcard.png", page.postcard_picture, name="postcard"),
     path("<address:address>/thumbnail.webp", page.thumbnail, name="thumbnail"),
     path("<address:address>/card.png", page.card_picture, name="card"),
     # while it is printed
@@ -37,6 +40,16 @@ urlpatterns = [
     path("<address:address>/leave", printing.leave, name="leave"),
     path("<address:address>/again", printing.again, name="again"),
     path("<address:address>/ahead", printing.ahead, name="ahead"),
+    # what it is made of, and beside another
+    path("<address:address>/anatomy/", anatomy.show, name="anatomy"),
+    path("<address:address>/anatomy/latents.png", anatomy.latents, name="latents"),
+    path("<address:address>/anatomy/embedding.png", anatomy.embedding, name="embedding"),
+    path("<address:address>/anatomy/difference.png", anatomy.reprint_difference, name="reprint-difference"),
+    path("<address:address>/anatomy/again", anatomy.draw_again, name="draw-again"),
+    path("<address:address>/anatomy/events", anatomy.follow, name="anatomy-events"),
+    path("compare/", anatomy.compare, name="compare"),
+    path("compare/draw", anatomy.draw_missing, name="compare-draw"),
+    path("compare/difference.webp", anatomy.difference, name="difference"),
     # where something is wrong with it
     path("<address:address>/report", reports.report_form, name="report"),
     path("<address:address>/send-report", reports.send_report, name="send-report"),

@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from worker.catalogue import comparison
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
@@ -27,6 +29,7 @@ from worker.jobs.consumer import Claim, JobConsumer, press_name
 from worker.jobs.progress import Press
 from worker.keys import find_key
 from worker.store.hidden import require_shown
+from worker.store.records import Picture
 from worker.store.store import Store
 from worker.store.upkeep import make_room
 
@@ -286,7 +289,9 @@ class PrintingPress:
                 with self.times.of_model():
                     key = self.key_of(claim.address)
                 self._require_shown(claim.address, key)
-                if self._is_kept_already(claim, key):
+                if claim.again:
+                    self._first_print(claim.address.edition, key)  # before anything is printed in vain
+                elif self._is_kept_already(claim, key):
                     continue
                 self.jobs.step(claim, 0, key.steps, mark=key.mark)
                 found.append((engine.lane(key), claim, key))
@@ -330,6 +335,13 @@ class PrintingPress:
         self.jobs.finish(claim, key.mark)
         return True
 
+    def _first_print(self, edition: str, key: Key) -> Picture:
+        """The kept picture that a second print is compared with. Raises InputRefused where there is none."""
+        picture = self.store.picture(Address(edition, "mark", key.mark, None))
+        if picture is None:
+            raise InputRefused("The first print of this page is not kept any more: there is nothing to compare with.")
+        return picture
+
     def _run(self, engine: Engine, entries: list[tuple[Claim, Key]]) -> None:
         """One run of the engine: previews and steps while it goes, then each page is kept."""
 
@@ -355,9 +367,12 @@ class PrintingPress:
         for (claim, key), printed in zip(entries, prints, strict=True):
             try:
                 with self.times.of_own():
-                    self._keep(claim, key, printed)
+                    if claim.again:
+                        self._compare(claim, key, printed)
+                    else:
+                        self._keep(claim, key, printed)
             except Exception as error:
-                if isinstance(error, StoreUnavailable):
+                if isinstance(error, StoreUnavailable) and not claim.again:
                     self._disk_failed_for = claim.address.edition
                 self._give_up(claim, error)
 
@@ -400,6 +415,21 @@ class PrintingPress:
         )
         self.jobs.finish(claim, key.mark, seconds=seconds)
         log.info("Printed %s in %.2f s", name_in_log(claim.address), seconds)
+
+    def _compare(self, claim: Claim, key: Key, printed: Print) -> None:
+        """Tell how a second print of a page compares with the first, which stays."""
+        first, seconds = self._first_print(claim.address.edition, key), time.monotonic() - claim.began
+        found = comparison.to_json(
+            comparison.compare(comparison.pixels_of(first.png), printed.pixels),
+            first=first.digest,
+            rendition=printed.rendition.format(),
+            pixel_digest=printed.digest,
+            seconds=round(seconds, 3),
+            printed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self.jobs.tell_of_reprint(claim, found)
+        self.jobs.finish(claim, key.mark, seconds=seconds)
+        log.info("Printed %s a second time in %.2f s", name_in_log(claim.address), seconds)
 
     def _unread(self, address: Address) -> str | None:
         """The end of a page's prompt that decided nothing of its picture; None where no prompt names it."""

@@ -9,19 +9,18 @@ import hashlib
 import io
 import math
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from gallery.pages.drawings.lettering import font_of, lines_of, place_of, where_of, words_of
 from worker.catalogue import png
-from worker.catalogue.address import PAGES, Address
+from worker.catalogue.address import Address
 
 WIDTH: Final = 1200
 HEIGHT: Final = 630
 DESIGN: Final = 1
 """Raised when cards come to look otherwise: part of their tags, so that nobody keeps an older one."""
-_FONTS: Final = Path(__file__).parents[2] / "static" / "fonts"
 _PAPER = (21, 18, 14)
 _LEAF = (38, 32, 24)
 _LIT = (211, 171, 97)
@@ -55,7 +54,7 @@ def picture_card(address: Address, picture: bytes) -> bytes:
 @lru_cache(maxsize=64)
 def card(address: Address) -> bytes:
     """Return the PNG, WIDTH × HEIGHT, of the card of a page whose picture is not there or may not be shown."""
-    return _drawn(_words(address) or _place(address), f"Babelia · {_where(address)}", int(address.digest, 16))
+    return _drawn(words_of(address) or place_of(address), f"Babelia · {where_of(address)}", int(address.digest, 16))
 
 
 @lru_cache(maxsize=1)
@@ -68,10 +67,10 @@ def entrance_card() -> bytes:
 def _draw_words(draw: ImageDraw.ImageDraw, address: Address) -> None:
     """Draw the words of a page beside its picture, as large as they fit; a place where no words can be written."""
     left, room = _COLUMN
-    words = _words(address) or _place(address)
+    words = words_of(address) or place_of(address)
     for height, most in _SIZES:
-        font = _font(height, "italic" if address.kind == "prompt" else "")
-        lines = _lines(draw, words, font, room, most)
+        font = font_of(height, "italic" if address.kind == "prompt" else "")
+        lines = lines_of(draw, words, font, room, most)
         if not lines[-1].endswith("…"):
             break
     for number, line in enumerate(lines):
@@ -81,9 +80,9 @@ def _draw_words(draw: ImageDraw.ImageDraw, address: Address) -> None:
 def _draw_name(draw: ImageDraw.ImageDraw, address: Address, bottom: int) -> None:
     """Draw where the page is and the library's name, at the picture's foot."""
     left, _ = _COLUMN
-    draw.text((left, bottom - 62), _where(address), font=_font(25), fill=_FADED, anchor="ls")
+    draw.text((left, bottom - 62), where_of(address), font=font_of(25), fill=_FADED, anchor="ls")
     draw.regular_polygon((left + 15, bottom - 17, 16), 6, rotation=30, outline=_LIT, width=3)
-    draw.text((left + 44, bottom - 4), "Babelia", font=_font(36), fill=_LIT, anchor="ls")
+    draw.text((left + 44, bottom - 4), "Babelia", font=font_of(36), fill=_LIT, anchor="ls")
 
 
 def _drawn(words: str, foot: str, bits: int) -> bytes:
@@ -93,11 +92,11 @@ def _drawn(words: str, foot: str, bits: int) -> bytes:
     _draw_galleries(draw, bits)
     draw.rectangle((0, HEIGHT - 330, WIDTH, HEIGHT), fill=_PAPER)
     draw.line((_MARGIN, HEIGHT - 330, WIDTH - _MARGIN, HEIGHT - 330), fill=_LEAF, width=2)
-    top, font = HEIGHT - 306, _font(54, "italic")
-    for line in _lines(draw, words, font, WIDTH - 2 * _MARGIN, _LINES):
+    top, font = HEIGHT - 306, font_of(54, "italic")
+    for line in lines_of(draw, words, font, WIDTH - 2 * _MARGIN, _LINES):
         draw.text((_MARGIN, top), line, font=font, fill=_INK)
         top += 66
-    draw.text((_MARGIN, HEIGHT - 44), foot, font=_font(30), fill=_LIT, anchor="ls")
+    draw.text((_MARGIN, HEIGHT - 44), foot, font=font_of(30), fill=_LIT, anchor="ls")
     return _png(image)
 
 
@@ -114,58 +113,6 @@ def _draw_galleries(draw: ImageDraw.ImageDraw, bits: int) -> None:
             lit = bits & 3 == 3
             bits = bits >> 2 | (bits & 3) << 254
             draw.polygon(corners, fill=_LIT if lit else _LEAF)
-
-
-def _words(address: Address) -> str:
-    """Return the words of a page's name that the typeface can write; empty where it can write less than half of it."""
-    if address.kind == "mark":
-        return ""
-    written = [c for c in address.name if c == " " or _can_write(c)]
-    return " ".join("".join(written).split()) if 2 * len(written) > len(address.name) else ""
-
-
-def _place(address: Address) -> str:
-    """Return what stands for words that cannot be written: which page it is."""
-    return address.name if address.page is None else f"Page {address.page} of {PAGES}"
-
-
-def _where(address: Address) -> str:
-    return address.edition if address.page is None else f"{address.edition} · page {address.page} of {PAGES}"
-
-
-@lru_cache(maxsize=16)
-def _font(height: int, style: str = "") -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(_FONTS / ("literata-italic-wide.woff2" if style else "literata-wide.woff2"), height)
-
-
-@lru_cache(maxsize=4096)
-def _can_write(character: str) -> bool:
-    """Say whether the typeface has a character: a missing one is drawn as the same box as U+FFFF's."""
-    font = _font(30, "italic")
-    return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
-
-
-def _lines(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, room: int, most: int) -> list[str]:
-    """Return the text in at most so many lines that fit into `room` pixels, the last ending in … where it is cut."""
-    lines = [""]
-    for word in text.split(" "):
-        if len(lines) > most:
-            break
-        pieces = [word] if draw.textlength(word, font) <= room else list(word)
-        for number, piece in enumerate(pieces):
-            joined = f"{lines[-1]} {piece}".strip() if number == 0 else lines[-1] + piece
-            if draw.textlength(joined, font) <= room:
-                lines[-1] = joined
-            elif len(lines) > most:
-                break
-            else:
-                lines.append(piece)
-    if len(lines) > most:
-        last = lines[most - 1]
-        while draw.textlength(last + "…", font) > room:
-            last = last[:-1]
-        lines = [*lines[: most - 1], last.rstrip() + "…"]
-    return lines
 
 
 def _png(image: Image.Image) -> bytes:

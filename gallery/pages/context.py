@@ -4,7 +4,7 @@ Imports the modules beside it and `worker`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gallery.addresses import neighbour_page, path_of
 from gallery.description import PageLinks, describe_recent, links_of
@@ -13,6 +13,7 @@ from gallery.models import Page
 from gallery.pages.sentences import alt_text, day_of
 from gallery.pages.status import PageStatus
 from worker.catalogue.address import Address, Kind
+from worker.store.records import PageRecord
 
 
 def entrance_context(recent: Sequence[Page]) -> dict[str, Any]:
@@ -22,6 +23,22 @@ def entrance_context(recent: Sequence[Page]) -> dict[str, Any]:
         address = Address.parse_kept(row.address)
         wall.append({"page": describe_recent(row), "title": address.name, "alt_text": alt_text(address)})
     return {"wall": wall}
+
+
+KEY_KB: Final = 143
+"""What a key adds to a PNG: 6 of 8 bits of a character carry it, so zlib makes of it what it is in bytes."""
+
+
+def _sizes(record: PageRecord | None) -> dict[str, str]:
+    """Return what the files of a kept page weigh, in words, as far as that is known before they are made."""
+    if record is None:
+        return {}
+    webp = "" if record.webp_size is None else f"{max(1, round(record.webp_size / 1000))} kB"
+    return {
+        "png": f"{round(record.size / 1000)} kB",
+        "with_key": f"{round(record.size / 1000) + KEY_KB} kB",
+        "webp": webp,
+    }
 
 
 def about_context(edition: str) -> dict[str, Any]:
@@ -62,6 +79,7 @@ def page_context(
         "prompt": address.name if address.kind == "prompt" else "",
         "alt_text": alt_text(address, page.unread),
         "visitor": tab,
+        "sizes": _sizes(status.record),
         "ahead": links_of(following) if following is not None else None,
         "veiled": status.flagged and not unveiled,
         "url": absolute(links.page),

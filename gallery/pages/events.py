@@ -22,7 +22,7 @@ from gallery.visits import visitor_of
 from worker.catalogue.address import Address
 from worker.errors import PageHidden, StoreUnavailable, TooMany
 from worker.jobs.preview import CONTENT_TYPE
-from worker.jobs.progress import Progress, Visitor
+from worker.jobs.progress import Progress, Reprint, Visitor, Wanted
 
 RETRY_MS: Final = 2000
 FEW: Final = 3
@@ -32,13 +32,13 @@ _VERSION: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 """A Last-Event-ID of ours. Python refuses to read a number of some thousand digits."""
 
 
-async def event_stream(request: HttpRequest, address: Address, *, few: bool = False) -> StreamingHttpResponse:
+async def event_stream(request: HttpRequest, address: Wanted, *, few: bool = False) -> StreamingHttpResponse:
     """Return the answer that follows a page; `few`: one of a sheet, of which only a few of a visitor wait at once.
 
     Raises AddressRefused or EditionRefused for one that cannot be printed, TooMany where the visitor has asked for as
     many as one may.
     """
-    await require_printable(address)
+    await require_printable(page_of(address))
     stream = events(address, visitor_of(request), known_version(request), few=few)
     body = _begun(await anext(stream), stream)
     response = StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8")
@@ -54,7 +54,7 @@ def known_version(request: HttpRequest) -> int | None:
 
 
 async def events(
-    address: Address, visitor: Visitor, known: int | None = None, *, few: bool = False
+    address: Wanted, visitor: Visitor, known: int | None = None, *, few: bool = False
 ) -> AsyncGenerator[str]:
     """Ask for a page and yield the text of server-sent events until it is kept or cannot be.
 
@@ -63,7 +63,7 @@ async def events(
     store stops answering or the site shuts down; the browser then reconnects. Raises TooMany before the first part,
     where the visitor has asked for as many pages as one may.
     """
-    client = job_client()
+    client, page = job_client(), page_of(address)
     preview_of_step = 0
     begun = False
     try:
@@ -76,7 +76,7 @@ async def events(
                     yield ": still here\n\n"
                     continue
                 known = progress.version
-                if await ledger.is_hidden(address, progress.mark):
+                if await ledger.is_hidden(page, progress.mark):
                     hidden = Progress("failed", version=progress.version, sentence=str(PageHidden()))
                     yield event_text(hidden, str(hidden.sentence), None)
                     return
@@ -84,8 +84,8 @@ async def events(
                 if progress.preview > preview_of_step and (found := await client.preview(address)) is not None:
                     preview_of_step, preview = found
                 if progress.state == "kept" and not few:
-                    await note_printed(address)
-                yield event_text(progress, await sentence_for(address, progress), preview)
+                    await note_printed(page)
+                yield event_text(progress, await sentence_for(page, progress), preview)
     except StoreUnavailable:
         if not begun:
             yield _RETRY
@@ -94,6 +94,11 @@ async def events(
         if not begun:
             raise
         yield event_text(Progress("busy", sentence=str(error), retry_after=error.retry_after), str(error), None)
+
+
+def page_of(wanted: Wanted) -> Address:
+    """Return the page that is printed, or printed a second time."""
+    return wanted.address if isinstance(wanted, Reprint) else wanted
 
 
 async def _begun(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:

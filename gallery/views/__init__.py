@@ -1,7 +1,8 @@
 """The views: find, refuse, answer. One module for each thing that a visitor deals with.
 
 library     the entrance, About, search, a random page, robots.txt
-page        a page in its forms: HTML, picture, key, JSON, thumbnail, card
+page        a page in its forms: HTML, picture, WebP, postcard, key, tensors, JSON, thumbnail, card
+anatomy     what a page is made of, a second print of it, and two pages beside one another
 printing    a page while it is printed: events, preview, leave, again
 neighbours  from a prompt to the next volume, from a mark to the next key
 walks       the pictures near a page, the corridor between two

@@ -1,6 +1,7 @@
-"""A page in its forms: HTML, picture, picture with its key, key, JSON, thumbnail, card."""
+"""A page in its forms: HTML, picture, its WebP, picture with its key, postcard, key, tensors, JSON, thumbnail, card."""
 
 import asyncio
+import hashlib
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -8,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from babelia.services import store
 from gallery import ledger
+from gallery.addresses import path_of
 from gallery.answers import (
     A_MINUTE,
     KEY_TYPE,
@@ -22,10 +24,14 @@ from gallery.keys import with_key
 from gallery.pages.card_requests import card_of
 from gallery.pages.cards import DESIGN, card
 from gallery.pages.context import page_context
+from gallery.pages.drawings.postcards import DESIGN as DESIGN_OF_POSTCARD
+from gallery.pages.drawings.postcards import postcard
+from gallery.pages.drawings.studio import drawn
 from gallery.pages.status import (
     held_key,
     is_awaited,
     kept_picture,
+    kept_record,
     not_printed,
     page_status,
     require_key,
@@ -33,7 +39,9 @@ from gallery.pages.status import (
     require_picture,
 )
 from gallery.visits import asks_head, is_named, may_start_print, patience_of, visitor_of
+from worker.catalogue import webp
 from worker.catalogue.address import Address
+from worker.catalogue.inspection import to_tensors
 from worker.errors import AddressRefused, InputRefused, TooMany
 from worker.jobs.progress import Progress
 
@@ -77,6 +85,18 @@ async def picture(request: HttpRequest, address: Address) -> HttpResponseBase:
 
 
 @require_safe
+@at_address(".webp")
+async def webp_picture(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """The picture as its page shows it, small and lossy. Starts nothing: the PNG of a page does."""
+    record = await kept_record(address)
+    found = None if record is None else await asyncio.to_thread(store().webp, address.edition, record.mark)
+    await ledger.require_shown(address, None if record is None else record.mark)
+    if record is None or found is None:
+        raise AddressRefused("No picture of this page is kept at the moment.", hint="Open the page to print it.")
+    return send_kept(found, webp.CONTENT_TYPE, hashlib.sha256(found).hexdigest(), f"babelia-{record.mark}.webp")
+
+
+@require_safe
 @at_address("/with-key.png")
 async def picture_with_key(request: HttpRequest, address: Address) -> HttpResponseBase:
     """The picture with its whole key inside, for those who take it elsewhere. Starts nothing: the page offers it."""
@@ -102,6 +122,34 @@ async def key_text(request: HttpRequest, address: Address) -> HttpResponseBase:
     if key is None:
         key = await require_key(address, visitor_of(request), settings.PICTURE_WAIT)
     return send_kept(key.format().encode(), KEY_TYPE, key.mark, f"babelia-{key.mark}.txt")
+
+
+@require_safe
+@at_address(".npz")
+async def tensors(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """The key as arrays for NumPy. Starts nothing: the key is here already, or the page was never opened."""
+    await require_known(address)
+    key = await asyncio.to_thread(held_key, address)
+    await ledger.require_shown(address, key.mark if key is not None else None)
+    if key is None:
+        raise InputRefused("The key of this page is not here yet.", hint="Open the page first.")
+    tag = f"{address.digest[:16]}-{key.mark}-npz"
+    body = await drawn(tag, lambda: to_tensors(key, address.format(), address.edition))
+    return send_kept(body, "application/zip", tag, f"babelia-{key.mark}.npz")
+
+
+@require_safe
+@at_address("/postcard.png")
+async def postcard_picture(request: HttpRequest, address: Address) -> HttpResponseBase:
+    """The postcard: picture, words, the short link and its QR code. Starts nothing: the page offers it."""
+    found = await kept_picture(address)
+    if found is None:
+        raise InputRefused("The picture is not here yet.", hint="Open the page first.")
+    link = request.build_absolute_uri(path_of(Address(address.edition, "mark", found.mark, None)))
+    digest = hashlib.sha256(link.encode()).hexdigest()[:16]
+    tag = f"{address.digest[:16]}-{found.digest[:32]}-{digest}-postcard-{DESIGN_OF_POSTCARD}"
+    body = await drawn(tag, lambda: postcard(address, found.png, link))
+    return send_kept(body, "image/png", tag, f"babelia-{found.mark}-postcard.png")
 
 
 @require_safe

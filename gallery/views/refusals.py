@@ -91,4 +91,4 @@ def _form_of(request: HttpRequest) -> str:
     """Return the form of a page that a path asks for: its suffix, `.json` for the API, else HTML's "/"."""
     if _is_of_api(request):
         return ".json"
-    return next((form for form in (".png", ".txt", ".json") if request.path.endswith(form)), "/")
+    return next((form for form in (".png", ".webp", ".npz", ".txt", ".json") if request.path.endswith(form)), "/")

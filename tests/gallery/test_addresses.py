@@ -23,6 +23,7 @@ from worker.errors import AddressRefused
 FORMS = {
     "/": "page",
     ".png": "picture",
+    ".webp": "picture-webp",
     ".txt": "key-text",
     ".json": "page-json",
     "/with-key.png": "picture-with-key",

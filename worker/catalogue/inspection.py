@@ -101,6 +101,24 @@ def to_npz(key: Key) -> bytes:
     return file.getvalue()
 
 
+def to_tensors(key: Key, address: str, edition: str) -> bytes:
+    """The arrays of a page's key for other programs, packed: about 190 kB. NumPy alone reads it, without pickles.
+
+    `embedding` (77, 768) and `latents` (4, 52, 80) are float32 and exact, `steps` is int64, `address` and `edition` are
+    texts. `from_npz` reads it back.
+    """
+    file = io.BytesIO()
+    np.savez_compressed(
+        file,
+        steps=np.int64(key.steps),
+        embedding=key.embedding.astype(np.float32),
+        latents=key.latents.astype(np.float32),
+        address=np.array(address),
+        edition=np.array(edition),
+    )
+    return file.getvalue()
+
+
 def from_npz(path: Path) -> Key:
     """Return the key of the arrays in an .npz file; values beside the key's grid are rounded to it.
 

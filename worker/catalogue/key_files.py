@@ -1,6 +1,6 @@
-"""Files in which people bring keys, read strictly: a key's text, or a PNG with a key or an address inside.
+"""Files in which people bring keys, read strictly: a key's text, or a picture with a key or an address inside.
 
-May import worker.errors, worker.catalogue.key and worker.catalogue.png; neither torch nor Django.
+May import worker.errors, worker.catalogue.key, .png and .webp; neither torch nor Django.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Final
 from worker.catalogue.key import CHARACTERS, Key, is_mark
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 from worker.catalogue.png import EDITION, KEY, MARK, RENDITION, address_among, is_png, read_chunks
+from worker.catalogue.webp import is_webp, read_texts
 from worker.errors import InputRefused, KeyRefused, reason
 
 ADDRESS_CHARACTERS: Final = 4000
@@ -56,7 +57,7 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
 class KeyFile:
     """What a file says of a page; None where it says nothing. Only the mark has been looked at more closely."""
 
-    is_png: bool
+    is_picture: bool
     key: str | None = None  # a key's text, to be parsed
     mark: str | None = None
     address: str | None = None  # a page's address, to be parsed
@@ -67,7 +68,8 @@ class KeyFile:
 def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
     """Return what the bytes of a file say of a page; `name` begins the sentences.
 
-    Raises KeyRefused for what is neither text nor a PNG or is too long for a text, InputRefused for a damaged PNG.
+    A picture is a PNG, or the WebP of a page, which never holds a key. Raises KeyRefused for what is neither text nor
+    such a picture or is too long for a text, InputRefused for a damaged PNG.
     """
     if is_png(data):
         texts = read_chunks(data)
@@ -76,6 +78,10 @@ def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
             address = None
         named = mark if is_mark(mark) else None
         return KeyFile(True, texts.get(KEY), named, address, texts.get(EDITION), texts.get(RENDITION))
+    if is_webp(data):
+        address, mark = read_texts(data)
+        if address is not None and len(address) <= ADDRESS_CHARACTERS:
+            return KeyFile(True, mark=mark if is_mark(mark or "") else None, address=address)
     foreign = _foreign(data)
     if foreign is not None:
         kind, hint = foreign
@@ -102,7 +108,7 @@ def _foreign(data: bytes) -> tuple[str, str] | None:
     for beginning, kind, hint in _BEGINNINGS:
         if data.startswith(beginning):
             return kind, hint
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+    if is_webp(data):
         return "a WebP picture", _PICTURE_HINT
     if data[4:8] == b"ftyp":
         brand = _BRANDS.get(data[8:12])
@@ -123,8 +129,8 @@ def read_key_file(path: Path) -> Key:
     found = parse_key_file(data, str(path))
     if found.key is None:
         hint = f"It names its address: {found.address}" if found.address else None
-        raise KeyRefused(f"{path} is a PNG without a key inside.", hint=hint)
-    if found.is_png:
+        raise KeyRefused(f"{path} is a {'WebP' if is_webp(data) else 'PNG'} without a key inside.", hint=hint)
+    if found.is_picture:
         return Key.parse(found.key)
     try:
         return Key.parse(found.key)

@@ -26,7 +26,18 @@ from redis.exceptions import RedisError, ResponseError
 
 from worker.catalogue.address import Address
 from worker.errors import BabeliaError, StoreUnavailable, TooMany
-from worker.jobs.progress import KINDS, SCRIPT, Press, Progress, Visitor, read_presses, read_progress, redis_away
+from worker.jobs.progress import (
+    KINDS,
+    SCRIPT,
+    Press,
+    Progress,
+    Reprint,
+    Visitor,
+    Wanted,
+    read_presses,
+    read_progress,
+    redis_away,
+)
 from worker.store.records import Picture
 from worker.store.store import Store
 
@@ -158,12 +169,12 @@ class JobClient:
 
     # -- asking
 
-    async def look(self, address: Address) -> Progress:
+    async def look(self, address: Wanted) -> Progress:
         """Where a page stands, without asking for it: for HEAD, `.json`, link previews, cards. Starts nothing."""
         return await self._kept(address) or await self._see(address)
 
     async def ask(
-        self, address: Address, visitor: Visitor | str, *, patience: float = PATIENCE, again: bool = False
+        self, address: Wanted, visitor: Visitor | str, *, patience: float = PATIENCE, again: bool = False
     ) -> Progress:
         """Ask for a page, to be watched by a visitor's tab: kept already, or queued (the first of many asks prints it).
 
@@ -174,7 +185,7 @@ class JobClient:
         assert 1 <= patience <= 600, "patience is 1 to 600 seconds"
         return await self._kept(address) or await self._ask(address, _visitor(visitor), patience, again)
 
-    async def leave(self, address: Address, tab: str) -> Progress:
+    async def leave(self, address: Wanted, tab: str) -> Progress:
         """A tab no longer waits. If nobody else does, the page leaves the queue.
 
         A print of it that has begun is given up as soon as another page waits.
@@ -182,7 +193,7 @@ class JobClient:
         answer = await self._within(self._call("leave", address.digest, address.edition, tab))
         return await self._kept(address) or read_progress(answer)
 
-    async def preview(self, address: Address) -> tuple[int, bytes] | None:
+    async def preview(self, address: Wanted) -> tuple[int, bytes] | None:
         """(step, WebP bytes of 80 × 52 pixels) of the last preview of a page being printed, or None."""
         data = await self._within(self._redis.get(f"babelia:preview:{address.digest}"))
         if not isinstance(data, bytes):
@@ -190,13 +201,24 @@ class JobClient:
         step, _, picture = data.partition(b":")
         return (int(step), picture) if _STEP.fullmatch(step) else None
 
-    async def _kept(self, address: Address) -> Progress | None:
+    async def _kept(self, address: Wanted) -> Progress | None:
+        if isinstance(address, Reprint):
+            return Progress("kept") if await self.reprint(address) is not None else None
         mark = await asyncio.to_thread(self.store.find, address)
         return Progress("kept", mark=mark) if mark is not None else None
 
+    async def reprint(self, again: Reprint) -> bytes | None:
+        """What came of printing a page a second time, as the press told it; None where nothing did in the last hour."""
+        found = await self._within(self._redis.get(f"babelia:reprint:{again.digest}"))
+        return found if isinstance(found, bytes) else None
+
+    async def forget_reprint(self, again: Reprint) -> None:
+        """Let a page be printed a second time once more."""
+        await self._within(self._redis.delete(f"babelia:reprint:{again.digest}"))
+
     async def _ask(
         self,
-        address: Address,
+        address: Wanted,
         visitor: Visitor,
         patience: float,
         again: bool = False,
@@ -227,7 +249,7 @@ class JobClient:
         await self._remind_if(answer, address.edition)
         return read_progress(answer)
 
-    async def _see(self, address: Address) -> Progress:
+    async def _see(self, address: Wanted) -> Progress:
         answer = await self._within(self._call("look", address.digest, address.edition))
         await self._remind_if(answer, address.edition)
         return read_progress(answer)
@@ -244,7 +266,7 @@ class JobClient:
 
     # -- following
 
-    async def follow(self, address: Address, visitor: Visitor | str, *, few: int = 0) -> AsyncIterator[Progress]:
+    async def follow(self, address: Wanted, visitor: Visitor | str, *, few: int = 0) -> AsyncIterator[Progress]:
         """Ask for a page and yield where it stands: at once, then at every change, last a `final` one.
 
         For server-sent events. Keeps the tab watching as long as it is consumed; after it is closed (`aclose`, or the
@@ -294,11 +316,11 @@ class JobClient:
             if not progress.final and not self._closing.is_set():
                 self._chore(self._watch(address, visitor, GRACE))
 
-    async def _watch(self, address: Address, visitor: Visitor, seconds: float) -> None:
+    async def _watch(self, address: Wanted, visitor: Visitor, seconds: float) -> None:
         """Let a tab that has not left count as watching for some more seconds."""
         await self._call("watch", address.digest, address.edition, visitor.tab, seconds)
 
-    def _join(self, address: Address, progress: Progress) -> _Feed:
+    def _join(self, address: Wanted, progress: Progress) -> _Feed:
         if self._listener is None:
             self._listener = asyncio.create_task(self._listen())
         feed = self._feeds.get(address.digest)
@@ -309,14 +331,14 @@ class JobClient:
         feed.followers += 1
         return feed
 
-    def _part(self, address: Address, feed: _Feed) -> None:
+    def _part(self, address: Wanted, feed: _Feed) -> None:
         feed.followers -= 1
         if feed.followers == 0 and self._feeds.get(address.digest) is feed:
             del self._feeds[address.digest]
             if feed.task is not None:
                 feed.task.cancel()
 
-    async def _watch_over(self, address: Address, feed: _Feed) -> None:
+    async def _watch_over(self, address: Wanted, feed: _Feed) -> None:
         """Look whenever there is news of the page, or a second has passed, and show what changed."""
         away_since: float | None = None
         while not feed.progress.final or feed.progress.state == "absent":

@@ -28,9 +28,11 @@ from worker.catalogue.address import Address
 from worker.catalogue.key import is_mark
 from worker.errors import BabeliaError, StoreUnavailable
 from worker.jobs.progress import (
+    AGAIN,
     FAILED_PAUSE,
     SCRIPT,
     Press,
+    Reprint,
     read_presses,
     redis_away,
 )
@@ -44,6 +46,8 @@ STOPPED_THE_PRESS = (
 LOST_ITS_ADDRESS = "The queue's file was damaged, and the address of this page with it. Ask for it again."
 PRESS_EXPIRY = 15
 """Seconds for which a press counts as alive without being heard of."""
+REPRINT_EXPIRY = 3600
+"""Seconds for which it is known how a second print compared with the first."""
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +59,12 @@ class Claim:
     address: Address
     token: str
     began: float  # time.monotonic()
+    again: bool = False  # kept already, and printed a second time to be compared
+
+    @property
+    def page(self) -> str:
+        """Its name in the queue."""
+        return (Reprint(self.address) if self.again else self.address).digest
 
 
 class JobConsumer:
@@ -86,15 +96,15 @@ class JobConsumer:
                 )
                 self._call("give_up", page, token, 1, ATTEMPTS, LOST_ITS_ADDRESS, 1)
             else:
-                claims.append(Claim(address, token, time.monotonic()))
+                claims.append(Claim(address, token, time.monotonic(), page.endswith(AGAIN.encode())))
         return claims
 
     def step(self, claim: Claim, step: int, of: int, *, mark: str = "", preview: bytes = b"") -> bool:
         """Renew the claim and tell how far the print is; False if the page is another press's by now."""
         try:
-            return bool(self._call("step", claim.address.digest, claim.token, self._lease, step, of, mark, preview))
+            return bool(self._call("step", claim.page, claim.token, self._lease, step, of, mark, preview))
         except StoreUnavailable as error:
-            log.warning("Printing %s without telling anybody: %s", claim.address.digest, error)
+            log.warning("Printing %s without telling anybody: %s", claim.page, error)
             return True
 
     def step_aside(self, claims: Sequence[Claim]) -> bool:
@@ -104,7 +114,7 @@ class JobConsumer:
         """
         try:
             token, edition = claims[0].token, claims[0].address.edition
-            return bool(self._call("step_aside", edition, token, *(claim.address.digest for claim in claims)))
+            return bool(self._call("step_aside", edition, token, *(claim.page for claim in claims)))
         except StoreUnavailable as error:
             log.debug("Printing on, for nobody can say who waits: %s", error)
             return False
@@ -112,17 +122,22 @@ class JobConsumer:
     def renew(self, claim: Claim) -> None:
         """Keep a claim alive without any news of the page."""
         try:
-            self._call("renew", claim.address.digest, claim.token, self._lease)
+            self._call("renew", claim.page, claim.token, self._lease)
         except StoreUnavailable as error:
-            log.warning("Could not renew the claim on %s: %s", claim.address.digest, error)
+            log.warning("Could not renew the claim on %s: %s", claim.page, error)
+
+    def tell_of_reprint(self, claim: Claim, found: bytes) -> None:
+        """Say what came of printing a kept page a second time. StoreUnavailable if Redis is away."""
+        assert claim.again, "a page that is printed for the first time is kept"
+        self._guarded(lambda: self._redis.set(f"babelia:reprint:{claim.page}", found, ex=REPRINT_EXPIRY))
 
     def finish(self, claim: Claim, mark: str, *, seconds: float = 0.0) -> None:
         """The page is kept. `seconds`: what it took, for the estimates; 0 where it was not printed."""
         assert is_mark(mark), f"{mark!r} is no mark"
         try:
-            self._call("finish", claim.address.digest, claim.token, claim.address.edition, mark, seconds)
+            self._call("finish", claim.page, claim.token, claim.address.edition, mark, seconds)
         except StoreUnavailable as error:  # the page is on disk, which is what counts; the claim lapses
-            log.warning("Kept %s without telling anybody: %s", claim.address.digest, error)
+            log.warning("Kept %s without telling anybody: %s", claim.page, error)
 
     def give_up(self, claim: Claim, sentence: str, *, final: bool = False, pause: int = FAILED_PAUSE) -> str:
         """The print went wrong: "queued" again, or "failed" where that is `final` or was the third time.
@@ -130,7 +145,7 @@ class JobConsumer:
         "absent" where everybody had left the page.
         `pause`: seconds until a failed page may be tried again unasked. "" if the page is another press's by now.
         """
-        answer = self._call("give_up", claim.address.digest, claim.token, int(final), ATTEMPTS, sentence, pause)
+        answer = self._call("give_up", claim.page, claim.token, int(final), ATTEMPTS, sentence, pause)
         return cast(bytes, answer).decode()
 
     def release_dead(self) -> int:
@@ -184,7 +199,7 @@ def _read_address(page: bytes, text: bytes) -> Address | None:
         address = Address.parse_kept(text.decode("utf-8"))
     except (UnicodeError, BabeliaError):
         return None
-    return address if address.digest.encode() == page else None
+    return address if address.digest.encode() == page.removesuffix(AGAIN.encode()) else None
 
 
 def press_name() -> str:

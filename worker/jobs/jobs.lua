@@ -16,6 +16,7 @@
 --   babelia:round               hash, <edition>:<kind> → the round of the page that a press took last      (no expiry)
 --   babelia:attempts:<page>     how often a press has taken it
 --   babelia:preview:<page>      step, colon, WebP bytes
+--   babelia:reprint:<page>      what came of printing a kept page a second time: JSON (worker.catalogue.comparison)
 --   babelia:presses             sorted set, press → until when it counts as alive
 --   babelia:able                sorted set, the same of presses that can print just now: estimates count them
 --   babelia:pace:<edition>      seconds a page takes, smoothed
@@ -26,7 +27,7 @@
 --   babelia:news                channel: pages that changed
 --   press.<edition>             Celery's own list of messages
 --
--- <page> is the digest of its address, <visitor> the keyed hash of an address on the net, <tab> a name made up for a tab.
+-- <page> is the digest of its address, with "+again" behind it where a kept page is printed a second time; <visitor> the keyed hash of an address on the net, <tab> a name made up for a tab.
 --
 -- Turns go round the visitors (start-time fair queueing: Goyal, Vin, Cheng 1996). A page's turn is its kind, its round,
 -- and the order of asking, in this weight. Its round is one more than that of the page before it of the same visitor, and

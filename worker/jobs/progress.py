@@ -16,6 +16,7 @@ from typing import Literal, cast
 
 from redis.exceptions import OutOfMemoryError
 
+from worker.catalogue.address import Address
 from worker.catalogue.key import is_mark
 from worker.errors import StoreUnavailable
 
@@ -55,6 +56,38 @@ class Progress:
     def final(self) -> bool:
         """Whether nothing more will happen unless somebody asks: kept, failed, busy or absent."""
         return self.state not in ("queued", "printing")
+
+
+AGAIN = "+again"
+"""What follows a page's digest in the queue where a kept page is printed a second time."""
+
+
+@dataclass(frozen=True)
+class Reprint:
+    """A kept page that is printed a second time, only to be compared with the first print: it replaces nothing.
+
+    In the queue it is a page of its own, with the same address; what comes of it is kept in Redis for an hour.
+    """
+
+    address: Address
+
+    @property
+    def edition(self) -> str:
+        """The edition that prints it."""
+        return self.address.edition
+
+    @property
+    def digest(self) -> str:
+        """Its name in the queue."""
+        return self.address.digest + AGAIN
+
+    def format(self) -> str:
+        """The address of its page."""
+        return self.address.format()
+
+
+Wanted = Address | Reprint
+"""What can wait in the queue."""
 
 
 @dataclass(frozen=True)

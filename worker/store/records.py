@@ -48,6 +48,8 @@ class PageRecord:
         return named[1] if named else None
 
     unread: str | None = None  # the end of the prompt that was not read; None: no prompt, or unknown
+    webp_digest: str | None = None  # sha256, hex, of the WebP that its page shows; None until that is made
+    webp_size: int | None = None  # bytes of it
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ Owns everything under the data directory's `pages/`, `keys/`, `links/` and `set-
 is described in `records`, and `upkeep` makes room and checks files. Imports neither Django, Celery nor torch; the site
 and the press both use it.
 
-    pages/<edition>/<ma>/<mark>.png .webp .json     picture, thumbnail, record (which has the digests of the other two)
+    pages/<edition>/<ma>/<mark>.png .640.webp .webp .json   picture, the copy that its page shows, thumbnail, and the
+                                                    record, which has the digests of the other three
     keys/<ma>/<mark>.key                            the 142,077 bytes; their SHA-256 begins with the mark
     keys/<ma>/<mark>.origin                         an address the key can be derived from, or other keys by their marks
                                                     (worker.catalogue.walks), under a digest: two lines; where there is
@@ -28,11 +29,13 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from worker.catalogue import webp
 from worker.catalogue.address import Address, is_slug
 from worker.catalogue.key import Key, is_mark
 from worker.catalogue.png import pixel_digest
@@ -53,6 +56,8 @@ from worker.store.records import (
 
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 320, 208
 THUMBNAIL_QUALITY = 82
+COPIES: Final = (".640.webp", ".webp")
+"""What is made of a picture and goes with it: the WebP that its page shows, the thumbnail."""
 FILES_RESERVE = 64
 """Files (inodes) that a disk has to have room for."""
 PROBE_BYTES = 2**20
@@ -119,23 +124,46 @@ class Store:
 
     def thumbnail(self, edition: str, mark: str) -> bytes | None:
         """The small WebP of a kept page, 320 × 208, verified; made again from the picture where it is damaged."""
+        return self._copy(edition, mark, ".webp")
+
+    def webp(self, edition: str, mark: str) -> bytes | None:
+        """The WebP that a kept page shows, verified; made of the picture where it is damaged or was never made.
+
+        Counts as an opening, as `picture` does.
+        """
+        found = self._copy(edition, mark, ".640.webp")
+        if found is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._page_path(edition, mark).with_suffix(".png"))
+        return found
+
+    def _copy(self, edition: str, mark: str, suffix: Literal[".webp", ".640.webp"]) -> bytes | None:
+        """What was made of a picture, verified against its record; made again where it is damaged or missing."""
         record = self.record(edition, mark)
         if record is None:
             return None
-        base = self._page_path(edition, mark)
-        webp = self._read(base.with_suffix(".webp"))
-        if webp is not None and hashlib.sha256(webp).hexdigest() == record.thumbnail_digest:
-            return webp
-        if webp is not None:
-            self.set_aside(base.with_suffix(".webp"), "does not match the digest in its facts")
+        field = "thumbnail_digest" if suffix == ".webp" else "webp_digest"
+        path = self._page_path(edition, mark).with_suffix(suffix)
+        data = self._read(path)
+        if data is not None and hashlib.sha256(data).hexdigest() == getattr(record, field):
+            return data
+        if data is not None:
+            self.set_aside(path, "does not match the digest in its facts")
         picture = self.picture(Address(edition, "mark", mark, None))
         if picture is None:
             return None
         with Image.open(io.BytesIO(picture.png), formats=["PNG"]) as image:
-            webp = _thumbnail(np.asarray(image.convert("RGB")))
-        remade = replace(record, thumbnail_digest=hashlib.sha256(webp).hexdigest())
-        self._write({base.with_suffix(".webp"): webp, base.with_suffix(".json"): seal(remade)})
-        return webp
+            pixels = np.asarray(image.convert("RGB"))
+        if suffix == ".webp":
+            data = _thumbnail(pixels)
+        else:
+            data = webp.encode_page(pixels, address=record.address, mark=mark)
+            record = replace(record, webp_size=len(data))
+        changes: dict[str, Any] = {field: hashlib.sha256(data).hexdigest()}
+        with contextlib.suppress(StoreUnavailable):  # a disk that takes nothing: it is shown all the same
+            remade = seal(replace(record, **changes))
+            self._write({path: data, self._page_path(edition, mark).with_suffix(".json"): remade})
+        return data
 
     def record(self, edition: str, mark: str) -> PageRecord | None:
         """The record of a page that was printed, even when its picture has made room for others since; or None."""
@@ -216,13 +244,13 @@ class Store:
         weights: str | None = None,
         unread: str | None = None,
     ) -> PageRecord:
-        """Keep a printed page: its key, picture, thumbnail, record and link. `pixels`: (416, 640, 3), what `png` shows.
+        """Keep a printed page: its key, picture and copies, record and link. `pixels`: (416, 640, 3), what `png` shows.
 
         `weights`: the digest of the weights it was printed with. Where an earlier print had others, both are named.
         Raises StoreUnavailable if the disk is full or cannot be written; nothing of the page counts as kept then.
         """
         mark, edition = key.mark, address.edition
-        webp = _thumbnail(pixels)
+        small, shown = _thumbnail(pixels), webp.encode_page(pixels, address=address.format(), mark=mark)
         record = PageRecord(
             mark=mark,
             edition=edition,
@@ -230,7 +258,7 @@ class Store:
             rendition=rendition,
             pixel_digest=pixel_digest(pixels),
             file_digest=hashlib.sha256(png).hexdigest(),
-            thumbnail_digest=hashlib.sha256(webp).hexdigest(),
+            thumbnail_digest=hashlib.sha256(small).hexdigest(),
             size=len(png),
             steps=steps,
             seconds=round(seconds, 3),
@@ -238,6 +266,8 @@ class Store:
             flagged=flagged,
             weights=weights,
             unread=unread,
+            webp_digest=hashlib.sha256(shown).hexdigest(),
+            webp_size=len(shown),
         )
         before = self.record(edition, mark)
         if before is not None:
@@ -247,11 +277,12 @@ class Store:
         base = self._page_path(edition, mark)
         self._write(
             {self._key_path(mark): key.data}
-            | {base.with_suffix(".png"): png, base.with_suffix(".webp"): webp, base.with_suffix(".json"): seal(record)}
+            | {base.with_suffix(".png"): png, base.with_suffix(".json"): seal(record)}
+            | {base.with_suffix(".webp"): small, base.with_suffix(".640.webp"): shown}
             | self._link_files(address, key)
         )
         if self.unweighed is not None:
-            self.unweighed += len(png) + len(webp) + len(key.data)
+            self.unweighed += len(png) + len(small) + len(shown) + len(key.data)
         return record
 
     def note_unread(self, edition: str, mark: str, unread: str) -> None:
@@ -277,8 +308,8 @@ class Store:
             )
         if found.f_files and found.f_favail < FILES_RESERVE:
             raise StoreUnavailable(
-                f"The disk has room for {found.f_favail} more files, and a page takes six, so nothing new is printed. "
-                "What is kept can still be read.",
+                f"The disk has room for {found.f_favail} more files, and a page takes seven, so nothing new is "
+                "printed. What is kept can still be read.",
                 hint="Delete files that are not needed; BABELIA_DISK_BUDGET lets kept pages make room.",
             )
 

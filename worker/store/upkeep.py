@@ -17,7 +17,7 @@ from pathlib import Path
 
 from worker.catalogue.key import BYTES, Key
 from worker.store.records import parse_link, parse_origin, unseal
-from worker.store.store import Store
+from worker.store.store import COPIES, Store
 
 LEFTOVER_AGE = 3600
 """Seconds after which a half-written file, or a picture without a record, belongs to no print that still runs."""
@@ -54,7 +54,7 @@ def make_room(store: Store) -> int:
 def trim(store: Store) -> int:
     """If the store is over its budget, let the least recently opened pictures go until 90 % of it; bytes freed.
 
-    A picture takes its thumbnail with it, and its key where that can be derived again; its record and links stay.
+    A picture takes its copies with it, and its key where that can be derived again; its record and links stay.
     """
     if store.budget is None:
         return 0
@@ -114,15 +114,17 @@ def _fault(store: Store, path: Path, home: str) -> str | None:
     if path.suffix == ".json":
         record = unseal(data)
         return None if record is not None and record.mark == path.stem else "does not match its own seal"
+    mark, dot, form = path.name.partition(".")
     try:
-        record = unseal(path.with_suffix(".json").read_bytes())
+        record = unseal(path.with_name(f"{mark}.json").read_bytes())
     except FileNotFoundError:
         record = None
     if record is None:
         return None if _age(path) < LEFTOVER_AGE else "has no facts beside it"
-    expected = {".png": record.file_digest, ".webp": record.thumbnail_digest}.get(path.suffix)
-    if expected is None:
+    digests = {".png": record.file_digest, ".webp": record.thumbnail_digest, ".640.webp": record.webp_digest}
+    if dot + form not in digests:
         return "is no file of the store"
+    expected = digests[dot + form]
     return None if hashlib.sha256(data).hexdigest() == expected else "does not match the digest in its facts"
 
 
@@ -139,7 +141,7 @@ def _files(data: Path) -> Iterator[Path]:
 
 
 def _weigh(data: Path) -> tuple[int, list[_Evictable]]:
-    """The bytes of all pictures, thumbnails and keys, and what of it may go."""
+    """The bytes of all pictures, their copies and keys, and what of it may go."""
     weight = 0
     candidates: list[_Evictable] = []
     key_sizes: dict[str, tuple[os.stat_result, Path]] = {}
@@ -154,10 +156,10 @@ def _weigh(data: Path) -> tuple[int, list[_Evictable]]:
     for path in (data / "pages").glob("*/*/*.png"):
         with contextlib.suppress(OSError):
             found, paths, size = path.stat(), [path], 0
-            thumbnail = path.with_suffix(".webp")
-            if thumbnail.exists():
-                size += thumbnail.stat().st_size
-                paths.append(thumbnail)
+            for copy in (path.with_suffix(suffix) for suffix in COPIES):
+                if copy.exists():
+                    size += copy.stat().st_size
+                    paths.append(copy)
             size += found.st_size
             weight += size
             if path.stem in derivable and path.stem in key_sizes:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gallery.pages.cards import HEIGHT, WIDTH, _words, card, picture_card
+from gallery.pages.cards import HEIGHT, WIDTH, card, picture_card
+from gallery.pages.drawings.lettering import words_of
 from worker.catalogue.address import Address
 
 ADDRESSES = [
@@ -74,7 +75,7 @@ def test_a_card_is_small_enough_for_messengers_whatever_its_picture() -> None:
     ],
 )
 def test_the_words_are_written_as_far_as_the_typeface_has_them(prompt: str, written: str) -> None:
-    assert _words(Address("pocket-1", "prompt", prompt, 1)) == written
+    assert words_of(Address("pocket-1", "prompt", prompt, 1)) == written
 
 
 def test_a_card_is_drawn_at_once() -> None:

@@ -15,6 +15,7 @@ SURFACES = {
     "About": lambda address: "/about/",
     "a page": lambda address: address.path(),
     "its picture": lambda address: address.path()[:-1] + ".png",
+    "its WebP": lambda address: address.path()[:-1] + ".webp",
     "its picture with its key": lambda address: address.path()[:-1] + "/with-key.png",
     "its key": lambda address: address.path()[:-1] + ".txt",
     "its thumbnail": lambda address: address.path()[:-1] + "/thumbnail.webp",

@@ -1,5 +1,6 @@
 """gallery.views.page, asked over HTTP: a real site process, a real press, a real Valkey."""
 
+import gzip
 import hashlib
 import io
 import re
@@ -18,7 +19,7 @@ from gallery.pages.cards import card, picture_card
 from gallery.views.page import _may_print_card
 from tests.conftest import RunningPress, wait_until
 from tests.gallery.views.conftest import another_site, manage
-from tests.visitor import ask, fresh, long_page, post, printed
+from tests.visitor import ask, fresh, long_page, post, post_file, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import CHARACTERS, Key
@@ -44,7 +45,7 @@ def test_a_page_not_printed_yet_is_answered_at_once_and_then_printed(site: str) 
     again = ask(site, address.path())
     assert 'data-state="kept"' in again.text
     assert "http-equiv" not in again.text
-    assert f'<img id="picture" src="{address.path()[:-1]}.png"' in again.text
+    assert f'<img id="picture" src="{address.path()[:-1]}.webp"' in again.text
 
 
 def test_the_picture_of_an_unprinted_page_is_waited_for(site: str) -> None:
@@ -64,6 +65,30 @@ def test_a_kept_picture_is_fresh_for_a_day_and_named_by_its_digest(site: str, ke
         assert (unchanged.status, unchanged.body) == (304, b"")
         assert unchanged.headers["etag"] == etag
     assert ask(site, kept.path()[:-1] + ".png", If_None_Match='"other"').status == 200
+
+
+def test_a_page_shows_a_webp_that_hardly_differs_and_opens_its_page(site: str, kept: Address) -> None:
+    path = kept.path()[:-1] + ".webp"
+    answer = ask(site, path)
+    assert (answer.headers["content-type"], answer.headers["cache-control"]) == ("image/webp", "public, max-age=86400")
+    assert answer.headers["etag"] == f'"{hashlib.sha256(answer.body).hexdigest()}"'
+    assert len(answer.body) < 0.5 * len(printed(site, kept).body)
+    opened = post_file(site, "saved.webp", answer.body)
+    assert (opened.status, opened.headers["location"]) == (303, kept.path())
+    unprinted = fresh("prompt").path()[:-1]
+    assert ask(site, unprinted + ".webp").status == 404
+    assert ask(site, unprinted + ".json").json["state"] == "absent", "it starts nothing"
+
+
+def test_a_kept_page_weighs_at_most_80_kb_with_its_fonts_cached(site: str, kept: Address) -> None:
+    page = ask(site, kept.path(), Accept_Encoding="gzip")
+    text = gzip.decompress(page.body).decode()
+    loaded = re.findall(r'<(?:script|link|img)[^>]* (?:src|href)="(/[^"]+\.(?:js|css|svg|webp)(?:\?[^"]*)?)"', text)
+    assert {each.rsplit(".", 1)[1].split("?")[0] for each in loaded} == {"js", "css", "svg", "webp"}
+    imported = [each for each in loaded if ".js" in each and "import " in ask(site, each).text]
+    assert not imported, "a script that loads another has to be counted too"
+    weight = {each: len(ask(site, each, Accept_Encoding="gzip").body) for each in set(loaded)}
+    assert len(page.body) + sum(weight.values()) <= 80_000, weight
 
 
 def test_the_facts_of_a_kept_page_agree_with_its_picture_and_key(site: str, kept: Address) -> None:
@@ -270,7 +295,7 @@ def test_a_hidden_page_is_gone_in_every_form_and_from_the_wall(site: str, press:
     wait_until(lambda: base in ask(site, "/").text, 10, "the wall shows it")
     manage(press, "hide", address.format())
     wait_until(lambda: ask(site, base + ".png").status == 410, 10, "it is hidden")
-    for form in ("/", ".txt", ".json", "/thumbnail.webp", "/with-key.png", "/events"):
+    for form in ("/", ".webp", ".txt", ".json", "/thumbnail.webp", "/with-key.png", "/events"):
         assert ask(site, base + form).status == 410, form
     assert ask(site, f"/tiny/mark/{mark}.png").status == 410
     wait_until(lambda: base not in ask(site, "/").text, 10, "the wall forgets it")

@@ -1,7 +1,9 @@
 """worker.store.store: files complete or absent, verified when they are read."""
 
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from tests.worker.store import EDITION, keep, key_of, only, stacks
 from worker.catalogue.address import Address
 from worker.catalogue.png import encode_page
 from worker.errors import StoreUnavailable
-from worker.store.records import PageRecord
+from worker.store.records import PageRecord, seal
 from worker.store.store import Store
 from worker.store.upkeep import Damage, scrub
 
@@ -53,13 +55,42 @@ def test_a_prompt_with_slashes_and_other_scripts_is_found_again(store: Store) ->
 
 def test_a_thumbnail_is_made_again_where_it_is_damaged(store: Store) -> None:
     facts = keep(store, stacks(1))
-    path = only(store.data, "*.webp")
+    path = only(store.data, "*[!0].webp")
     intact = path.read_bytes()
     assert store.thumbnail(EDITION, facts.mark) == intact
     path.write_bytes(intact[:-1])
     assert store.thumbnail(EDITION, facts.mark) == intact
     assert path.read_bytes() == intact
     assert len(list((store.data / "set-aside").iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["a wrong bit", "missing", "of a record from before"])
+def test_the_webp_of_a_page_is_made_again_where_it_is_damaged_or_was_never_made(store: Store, damage: str) -> None:
+    record = keep(store, stacks(1))
+    path, facts = only(store.data, "*.640.webp"), only(store.data, "*.json")
+    intact = path.read_bytes()
+    assert store.webp(EDITION, record.mark) == intact
+    assert record.webp_digest == hashlib.sha256(intact).hexdigest()
+    if damage == "a wrong bit":
+        path.write_bytes(bytes([*intact[:-1], intact[-1] ^ 1]))
+    else:
+        path.unlink()
+    if damage == "of a record from before":
+        facts.write_bytes(seal(replace(record, webp_digest=None)))
+    assert store.webp(EDITION, record.mark) == intact
+    assert path.read_bytes() == intact
+    assert store.record(EDITION, record.mark) == record
+
+
+def test_showing_the_webp_counts_as_an_opening_of_the_picture(store: Store) -> None:
+    record = keep(store, stacks(1))
+    png = only(store.data, "*.png")
+    os.utime(png, (1, 1))
+    assert store.webp(EDITION, record.mark)
+    assert png.stat().st_mtime > 1
+    png.unlink()
+    only(store.data, "*.640.webp").unlink()
+    assert store.webp(EDITION, record.mark) is None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".json"])
@@ -120,7 +151,7 @@ def test_files_are_synced_before_they_take_their_names(store: Store, monkeypatch
     monkeypatch.setattr(Path, "replace", noting_replace)
     keep(store, stacks(1))
     named = [event.removeprefix("name ") for event in events if event.startswith("name ")]
-    assert len(named) == 6  # key, picture, thumbnail, facts, origin, link
+    assert len(named) == 7  # key, picture, its WebP, thumbnail, facts, origin, link
     for path in named:
         assert events.index(f"sync {path}") < events.index(f"name {path}")
         assert f"sync {Path(path).parent}" in events[events.index(f"name {path}") :]
@@ -156,7 +187,9 @@ def test_other_pixels_on_the_same_rendition_raise_an_alarm(store: Store, caplog:
     assert "printed other pixels than before" in caplog.text
 
 
-@pytest.mark.parametrize("pattern", ["*.png", "*.webp", "*.json", "*.key", "*.origin", "[0-9a-f]" * 64])
+@pytest.mark.parametrize(
+    "pattern", ["*.png", "*.640.webp", "*[!0].webp", "*.json", "*.key", "*.origin", "[0-9a-f]" * 64]
+)
 def test_a_folder_in_the_place_of_a_file_is_set_aside_and_the_page_kept_again(store: Store, pattern: str) -> None:
     keep(store, stacks(1))
     mark = key_of(stacks(1)).mark

@@ -1,0 +1,48 @@
+// Lays two pictures over one another under a slider; offers the page seen last; waits for what is still drawn.
+
+const pair = document.querySelector("#pair");
+const slide = document.querySelector("#slide");
+
+if (slide) {
+  const cut = slide.querySelector("input");
+  const move = () => pair.style.setProperty("--cut", `${cut.value}%`);
+  slide.hidden = false;
+  pair.classList.add("over");
+  cut.addEventListener("input", move);
+  pair.addEventListener("pointermove", ({ clientX, buttons }) => {
+    if (!buttons) return;
+    const { left, width } = pair.querySelector("img").getBoundingClientRect();
+    cut.value = (100 * (clientX - left)) / width;
+    move();
+  });
+  move();
+}
+
+for (const { dataset } of document.querySelectorAll("figure[data-events]")) {
+  const source = new EventSource(dataset.events);
+  source.addEventListener("done", () => {
+    source.close();
+    location.reload();
+  });
+}
+
+// Who has a history of pages in this browser is offered it.
+const seen = () => {
+  try {
+    return JSON.parse(localStorage.getItem("babelia-history")) ?? [];
+  } catch {
+    return [];
+  }
+};
+const [a, b] = ["#a", "#b"].map((each) => document.querySelector(each));
+const known = seen().filter(({ path }) => typeof path === "string").map(({ path }) => decodeURI(path));
+const others = known.filter((path) => !a.value || !path.includes(`${a.value}/`));
+document.querySelector("#seen").append(
+  ...known.slice(0, 24).map((value) => Object.assign(document.createElement("option"), { value })));
+
+const last = document.querySelector("#last");
+last.hidden = !others.length;
+last.addEventListener("click", () => {
+  b.value = others[0];
+  last.form.requestSubmit();
+});

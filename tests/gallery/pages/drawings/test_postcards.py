@@ -1,0 +1,38 @@
+"""gallery.pages.drawings.postcards: the whole picture, the words, and a code that a telephone reads."""
+
+import io
+
+import numpy as np
+import pytest
+import zxingcpp
+from PIL import Image
+
+from gallery.pages.drawings.postcards import _PLATE, HEIGHT, WIDTH, postcard
+from worker.catalogue.address import Address
+
+MARK = "numxaqqioe4lpfc6qxh46pi5yy"
+RAMP = np.ascontiguousarray(np.broadcast_to(np.linspace(0, 255, 640, dtype=np.uint8)[None, :, None], (416, 640, 3)))
+ADDRESSES = [
+    Address("pocket-1", "prompt", "a dog on a beach at sunset", 1),
+    Address("pocket-1", "prompt", 500 * "W", 410),
+    Address("pocket-1", "mark", MARK, None),
+]
+HOSTS = ["http://127.0.0.1:8000", "https://a-rather-long-name.of-a-library.example.org/below/some/path"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.format()[:40])
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_code_opens_the_link_and_the_picture_is_whole(address: Address, host: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(RAMP).save(file, "PNG")
+    link = f"{host}/pocket-1/mark/{MARK}/"
+    with Image.open(io.BytesIO(postcard(address, file.getvalue(), link))) as card:
+        assert (card.format, card.size, card.mode) == ("PNG", (WIDTH, HEIGHT), "RGB")
+        (code,) = zxingcpp.read_barcodes(card, formats=zxingcpp.BarcodeFormat.QRCode)
+        small = card.resize((WIDTH // 2, HEIGHT // 2))  # as a chat sends it
+        (again,) = zxingcpp.read_barcodes(small, formats=zxingcpp.BarcodeFormat.QRCode)
+        shown = np.asarray(card).astype(int)
+    assert code.text == again.text == link
+    left, top, width, height = _PLATE
+    plate = shown[top : top + height, left : left + width, 0]
+    assert abs(plate[::8, ::8] - np.asarray(RAMP)[::4, ::4, 0].astype(int)).max() <= 2
