@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from django.http import HttpRequest
-from django.urls import Resolver404, ResolverMatch, get_script_prefix, resolve, reverse
+from django.urls import Resolver404, ResolverMatch, get_script_prefix, resolve
 
 from gallery.editions import default_edition, editions
 from worker.catalogue.address import NAME_LIMIT, PAGES, Address, is_slug
@@ -98,16 +98,15 @@ def path_meant(path: str, form: str) -> str | None:
     """Return the path of what a path that leads nowhere was meant to open, None where that cannot be told.
 
     `path` is decoded, without the site's script prefix; `form` is the form of a page that it asks for. Meant are the
-    site's own pages with a slash too few or too many, or with capitals; an edition, which stands for the entrance; and
-    what `Address.parse_meant` reads. Nothing is returned that would lead to `path` again, or nowhere.
+    site's own pages with a slash too few or too many, or with capitals, also those of an edition that is here; and what
+    `Address.parse_meant` reads. Nothing is returned that would lead to `path` again, or nowhere.
     """
     bare = path.strip("/")
     for spelled in (f"/{bare}/", f"/{bare}", f"/{bare.lower()}/", f"/{bare.lower()}"):
         match = _resolved(spelled)
-        if match is not None and "address" not in match.kwargs:
+        named = None if match is None else match.kwargs.get("edition")
+        if match is not None and "address" not in match.kwargs and (named is None or named in editions()):
             return None if spelled == path else _below_prefix(spelled)
-    if bare.lower() in editions():
-        return reverse("entrance")
     try:
         address = Address.parse_meant(path.removesuffix(form), default_edition())
     except AddressRefused:

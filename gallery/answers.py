@@ -4,6 +4,7 @@ Also the decorators that the views wear, so that a view itself reads "find, refu
 and API have in common.
 """
 
+import contextlib
 import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -23,12 +24,12 @@ from django.http import (
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import split_domain_port, validate_host
 from django.shortcuts import render
-from django.urls import get_script_prefix, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from gallery import ledger
-from gallery.addresses import is_canonical, path_of
-from gallery.editions import default_edition, edition_of, offered_editions
+from gallery.addresses import is_canonical, neighbour_page, path_of
+from gallery.editions import default_edition, edition_of, editions, offered_editions
 from gallery.pages import cards
 from gallery.pages.status import ASK_AGAIN_SECONDS
 from worker.catalogue import png
@@ -110,9 +111,9 @@ _STATUS: dict[type[BabeliaError], int] = {
 }
 _HEADINGS = {
     HTTPStatus.NOT_FOUND: ("Not found", "Page not found"),
-    HTTPStatus.GONE: ("Hidden", "This page is hidden"),
+    HTTPStatus.GONE: ("Taken down", "This picture was taken down"),
     HTTPStatus.TOO_MANY_REQUESTS: ("One moment", "That is a lot at once"),
-    HTTPStatus.SERVICE_UNAVAILABLE: ("Not now", "The library is not at work just now"),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Not now", "New pictures cannot be drawn at the moment"),
 }
 _REFUSED = ("Refused", "This cannot be opened")
 
@@ -146,10 +147,18 @@ def nothing_at_path() -> AddressRefused:
     return AddressRefused("There is nothing at this path.", hint=f"See {reverse('api:openapi-view')}.")
 
 
-def refusal(request: HttpRequest, error: BabeliaError, form: str = "/", *, status: int | None = None) -> HttpResponse:
+def refusal(
+    request: HttpRequest,
+    error: BabeliaError,
+    form: str = "/",
+    *,
+    status: int | None = None,
+    address: Address | None = None,
+) -> HttpResponse:
     """Return the answer to something refused, in the form that was asked for: HTML, JSON or one line of text.
 
-    JSON is asked for by its path or by the header Accept, whatever the path.
+    JSON is asked for by its path or by the header Accept, whatever the path. A page of HTML leads on: to what is kept
+    where nothing can be drawn, and from an `address` that is hidden to the pages beside it.
     """
     status = status or status_of(error)
     retry_after = retry_after_of(error, status)
@@ -158,6 +167,13 @@ def refusal(request: HttpRequest, error: BabeliaError, form: str = "/", *, statu
     elif not form or form.endswith("/"):
         title, heading = _HEADINGS.get(HTTPStatus(status), _REFUSED)
         context = {"error": error, "status": status, "title": title, "heading": heading, "retry_after": retry_after}
+        context["can_draw"] = retry_after is None
+        if address is not None and address.edition in editions():
+            beside = {word: neighbour_page(address, by) for word, by in (("Previous", -1), ("Next", 1))}
+            context["edition"] = address.edition
+            context["beside"] = [
+                (word, path_of(page)) for word, page in beside.items() if page and status == HTTPStatus.GONE
+            ]
         response = render_page(request, "refused.html", context, status=status)
     else:
         text = f"{error} {error.hint}".strip() + "\n"
@@ -185,8 +201,14 @@ def _routes(prefix: str, edition: str) -> dict[str, str]:  # noqa: ARG001  (what
     Other templates use the tag `url`. Here its look-ups would take a tenth of the time of a kept page.
     """
     names = {"about": "about", "docs": "api:guide", "entrance": "entrance", "key": "key", "search": "search"}
-    names |= {"open_key": "open-key", "completions": "completions"}
-    return {key: reverse(name) for key, name in names.items()} | {"subjects": reverse("subjects", args=[edition])}
+    names |= {"open_key": "open-key", "completions": "completions", "feed": "feed", "oembed": "oembed"}
+    names |= {"manifest": "manifest", "touch_icon": "touch-icon"}
+    of_edition = {"subjects": "subjects", "room": "room", "opened": "opened"}
+    paths = {key: reverse(name) for key, name in names.items()}
+    for key in ("shelf", "slideshow"):
+        with contextlib.suppress(NoReverseMatch):
+            paths[key] = reverse(key)
+    return paths | {key: reverse(name, args=[edition]) for key, name in of_edition.items()}
 
 
 def at_address(form: str) -> Callable[[AddressView], View]:
@@ -204,9 +226,9 @@ def at_address(form: str) -> Callable[[AddressView], View]:
                 return await view(request, address)
             except StoreUnavailable as error:
                 _log.warning("%s (%r)", error, error.__cause__)
-                return refusal(request, error, form)
+                return refusal(request, error, form, address=address)
             except BabeliaError as error:
-                return refusal(request, error, form)
+                return refusal(request, error, form, address=address)
 
         return answer
 
@@ -229,7 +251,7 @@ def require_own_post(view: View) -> View:
     async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST":
             error = InputRefused(
-                "A form is sent to this address; there is nothing to open.",
+                "There is nothing to see at this address; a form is sent to it.",
                 hint="Go back to the page that it belongs to.",
             )
             response = refusal(request, error, status=405)

@@ -8,7 +8,8 @@ each request; the database is read every few seconds, for whatever stands in its
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -26,6 +27,7 @@ from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.errors import PageHidden, StoreUnavailable
 from worker.store import hidden
+from worker.store.colours import dominant_colour
 from worker.store.records import PageRecord
 
 WRITE_SECONDS: Final = 2.0
@@ -84,7 +86,18 @@ async def write(address: Address, record: PageRecord, openings: int) -> None:
     if address.kind == "prompt":  # asked only where the row is new
         named["listed"] = lambda: not _of_words(address).filter(listed=False).exists()
     page, _ = await Page.objects.aget_or_create(digest=address.digest, defaults=named | printed)
+    if not page.colour or page.pixel_digest != record.pixel_digest:
+        printed["colour"] = await asyncio.to_thread(_colour_of, record)
     await Page.objects.filter(pk=page.pk).aupdate(**printed, opened=F("opened") + openings)
+
+
+def _colour_of(record: PageRecord) -> str:
+    """Return the colour that a page's picture has most of, from its thumbnail; empty where that cannot be read."""
+    try:
+        small = store().thumbnail(record.edition, record.mark)
+    except StoreUnavailable:
+        return ""
+    return (small and dominant_colour(small)) or ""
 
 
 # -- what is kept off the lists
@@ -215,12 +228,13 @@ first one does. What `manage.py hide` hides does not wait for it: that is there 
 # -- lists
 
 
-async def recent(limit: int = 24) -> list[Page]:
+async def recent(limit: int = 24, edition: str | None = None) -> list[Page]:
     """Return the pages printed last that are neither hidden nor flagged, newest first, each mark once.
 
-    None where it cannot be told what is hidden: the entrance is there all the same.
+    Of one edition, where it is named. None where it cannot be told what is hidden: the entrance is there all the same.
     """
-    once = {(page.edition, page.mark): page for page in reversed(await _recent.get())}
+    newest = [page for page in await _recent.get() if edition in (None, page.edition)]
+    once = {(page.edition, page.mark): page for page in reversed(newest)}
     shown: list[Page] = []
     try:
         for page in reversed(once.values()):
@@ -232,6 +246,39 @@ async def recent(limit: int = 24) -> list[Page]:
         _log.warning("No page is listed: %s", error)
         return []
     return shown
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the wall: its rows, of which hidden ones are left out, and the number of all rows of that wall."""
+
+    rows: list[Page]
+    of: int
+    upto: int
+    """The row with which the wall begins; with it the same numbers show the same pages, whatever is opened later."""
+
+
+async def opened(edition: str, kinds: Collection[str], start: int, most: int, upto: int | None = None) -> Stretch:
+    """Return pages of an edition that were opened here, from place `start` on: first the one first opened last.
+
+    `kinds`: of addresses; none means all. Rows never change their place before `upto`, for it follows from when they
+    were first opened, not from when they were printed again. Raises StoreUnavailable where the database does not answer
+    or it cannot be told what is hidden.
+    """
+    of_kinds = {"kind__in": kinds} if kinds else {}
+    try:
+        wall = Page.objects.filter(edition=edition, hidden=False, flagged=False, listed=True, **of_kinds).order_by(
+            "-id"
+        )
+        if upto is None:
+            newest = await wall.values_list("id", flat=True).afirst()
+            upto = newest or 0
+        wall = wall.filter(id__lte=upto)
+        rows, of = [row async for row in wall[start : start + most]], await wall.acount()
+    except AnyDatabaseError as error:
+        raise StoreUnavailable("The database does not answer, so the wall cannot be shown.") from error
+    gone = await hidden_among([(Address.parse_kept(row.address), row.mark) for row in rows])
+    return Stretch([row for row in rows if Address.parse_kept(row.address) not in gone], of, upto)
 
 
 async def page_of_pixels(digest: str) -> Address | None:

@@ -39,12 +39,21 @@ class Page(models.Model):
     """Whether it may stand on walls and lists: not where whoever first searched for its words kept them off."""
     everywhere = models.BooleanField(default=False)
     """Where it is hidden: the key is hidden in every edition, and not in this one alone."""
+    colour = models.CharField(max_length=7, blank=True, default="")
+    """What its picture has most of, `#rrggbb`, behind the thumbnail; empty until it is known (`gallery.ledger`)."""
 
     class Meta:
         indexes = [
             models.Index(fields=["hidden", "-printed_at"], name="page_recent"),
             models.Index(fields=["edition", "mark"], name="page_mark"),
             models.Index(fields=["edition", "kind", "name"], name="page_name"),
+            models.Index(fields=["pixel_digest"], name="page_pixels"),
+            # The wall, in the order in which pages were first opened: a part of it is read and counted from here.
+            models.Index(
+                fields=["edition", "-id", "kind"],
+                condition=models.Q(hidden=False, flagged=False, listed=True),
+                name="page_wall",
+            ),
         ]
 
     def __str__(self) -> str:

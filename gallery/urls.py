@@ -3,7 +3,19 @@
 from django.urls import path, register_converter
 
 from gallery.addresses import AddressConverter, EditionConverter
-from gallery.views import anatomy, keys, library, neighbours, page, printing, reports, subjects, walks
+from gallery.views import (
+    anatomy,
+    keys,
+    library,
+    neighbours,
+    page,
+    printing,
+    reports,
+    rooms,
+    shares,
+    subjects,
+    walks,
+)
 
 register_converter(AddressConverter, "address")
 register_converter(EditionConverter, "edition")
@@ -14,6 +26,9 @@ urlpatterns = [
     path("search/", library.search, name="search"),
     path("random/", library.random, name="random"),
     path("<edition:edition>/random/", library.random, name="random-of-edition"),
+    # what was opened here
+    path("<edition:edition>/today/", rooms.today, name="today"),
+    path("<edition:edition>/opened/", rooms.opened, name="opened"),
     # what it can draw
     path("<edition:edition>/subjects/", subjects.show, name="subjects"),
     path("<edition:edition>/subjects/<slug:file>.webp", subjects.picture, name="subject-picture"),
@@ -34,6 +49,7 @@ urlpatterns = [
     path("<address:address>/postcard.png", page.postcard_picture, name="postcard"),
     path("<address:address>/thumbnail.webp", page.thumbnail, name="thumbnail"),
     path("<address:address>/card.png", page.card_picture, name="card"),
+    path("<address:address>/embed/", shares.embed, name="embed"),
     # while it is printed
     path("<address:address>/events", printing.follow, name="events"),
     path("<address:address>/preview.webp", printing.preview, name="preview"),
@@ -66,4 +82,12 @@ urlpatterns = [
     # around the library
     path("about/", library.about, name="about"),
     path("robots.txt", library.robots, name="robots"),
+    # for other programs: feed readers, sites that show a page, telephones
+    path("feed.atom", shares.feed, name="feed"),
+    path("oembed", shares.oembed, name="oembed"),
+    path("manifest.webmanifest", shares.manifest, name="manifest"),
+    path("favicon.ico", shares.favicon, name="favicon"),
+    path("apple-touch-icon.png", shares.touch_icon, name="touch-icon"),
+    # the reading room: last, for every path of one part has its form
+    path("<edition:edition>/", rooms.room, name="room"),
 ]

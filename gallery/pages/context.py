@@ -13,6 +13,7 @@ from gallery.models import Page
 from gallery.pages.sentences import alt_text, day_of
 from gallery.pages.status import PageStatus
 from worker.catalogue.address import Address, Kind
+from worker.store.colours import name_of_colour
 from worker.store.records import PageRecord
 
 
@@ -21,7 +22,11 @@ def entrance_context(recent: Sequence[Page]) -> dict[str, Any]:
     wall = []
     for row in recent:
         address = Address.parse_kept(row.address)
-        wall.append({"page": describe_recent(row), "title": address.name, "alt_text": alt_text(address)})
+        words = alt_text(address)
+        if row.colour and address.kind != "prompt":  # their names say nothing of what is to be seen
+            words += f", mostly {name_of_colour(row.colour)}"
+        shown = {"page": describe_recent(row), "title": address.name, "alt_text": words}
+        wall.append(shown | {"place": address.page, "colour": row.colour})
     return {"wall": wall}
 
 

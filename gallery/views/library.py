@@ -99,8 +99,9 @@ async def robots(request: HttpRequest) -> HttpResponse:
         f"{root}$",
         reverse("about"),
         *(reverse("subjects", args=[slug]) for slug in editions()),
+        *(reverse("room", args=[slug]) + "$" for slug in editions()),
         root[:-1] + settings.STATIC_URL,
-        reverse("entrance-card"),
+        *(reverse(name) for name in ("entrance-card", "feed", "manifest", "favicon", "touch-icon")),
         f"{root}*/card.png$",
     )
     others = "".join(f"Allow: {path}\n" for path in opened)

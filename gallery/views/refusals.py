@@ -78,7 +78,7 @@ def broken(request: HttpRequest) -> HttpResponse:
     form = _form_of(request)
     if form == "/" and not wants_json(request):
         return HttpResponseServerError(render_to_string("broken.html"))
-    error = BabeliaError("Something broke in the library.", hint="It was written down; try again in a moment.")
+    error = BabeliaError("Something went wrong on our side.", hint="It was logged; try again in a moment.")
     return refusal(request, error, form, status=500)
 
 

@@ -184,8 +184,10 @@ MEANT = {
     "/api": "/api/",
     "/api/docs/": "/api/docs",
     "/robots.txt/": "/robots.txt",
-    "/pocket-1/": "/",
-    "/Pocket-1": "/",
+    "/pocket-1": "/pocket-1/",
+    "/Pocket-1": "/pocket-1/",
+    "//Pocket-1//": "/pocket-1/",
+    "/pocket-1/Opened": "/pocket-1/opened/",
     "/pocket-1/random": "/pocket-1/random/",
     "/Pocket-1/Random/": "/pocket-1/random/",
     "/pocket-1/key/borges/": "/pocket-1/key/borges/1/",
@@ -201,7 +203,7 @@ MEANT = {
 }
 NOT_MEANT = [
     *("/nothing/here/", "/nothing", "/atlantis/key/borges/", "/pocket-1/key/borges/411/", "/pocket-1/key/borges/0/"),
-    *("/pocket-1/prompt/a dog/1/embed/", "/pocket-1/prompt//", "/pocket-1/key/", "/favicon.ico", "/wp-login.php"),
+    *("/pocket-1/prompt/a dog/1/frame/", "/pocket-1/prompt//", "/pocket-1/key/", "/favicon.ico", "/wp-login.php"),
     *(
         "//example.org/",
         "/\\example.org",

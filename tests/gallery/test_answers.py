@@ -1,5 +1,6 @@
 """gallery.answers: from refusals and bytes to HTTP, without a server."""
 
+import re
 from http import HTTPStatus
 
 import pytest
@@ -15,6 +16,7 @@ from gallery.answers import (
     send_kept,
     status_of,
 )
+from worker.catalogue.address import Address
 from worker.catalogue.limits import PICTURE_FILE_BYTES
 from worker.errors import AddressRefused, InputRefused, KeyRefused, PrintFailed, StoreUnavailable
 
@@ -54,15 +56,28 @@ def test_a_refusal_is_never_kept_and_says_the_same_in_json_and_text() -> None:
     ("status", "heading"),
     [
         (404, "Page not found"),
-        (410, "This page is hidden"),
-        (503, "The library is not at work just now"),
+        (410, "This picture was taken down"),
+        (503, "New pictures cannot be drawn at the moment"),
         (405, "This cannot be opened"),
     ],
 )
 def test_a_refusal_as_a_page_has_a_heading(status: int, heading: str) -> None:
     answer = refusal(RequestFactory().get("/"), InputRefused("So it is."), status=status)
-    assert f"<h1>{heading}</h1>" in answer.content.decode()
+    text = answer.content.decode()
+    assert f"<h1>{heading}</h1>" in text
     assert answer.status_code == status
+    ways = re.findall(r'<a class="button[^"]*" href="([^"]+)"', text.split("<main")[1])
+    assert len(set(ways)) >= 2, "ways on"
+    assert ("/pocket-1/opened/" in ways) == (status == 503), "what is kept, where nothing can be drawn"
+
+
+def test_a_page_that_was_taken_down_leads_to_its_neighbours() -> None:
+    for page, ways in ((1, ["2"]), (7, ["6", "8"]), (410, ["409"])):
+        address = Address("pocket-1", "prompt", "a dog", page)
+        text = refusal(RequestFactory().get("/"), PageHidden(), address=address).content.decode()
+        assert re.findall(r'href="/pocket-1/prompt/a%20dog/(\d+)/"', text) == ways
+    mark = Address("pocket-1", "mark", "numxaqqioe4lpfc6qxh46pi5yy", None)
+    assert "picture</a>" not in refusal(RequestFactory().get("/"), PageHidden(), address=mark).content.decode()
 
 
 def test_what_is_too_large_is_told_the_limits() -> None:

@@ -3,20 +3,24 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.management import call_command
 from django.db import DatabaseError
 
+from babelia.services import store
 from gallery import ledger
 from gallery.description import describe_recent
 from gallery.models import Page
 from gallery.snapshot import Snapshot
 from tests.gallery.test_description import MARK, RECORD
 from worker.catalogue.address import Address
+from worker.catalogue.expansion import stacks_key
 from worker.errors import StoreUnavailable
 from worker.store import hidden
 
@@ -210,3 +214,61 @@ def test_without_the_database_nobody_is_told_that_words_are_kept_off_the_lists(m
     monkeypatch.setattr(Page.objects, "filter", away)
     with pytest.raises(StoreUnavailable, match="cannot be kept off the wall"):
         async_to_sync(ledger.keep_unlisted)(ADDRESS)
+
+
+def open_pages(*addresses: str) -> None:
+    for address in addresses:
+        record = replace(RECORD, mark=stacks_key(address, 1).mark)
+        async_to_sync(ledger.write)(Address.parse(address), record, 1)
+
+
+def names(stretch: ledger.Stretch) -> list[str]:
+    return [row.name for row in stretch.rows]
+
+
+def test_a_part_of_the_wall_stays_as_it_was_whatever_is_opened_or_printed_again() -> None:
+    open_pages("prompt/a/1", "key/b/1", "prompt/c/1", "stacks/d/1")
+    first = async_to_sync(ledger.opened)("pocket-1", (), 0, 2)
+    assert (names(first), first.of) == (["d", "c"], 4)
+    open_pages("prompt/e/1", "prompt/a/1")
+    Page.objects.filter(name="a").update(printed_at="2030-01-01T00:00:00Z")
+    second = async_to_sync(ledger.opened)("pocket-1", (), 2, 2, first.upto)
+    assert (names(second), second.of) == (["b", "a"], 4)
+    assert names(async_to_sync(ledger.opened)("pocket-1", (), 0, 2)) == ["e", "d"]
+
+
+def test_the_wall_has_kinds_and_editions_and_holds_nothing_hidden_flagged_or_unlisted(tmp_path: Path) -> None:
+    open_pages("prompt/a/1", "key/b/1", "stacks/c/1", "tiny/key/d/1", "key/e/1", "key/f/1", "key/g/1", "prompt/h/1")
+    for name, change in (("e", {"hidden": True}), ("f", {"flagged": True}), ("g", {"listed": False})):
+        Page.objects.filter(name=name).update(**change)
+    hidden.hide(tmp_path, [hidden.name_of_address(Address.parse("prompt/h/1"))])
+    assert names(async_to_sync(ledger.opened)("pocket-1", (), 0, 9)) == ["c", "b", "a"]
+    assert names(async_to_sync(ledger.opened)("pocket-1", ("key", "stacks"), 0, 9)) == ["c", "b"]
+    assert names(async_to_sync(ledger.opened)("pocket-1", ("prompt",), 0, 9)) == ["a"]
+    assert names(async_to_sync(ledger.opened)("tiny", (), 0, 9)) == ["d"]
+
+
+def test_the_wall_and_the_look_up_by_pixels_are_read_from_an_index() -> None:
+    wall = Page.objects.filter(edition="tiny", hidden=False, flagged=False, listed=True, id__lte=9).order_by("-id")
+    for asked in (wall[:9], wall.filter(kind__in=("key", "stacks"))[9:18]):
+        plan = asked.explain()
+        assert "INDEX page_wall" in plan and "TEMP B-TREE" not in plan, plan
+    assert "INDEX page_pixels" in Page.objects.filter(pixel_digest="p", hidden=False).explain()
+
+
+def test_without_the_database_the_wall_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    take_the_database_away(monkeypatch)
+    with pytest.raises(StoreUnavailable, match="the wall cannot be shown"):
+        async_to_sync(ledger.opened)("pocket-1", (), 0, 2)
+
+
+def test_a_row_has_the_colour_of_its_picture_and_a_new_one_where_other_pixels_were_printed(settings: Any) -> None:
+    settings.DISK_RESERVE = 0
+    address, key = Address.parse("stacks/colours/1"), stacks_key("colours", 1)
+    for colour in ((0, 0, 255), (255, 0, 0)):
+        pixels = np.full((416, 640, 3), colour, np.uint8)
+        record = store().keep(address, key, b"any", pixels, rendition=str(colour), steps=4, seconds=1.0)
+        async_to_sync(ledger.write)(address, record, 1)
+        shown = Page.objects.get(digest=address.digest).colour
+        channels = [int(shown[place : place + 2], 16) for place in (1, 3, 5)]
+        assert np.abs(np.subtract(channels, colour)).max() <= 6

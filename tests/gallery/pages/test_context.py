@@ -45,10 +45,11 @@ def test_a_page_that_is_printed_shows_how_far_it_is() -> None:
     assert (shown["waits"], shown["percent"], shown["retry_after"]) == (False, 0, 7)
 
 
-def on_the_wall(address: str) -> dict[str, Any]:
+def on_the_wall(address: str, colour: str = "") -> dict[str, Any]:
     """What the entrance shows of a page that was printed."""
     printed_at = datetime(2026, 11, 5, tzinfo=UTC)
-    row = Page(address=address, mark=MARK, edition="pocket-1", steps=20, pixel_digest="", printed_at=printed_at)
+    named = {"address": address, "mark": MARK, "edition": "pocket-1", "colour": colour}
+    row = Page(**named, steps=20, pixel_digest="", printed_at=printed_at)
     (shown,) = entrance_context([row])["wall"]
     return dict(shown)
 
@@ -57,6 +58,15 @@ def test_the_wall_holds_pages_with_their_titles_and_words() -> None:
     shown = on_the_wall("pocket-1/key/borges/7")
     assert (shown["title"], shown["alt_text"]) == ("borges", "Page 7 of 410 of the volume borges")
     assert shown["page"].thumbnail == "/pocket-1/key/borges/7/thumbnail.webp"
+
+
+def test_what_a_picture_has_most_of_is_said_where_its_name_says_nothing_of_it() -> None:
+    of_volume, of_prompt = (
+        on_the_wall("pocket-1/key/borges/7", "#2040e0"),
+        on_the_wall("pocket-1/prompt/a/7", "#2040e0"),
+    )
+    assert of_volume["alt_text"] == "Page 7 of 410 of the volume borges, mostly blue"
+    assert (of_prompt["place"], of_prompt["colour"]) == (7, "#2040e0") and "blue" not in of_prompt["alt_text"]
 
 
 def test_the_wall_opens_a_page_of_a_prompt_with_capitals_by_its_mark() -> None:

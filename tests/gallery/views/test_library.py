@@ -30,11 +30,16 @@ PLACES = {
     "/": True,
     "/about/": True,
     "/card.png": True,
+    "/tiny/": True,
+    "/tiny/opened/": False,
+    "/favicon.ico": True,
+    "/feed.atom": True,
     "/tiny/prompt/a%20dog/1/card.png": True,
     "/static/css/rules.css": True,
     "/tiny/prompt/a%20dog/1/": False,
     "/tiny/prompt/a%20dog/1.png": False,
     "/tiny/prompt/card.png/1/": False,
+    "/tiny/prompt/a%20dog/1/embed/": False,
     "/tiny/random/": False,
     "/search/?prompt=a+dog": False,
     "/key/": False,
@@ -67,7 +72,7 @@ def test_words_that_are_kept_off_the_wall_stand_on_no_list_and_open_as_ever(site
         printed(site, address)
         ask(site, address.path())
     wait_until(lambda: loud.path()[:-1] in ask(site, "/").text, 10, "the wall shows what was opened later")
-    for listing in ("/", "/api/recent?limit=100"):
+    for listing in ("/", "/tiny/", "/tiny/opened/", "/feed.atom", "/api/recent?limit=100"):
         assert quote(quiet.name) not in ask(site, listing).text, listing
     ask(site, "/search/?" + urlencode(asked | {"prompt": loud.name}))
     assert quote(loud.name) in ask(site, "/").text, "these words were there before"

@@ -26,6 +26,10 @@ SURFACES = {
     "the API's editions": lambda address: "/api/editions",
     "the API's description": lambda address: "/api/openapi.json",
     "what crawlers are told": lambda address: "/robots.txt",
+    "the reading room": lambda address: "/tiny/",
+    "the feed": lambda address: "/feed.atom",
+    "an icon": lambda address: "/favicon.ico",
+    "its frame": lambda address: address.path() + "embed/",
 }
 
 
