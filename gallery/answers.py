@@ -9,6 +9,7 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from http import HTTPStatus
+from math import floor, log10
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,7 +35,7 @@ from gallery.pages import cards
 from gallery.pages.status import ASK_AGAIN_SECONDS
 from worker.catalogue import png
 from worker.catalogue.address import NAME_LIMIT, PAGES, PROMPT_LIMIT, Address
-from worker.catalogue.key import BITS, CHARACTERS
+from worker.catalogue.key import BITS, CHARACTERS, CODE_BITS, EMBEDDING_CODES, LATENTS_CODES, LEVEL_BITS
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 from worker.errors import (
     AddressRefused,
@@ -68,6 +69,10 @@ NUMBERS: Final = {
     "text_characters": str(KEY_TEXT_BYTES),
     "key_characters": f"{CHARACTERS:,}",
     "key_bits": f"{BITS:,}",
+    "keys_power": f"{floor(BITS * log10(2)):,}",
+    "steps_bits": str(LEVEL_BITS),
+    "embedding_bits": f"{CODE_BITS * EMBEDDING_CODES:,}",
+    "latents_bits": f"{CODE_BITS * LATENTS_CODES:,}",
     "picture_file_bytes": str(PICTURE_FILE_BYTES),
     "picture_file_limit": PICTURE_FILE_LIMIT,
 }

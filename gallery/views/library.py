@@ -11,16 +11,17 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from gallery import ledger
 from gallery.addresses import path_of
-from gallery.answers import A_DAY, refusal, render_page, uncached, unreadable_form
+from gallery.answers import A_DAY, refusal, render_page, status_of, uncached, unreadable_form
 from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of, editions
 from gallery.keys import LeadsNowhere, address_of_typed, address_of_words, is_meant_as_key
 from gallery.pages.cards import entrance_card
 from gallery.pages.context import about_context, entrance_context
+from gallery.pages.key_figure import address_of_figure, key_figure
 from gallery.pages.repertoire import tiles_of_day
 from gallery.views.keys import open_key
 from gallery.visits import CARD_PROGRAMS, asks_head
-from worker.catalogue.address import random_address
+from worker.catalogue.address import Address, random_address
 from worker.errors import BabeliaError
 
 
@@ -43,8 +44,24 @@ async def entrance_picture(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 async def about(request: HttpRequest) -> HttpResponse:
-    """How the library works, in words."""
-    return render_page(request, "about.html", about_context(default_edition()))
+    """How the library works, in words, and the key of a page: of some words, of the stacks, or of one opened lately."""
+    edition, context = default_edition(), about_context(default_edition())
+    context["url"] = request.build_absolute_uri(reverse("about"))
+    words, status = request.GET.get("words", ""), 200
+    try:
+        address = address_of_figure(edition, words, request.GET.get("stacks", "")) or await shown_in_about(edition)
+        context |= {"words": words, "figure": await key_figure(address)}
+    except BabeliaError as error:
+        status = status_of(error)
+        context |= {"words": words, "error": error}
+    return render_page(request, "about.html", context, status=status)
+
+
+async def shown_in_about(edition: str) -> Address:
+    """Return a prompt that was opened lately, whose key is known; where there is none, a page of the stacks."""
+    addresses = [Address.parse_kept(row.address) for row in await ledger.recent()]
+    opened = (each for each in addresses if each.kind == "prompt" and each.page == 1 and each.is_current)
+    return next(opened, Address(edition, "stacks", "borges", 1))
 
 
 @csrf_exempt  # what is only read may come from anywhere; a key goes on to `open_key`, which takes our own forms alone

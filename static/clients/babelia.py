@@ -63,9 +63,9 @@ class Library:
         """Addresses that nobody chose. Draws no picture."""
         return self._json("api/random", n=n, edition=edition)
 
-    def opened(self, words: str | None = None, **which: str) -> Iterator[dict[str, Any]]:
+    def opened(self, words: str | None = None, **which: Any) -> Iterator[dict[str, Any]]:
         """All pages that were opened there, newest first, or those with some words; also by `edition` and `kind`."""
-        part = self._json("api/search" if words else "api/opened", words=words, limit=100, **which)
+        part = self._json("api/search" if words else "api/opened", words=words, **{"limit": 100, **which})
         yield from part["pages"]
         while part["next"] is not None:
             part = json.loads(self._send(part["next"]))

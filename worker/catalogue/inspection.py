@@ -89,8 +89,13 @@ def plot(key: Key) -> bytes:
 
 
 def latents_picture(key: Key) -> npt.NDArray[np.uint8]:
-    """The initial latents as a picture (52, 80, 3): the first three channels, −3 … 3 as black … full."""
-    scaled = (key.latents[:3].astype(np.float64) + 3.0) / 6.0  # (3, 52, 80)
+    """The initial latents of a key as a picture (52, 80, 3)."""
+    return picture_of_latents(key.latents)
+
+
+def picture_of_latents(latents: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Latents (4, 52, 80) as a picture (52, 80, 3): the first three channels, −3 … 3 as black … full."""
+    scaled = (latents[:3].astype(np.float64) + 3.0) / 6.0  # (3, 52, 80)
     return (255 * np.clip(scaled, 0.0, 1.0)).round().astype(np.uint8).transpose(1, 2, 0)
 
 

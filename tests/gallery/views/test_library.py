@@ -10,7 +10,8 @@ from PIL import Image
 from protego import Protego
 
 from gallery.visits import CARD_PROGRAMS
-from tests.conftest import wait_until
+from tests.conftest import RunningPress, wait_until
+from tests.gallery.views.conftest import manage
 from tests.visitor import ask, fresh, post, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
@@ -153,3 +154,21 @@ def test_no_page_sets_a_cookie_or_holds_script_or_style_of_its_own(site: str, ke
         assert not re.search(r"<script(?![^>]*(?: src=|application/json))", answer.text), path
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=", answer.text), path
         assert not re.search(r"(?:src|href)=\"(?:https?:)?//(?!127\.0\.0\.1)", answer.text.split("<footer")[0]), path
+
+
+def test_about_says_how_many_pages_there_are_and_shows_the_key_of_words(site: str) -> None:
+    text = ask(site, "/about/").text
+    assert "10<sup>342,155</sup>" in text and len(str(10**342_155)) == 342_156
+    assert "The key of a page in the stacks" in text or "The key of “" in text
+    refused = ask(site, "/about/?" + urlencode({"words": "a\0b"}))
+    assert refused.status == 404 and "no prompt may hold" in refused.text
+    assert "Draw it" in ask(site, "/about/?words=words+that+nobody+tries").text
+
+
+def test_about_does_not_show_the_key_of_a_hidden_page(site: str, press: RunningPress) -> None:
+    name = secrets.token_hex(8)
+    assert "The key of a page in the stacks" in ask(site, f"/about/?stacks={name}").text
+    beginning = stacks_key(name, 1).format()[:60]
+    manage(press, "hide", f"pocket-1/stacks/{name}/1")
+    told = ask(site, f"/about/?stacks={name}")
+    assert (told.status, beginning in told.text) == (410, False)

