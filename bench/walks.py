@@ -1,9 +1,9 @@
 """What a corridor and a sheet of nine cost beside as many ordinary pages: `python -m bench.walks`.
 
-Pages and frames are printed in turns, each from its address or its mark to the files on disk, as a press does it; frames
-are derived from what is written down of them, for nothing of their bits is kept. The ordinary pages are of two prompts
-that are embedded already: what costs least. Seconds of the processor are counted, for on a machine with other work the
-clock says little. Imports everything.
+Pages and frames are printed in turns, each from its address or its mark to the files on disk, as a press does it;
+frames are derived from what is written down of them, for nothing of their bits is kept. The ordinary pages are of two
+prompts that are embedded already: what costs least. Seconds of the processor are counted, for on a machine with other
+work the clock says little. Imports everything.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.opening import line
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
@@ -75,8 +74,10 @@ class Bench:
         for address in walk:
             others += self._print(self._next())
             ours += self._print(address)
-        print(f"{f'{len(walk)} ordinary pages':<62} {others:6.2f} s of the processor")
-        return line(what, ours / others, AT_MOST, "×")
+        kept = ours <= AT_MOST * others
+        promise = f"{ours / others:.3f} ×, at most {AT_MOST:.2f} ×: {'kept' if kept else 'NOT KEPT'}"
+        print(f"{what:<34} {ours:6.1f} s, as many ordinary pages {others:6.1f} s  {promise}", flush=True)
+        return kept
 
     def _next(self) -> Address:
         number, which = divmod(self._ordinary, 2)

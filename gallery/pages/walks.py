@@ -266,7 +266,8 @@ def _by_marks(edition: str, marks: Sequence[str | None]) -> list[Address | None]
 async def _tiles_of(addresses: Sequence[Address | None]) -> tuple[Tile, ...]:
     """Tiles of pages; of those that are hidden they say nothing but that, and None stays blank."""
     records = {address: await kept_record(address) for address in addresses if address is not None}
-    hidden = await ledger.hidden_among([(address, record and record.mark) for address, record in records.items()])
+    marks = {address: None if record is None else record.mark for address, record in records.items()}
+    hidden = await ledger.hidden_among(list(marks.items()))
     tiles = {address: Tile(address, record) for address, record in records.items()}
     tiles |= {address: Tile(None, hidden=True) for address in hidden}
     return tuple(Tile(None) if address is None else tiles[address] for address in addresses)

@@ -33,7 +33,7 @@ from gallery.pages.walks import FRAMES, Corridor, Tile, corridor_between, film_o
 from gallery.visits import asks_head, may_start_print, visitor_of
 from worker.catalogue.address import Address
 from worker.catalogue.walks import FRAMES_LEAST, FRAMES_MOST, OFS, STRENGTHS
-from worker.errors import AddressRefused, BabeliaError, InputRefused, PageHidden
+from worker.errors import BabeliaError, InputRefused, PageHidden
 from worker.films import KINDS, PACE
 
 Chosen = TypeVar("Chosen", bound=str)
@@ -63,6 +63,7 @@ async def nearby(request: HttpRequest, address: Address) -> HttpResponseBase:
         "page": path_of(address),
         "tiles": [*around[:4], middle, *around[4:]] if around else [middle],
         "settled": bool(around),
+        "checked": edition_of(address.edition).safety_checker,
         "strengths": [(_STRENGTH_WORDS[each], f"?strength={each}&of={of}", each == strength) for each in STRENGTHS],
         "ofs": [(_OF_WORDS[each], f"?strength={strength}&of={each}", each == of) for each in OFS],
         "drawable": opens or not any(not tile.address and not tile.hidden for tile in sheet.around),
@@ -116,7 +117,7 @@ def read_corridor(sent: Mapping[str, str]) -> Asked:
     What names no edition is of that of the other end.
     """
     edition = edition_of(sent.get("edition") or default_edition()).slug
-    ends = []
+    ends: list[Address] = []
     for name, which in (("from", "first"), ("to", "second")):
         typed = sent.get(name, "")
         if not typed.strip():
@@ -133,7 +134,7 @@ def read_corridor(sent: Mapping[str, str]) -> Asked:
 
 @require_safe
 async def corridor(request: HttpRequest) -> HttpResponseBase:
-    """The strip of a corridor, which fills as its pictures are drawn; without both ends, the form that asks for them."""
+    """The strip of a corridor, which fills as its pictures are drawn; without both ends, a form that asks for them."""
     if not (request.GET.get("from") and request.GET.get("to")):
         return render_page(request, "corridor_form.html", _form(request.GET))
     try:
@@ -182,8 +183,8 @@ async def _found(asked: Asked, *, opens: bool) -> Corridor:
 
 
 def _refused(request: HttpRequest, sent: Mapping[str, str], error: BabeliaError) -> HttpResponse:
-    """The form again, with what is wrong; a page that is hidden or unknown is answered as everywhere."""
-    if isinstance(error, PageHidden) or (isinstance(error, AddressRefused) and not error.hint):
+    """The form again, with what is wrong; a page that is hidden is answered as everywhere."""
+    if isinstance(error, PageHidden):
         return refusal(request, error)
     context = _form(sent) | {"error": error, "hint": vars(error).get("hint")}
     return uncached(waiting(render_page(request, "corridor_form.html", context, status=status_of(error)), error))
@@ -215,6 +216,7 @@ def _strip(request: HttpRequest, asked: Asked, found: Corridor) -> dict[str, Any
         "ends_page": path_of(asked.last),
         "tiles": [_tile(tile, label, tab) for tile, label in zip(found.tiles, labels, strict=True)],
         "settled": found.settled,
+        "checked": edition_of(asked.first.edition).safety_checker,
         "complete": found.complete,
         "drawn": found.drawn,
         "all": len(found.shown),

@@ -30,6 +30,6 @@ const renew = async () => {
 };
 
 document.addEventListener("tile-done", () => {
-  if (!left() && goesOn()) renew().catch(() => location.reload());
+  if (sheet().dataset.checked !== undefined || (!left() && goesOn())) renew().catch(() => location.reload());
   else finish();
 });

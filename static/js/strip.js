@@ -2,7 +2,7 @@
 
 const AT_ONCE = 3; // the library takes no more of one visitor
 const drawing = new Set();
-let seen, watcher, pause;
+let seen, watcher, pause, checked;
 
 const put = (tile) => {
   const picture = tile.querySelector("img");
@@ -23,8 +23,8 @@ const draw = (tile) => {
   });
   source.addEventListener("done", ({ data }) => {
     const { state, sentence } = JSON.parse(data);
-    if (state === "kept") put(tile);
-    else Object.assign(tile, { title: sentence, className: "tile failed" });
+    if (state === "kept" && !checked) put(tile);
+    else if (state !== "kept") Object.assign(tile, { title: sentence, className: "tile failed" });
     seen.delete(tile);
     end(tile, source);
     document.dispatchEvent(new Event("tile-done"));
@@ -49,7 +49,8 @@ const look = (news) => {
 const begin = () => {
   watcher?.disconnect();
   [seen, watcher] = [new Set(), new IntersectionObserver(look)];
-  pause = Number(document.querySelector("[data-sheet]").dataset.pause);
+  const { dataset } = document.querySelector("[data-sheet]");
+  [pause, checked] = [Number(dataset.pause), dataset.checked !== undefined]; // by the library, which shows some alone
   document.querySelectorAll("[data-events]:not(main)").forEach((tile) => watcher.observe(tile));
 };
 

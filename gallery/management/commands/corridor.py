@@ -86,6 +86,9 @@ class Command(PressCommand):
         found = places(options["frames"])
         with tqdm(unit="step", disable=options["json"], leave=False) as bar:
 
+            def on_steps(further: int) -> None:
+                bar.update(further)
+
             def print_those_at(found: Sequence[int]) -> None:
                 pages = {place: page_at(ends, place, edition) for place in found if place not in prints}
                 bar.total = (bar.total or 0) + sum(page.steps for page in pages.values())
@@ -94,7 +97,7 @@ class Command(PressCommand):
                     engine,
                     list(pages.values()),
                     lambda number: bar.set_description(f"picture {number} of {len(pages)}"),
-                    lambda further: bar.update(further) and None,
+                    on_steps,
                 )
                 prints.update(zip(pages, printed, strict=True))
 
