@@ -39,10 +39,13 @@ OF_NO_PAGE = {
     "subjects": "tests/gallery/views/test_subjects.py hides one of its pages",
     "subject-picture": "looked at there",
     "completions": "words",
+    "compare": "tests/gallery/views/test_anatomy.py hides one of its pages",
+    "compare-draw": "looked at there",
+    "difference": "looked at there",
 }
 API_OF_NO_PAGE = {"post /api/key": "is asked for below", "get /api/editions": "", "get /api/recent": "looked at below"}
 KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")
-POSTED = {"leave", "again", "ahead", "next-key", "previous-key", "send-report"}
+POSTED = {"leave", "again", "ahead", "next-key", "previous-key", "send-report", "draw-again"}
 GET_ALONE = {"events", "next-volume", "previous-volume"}
 
 

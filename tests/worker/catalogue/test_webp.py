@@ -1,4 +1,4 @@
-"""The WebP of a page: near to its picture, small, and with its address inside, which is read from whatever is brought."""
+"""The WebP of a page: near to its picture, small, with its address inside, which is read from whatever is brought."""
 
 import io
 
