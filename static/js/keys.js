@@ -14,7 +14,7 @@ const KEYS = [
 ];
 // What a key does is said by the page: it presses the first thing seen whose `data-key` names it, or enters that field.
 const found = (key) =>
-  [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((each) => each.checkVisibility());
+  [...document.querySelectorAll(`[data-key="${CSS.escape(key.replace("\u002f", "Slash"))}"]`)].find((each) => each.checkVisibility());
 const words = ({ dataset, ariaLabel, textContent }) => dataset.says ?? ariaLabel ?? textContent.trim();
 const help = document.querySelector("#keys");
 const enough = help.querySelector("input"); // letters alone may be in the way of speech input, so they can be let go
