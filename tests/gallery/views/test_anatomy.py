@@ -59,7 +59,7 @@ def test_a_page_whose_key_is_not_here_has_no_anatomy_yet_and_nothing_is_started(
 
 def test_the_python_and_curl_of_a_page_run_as_they_stand(site: str, tmp_path: Path) -> None:
     address = fresh("prompt")
-    address = Address("tiny", "prompt", f'{address.name} & it\'s a "dog"/$HOME', 1)
+    address = Address("tiny", "prompt", f'{address.name} & it\'s a "dog"/$home', 1)
     picture = printed(site, address).body
     shown = dict(
         re.findall(r'<code id="code-(\w+)">(.*?)</code>', ask(site, form(address, "/anatomy/")).text, re.DOTALL)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import ROOT
 from worker.catalogue.key_files import KeyFile, parse_key_file
 from worker.catalogue.webp import AIM, METHOD, QUALITIES, encode_page, is_webp, read_texts
 from worker.errors import KeyRefused
@@ -29,6 +30,16 @@ def test_the_file_is_near_the_picture_and_names_its_page(address: str) -> None:
         error = np.asarray(image.convert("RGB")).astype(float) - GRADIENT
     assert 10 * np.log10(255**2 / (error**2).mean()) > 40, "dB: not seen beside the original"
     assert len(data) < 20_000
+
+
+def test_a_picture_full_of_things_has_as_many_bytes_as_a_page_leaves_it() -> None:
+    small = sorted((ROOT / "editions" / "pocket-1" / "repertoire").glob("*.webp"))[:200:10]
+    sheet = Image.new("RGB", (640, 416))
+    for number, file in enumerate(small):  # twenty pictures in one
+        with Image.open(file) as image:
+            sheet.paste(image.resize((128, 104)), (number % 5 * 128, number // 5 * 104))
+    assert len(small) >= 15
+    assert len(encode_page(np.asarray(sheet), address="pocket-1/key/a/1", mark=MARK)) <= AIM
 
 
 def test_a_picture_of_many_bytes_is_written_in_a_lower_quality() -> None:
