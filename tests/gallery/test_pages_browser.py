@@ -924,7 +924,7 @@ def test_a_page_is_saved_in_five_ways_and_the_numbers_of_bytes_are_true(context:
     printed(site, address)
     page = context.new_page()
     page.goto(site + address.path())
-    page.click("text=Save")
+    page.click(".save summary")
     sizes = {}
     for link in page.locator(".save li a").all():
         with page.expect_download() as waiting:
@@ -944,7 +944,7 @@ def test_a_second_print_is_followed_replayed_and_compared(context: BrowserContex
     page = context.new_page()
     page.goto(site + address.path())
     page.click("text=Anatomy")
-    page.click("text=Draw it again")
+    page.get_by_role("button", name="Draw it again").click()
     expect(page.locator(".verdict")).to_have_text("Identical: every pixel is the same.")
     slider = page.locator("#step")
     assert int(slider.get_attribute("max") or 0) > 2, "a preview of several steps, and the picture"
