@@ -96,7 +96,7 @@ def test_two_pages_are_compared_by_whatever_names_them(site: str, kept: Address)
     printed(site, other)
     a, b = quote(kept.format(), safe=""), quote(site + other.path(), safe="")
     seen = ask(site, f"/compare/?a={a}&b={b}").text
-    assert re.search(r"[0-9.]+ dB apart", seen)
+    assert re.search(r"PSNR [0-9.]+ dB", seen)
     (picture,) = re.findall(r'src="(/compare/difference[^"]*)"', seen)
     drawn = ask(site, html.unescape(picture))
     assert ask(site, html.unescape(picture), If_None_Match=drawn.headers["etag"]).status == 304
@@ -115,7 +115,7 @@ def test_what_is_not_drawn_yet_is_drawn_for_a_comparison_when_asked(site: str, k
     assert ask(site, form(other, ".json")).json["state"] == "absent"
     pressed = post(site, "/compare/draw", {"a": kept.format(), "b": other.format()})
     assert pressed.status == 303
-    wait_until(lambda: "dB apart" in ask(site, pressed.headers["location"]).text, 30, "both are there")
+    wait_until(lambda: "PSNR" in ask(site, pressed.headers["location"]).text, 30, "both are there")
 
 
 @pytest.mark.parametrize("hidden_by", ["address", "mark"])
