@@ -2,9 +2,10 @@
 
     python -m bench.load http://127.0.0.1:8000/pocket-1/key/borges/1/ [--seconds 8] [--connections 16]
 
-Asks a running site for one kept page, as PNG, as the WebP that is shown and as HTML: first as fast as it answers (closed loop: a connection asks
-again when it has its answer), then at half of the promised rate whether it answers or not (open loop: a request's wait
-counts from the moment it was due, so that a stall is not hidden). Imports nothing of the project.
+Asks a running site for one kept page, as PNG, as the WebP that is shown and as HTML: first as fast as it answers
+(closed loop: a connection asks again when it has its answer), then at half of the promised rate whether it answers or
+not (open loop: a request's wait counts from the moment it was due, so that a stall is not hidden). Imports nothing of
+the project.
 """
 
 import argparse
