@@ -162,16 +162,19 @@ class Side:
     picture: Picture | None
     progress: Progress
     sentence: str
+    veiled: bool  # flagged by the edition's safety checker, and shown on its own page when its visitor asks
 
 
 async def side_of(address: Address, picture: Picture | None) -> Side:
     """Return one side, with where its print stands while it is not kept. Raises PageHidden, StoreUnavailable."""
     progress, sentence = Progress("kept"), ""
+    record = await kept_record(address)
     if picture is None:
         progress = await job_client().look(address)
         await ledger.require_shown(address, progress.mark)
         sentence = await sentence_for(address, progress)
-    return Side(address, links_of(address), alt_text(address), picture, progress, sentence)
+    veiled = bool(record and record.flagged)
+    return Side(address, links_of(address), alt_text(address), picture, progress, sentence, veiled)
 
 
 async def difference_of(first: Picture, second: Picture) -> Difference:
@@ -201,6 +204,7 @@ def compare_context(sides: list[Side], difference: Difference | None, query: str
         "difference": difference,
         "differing": None if difference is None else share(difference),
         "query": query,
+        "veiled": any(side.veiled for side in sides),
         "waits": any(side.progress.state in WAITS for side in sides),
         "may_draw": any(side.picture is None and side.progress.state not in WAITS for side in sides),
     }

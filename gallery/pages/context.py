@@ -44,6 +44,7 @@ def _sizes(record: PageRecord | None) -> dict[str, str]:
         "png": f"{round(record.size / 1000)} kB",
         "with_key": f"{round(record.size / 1000) + KEY_KB} kB",
         "webp": webp,
+        "postcard": f"{round(2 * record.size / 1000)} kB",  # of a picture twice as wide, with little around it
     }
 
 

@@ -29,13 +29,14 @@ for (const { dataset } of document.querySelectorAll("figure[data-events]")) {
 // Who has a history of pages in this browser is offered it.
 const seen = () => {
   try {
-    return JSON.parse(localStorage.getItem("babelia-history")) ?? [];
+    const pages = JSON.parse(localStorage.getItem("babelia-history")) ?? [];
+    return pages.map(({ path }) => decodeURI(path));
   } catch {
     return [];
   }
 };
 const [a, b] = ["#a", "#b"].map((each) => document.querySelector(each));
-const known = seen().filter(({ path }) => typeof path === "string").map(({ path }) => decodeURI(path));
+const known = seen();
 const others = known.filter((path) => !a.value || !path.includes(`${a.value}/`));
 document.querySelector("#seen").append(
   ...known.slice(0, 24).map((value) => Object.assign(document.createElement("option"), { value })));

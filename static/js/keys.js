@@ -5,16 +5,11 @@ const KEYS = [
   ["ArrowRight", "→"],
   ["Shift+ArrowLeft", "Shift ←"],
   ["Shift+ArrowRight", "Shift →"],
-  ["r", "r"],
-  ["\u002f", "\u002f"], // a slash
-  ["s", "s"],
-  ["k", "k"],
-  ["f", "f"],
-  ["?", "?"],
+  ...["r", "\u002f", "s", "k", "f", "?"].map((key) => [key, key]), // the second is a slash
 ];
 // What a key does is said by the page: it presses the first thing seen whose `data-key` names it, or enters that field.
 const found = (key) =>
-  [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((each) => each.checkVisibility());
+  [...document.querySelectorAll(`[data-key="${CSS.escape(key.replace("\u002f", "Slash"))}"]`)].find((each) => each.checkVisibility());
 const words = ({ dataset, ariaLabel, textContent }) => dataset.says ?? ariaLabel ?? textContent.trim();
 const help = document.querySelector("#keys");
 const enough = help.querySelector("input"); // letters alone may be in the way of speech input, so they can be let go
@@ -33,8 +28,8 @@ const remember = (change) => {
 };
 
 enough.checked = remember((memory) => memory.getItem("babelia-keys")) !== "off";
-enough.addEventListener("change", () =>
-  remember((memory) => memory.setItem("babelia-keys", enough.checked ? "on" : "off")));
+const note = () => remember((memory) => memory.setItem("babelia-keys", enough.checked ? "on" : "off"));
+enough.addEventListener("change", note);
 
 for (const button of document.querySelectorAll("[data-opens=keys]")) {
   button.hidden = false;
@@ -55,5 +50,6 @@ document.addEventListener("keydown", (event) => {
   if (!target) return;
   event.preventDefault();
   target.focus();
-  if (!target.matches("input")) target.click();
+  if (target.matches("input")) target.select();
+  else target.click();
 });

@@ -15,7 +15,8 @@ const add = (step, source) => {
   const slider = replay.querySelector("input");
   frames.push([step, source]);
   replay.hidden = false;
-  slider.max = slider.value = frames.length - 1;
+  slider.max = frames.length - 1;
+  slider.value = slider.max; // in this order: a value is held within its bounds
   show(frames.length - 1);
 };
 
@@ -46,10 +47,13 @@ const follow = ({ dataset: { events, lost, done } }) => {
   source.addEventListener("done", (event) => {
     source.close();
     const { state, sentence } = JSON.parse(event.data);
-    if (state === "kept" && frames.length) add("✓", replay.dataset.last);
+    if (state === "kept" && frames.length) add(replay.dataset.finished, replay.dataset.last);
     renew(state === "kept" ? done : sentence).catch(() => location.reload());
   });
-  source.addEventListener("error", () => say(lost));
+  source.addEventListener("error", () => {
+    say(lost);
+    if (source.readyState === EventSource.CLOSED) renew(lost).catch(() => say(lost));
+  });
 };
 
 if (part()?.dataset.events) follow(part());

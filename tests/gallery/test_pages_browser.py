@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import json
 import os
 import re
 import secrets
@@ -108,9 +109,10 @@ def pixels_shown(page: Page) -> str:
 
 
 def pixels_kept(site: str, address: Address) -> str:
-    """The SHA-256 of the pixels of the page's PNG."""
-    with Image.open(io.BytesIO(printed(site, address).body)) as image:
-        return hashlib.sha256(image.tobytes()).hexdigest()
+    """The SHA-256 of the pixels of the WebP that the page shows, whose PNG is printed."""
+    printed(site, address)
+    with Image.open(io.BytesIO(ask(site, address.path()[:-1] + ".webp").body)) as image:
+        return hashlib.sha256(image.convert("RGB").tobytes()).hexdigest()
 
 
 def test_a_page_fills_while_the_press_works(context: BrowserContext, site: str) -> None:
@@ -223,8 +225,8 @@ def test_the_focus_stays_when_the_picture_arrives(
     same = page.evaluate("window.held && window.held === document.activeElement")
     assert same is (focused == afterwards), "the very element, on the page that was not loaded again"
     expect(page.locator("[role=status]#spoken")).to_have_text("The page is printed.")
-    expect(page.locator("details summary")).to_be_visible()
-    expect(page.get_by_text("Save picture")).to_be_visible()
+    expect(page.get_by_text("About this page")).to_be_visible()
+    expect(page.locator("details.save summary")).to_be_visible()
 
 
 def test_the_live_region_speaks_at_most_once_in_five_seconds_and_its_last_sentence_stays(
@@ -350,7 +352,7 @@ def test_the_page_is_set_in_its_own_typefaces(context: BrowserContext, site: str
     page.on("request", lambda request: asked.append(request.url))
     for _ in range(2):  # a browser may do without them once
         page.goto(site + address.path(), wait_until="networkidle")
-        page.click("summary")
+        page.click("text=About this page")
     families = page.evaluate("[...document.fonts].filter((f) => f.status === 'loaded').map((f) => f.family)")
     assert {family.strip('"') for family in families} == {"Literata", "JetBrains Mono"}
     assert len({url for url in asked if "/fonts/" in url}) == 3, "preloads and sheets name the same files"
@@ -982,3 +984,146 @@ def test_a_page_stands_in_a_frame_of_another_site(context: BrowserContext, site:
     with context.expect_page() as opening:
         framed.get_by_role("link", name="Babelia").click()
     assert opening.value.url == site + "/"
+
+
+# -- keys, touch and forms of a page
+
+
+def test_keys_do_what_their_list_says_and_nothing_while_one_types(context: BrowserContext, site: str) -> None:
+    address = fresh("prompt", 2)
+    for each in (address, address.with_page(3)):
+        printed(site, each)
+    page = context.new_page()
+    page.goto(site + address.path())
+    page.keyboard.press("?")
+    listed = page.locator("dialog dt").all_text_contents()
+    assert listed == ["←", "→", "Shift ←", "Shift →", "r", "/", "s", "f", "?"]
+    assert page.locator("dialog dd").nth(1).text_content() == "Next picture"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog").is_hidden() and page.url == site + address.path(), "under the list no key turns pages"
+    page.keyboard.press("s")
+    assert page.locator(".save a").first.is_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("r s ? f")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("input[name=prompt]").input_value() == "r s ? f" and page.url == site + address.path()
+    page.locator("h1").click()
+    page.keyboard.press("Control+ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**" + address.with_page(3).path())
+    page.keyboard.press("?")
+    page.get_by_label("Use these keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    page.reload()
+    page.keyboard.press("ArrowLeft")
+    assert page.url == site + address.with_page(3).path(), "who wants none has none"
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_label("Use these keys").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    page.wait_for_url("**/tiny/key/**")
+
+
+def test_the_picture_fills_the_screen_whole_and_escape_leaves(context: BrowserContext, site: str) -> None:
+    address = fresh()
+    printed(site, address)
+    page = context.new_page()
+    page.goto(site + address.path())
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement !== null")
+    fit = page.locator("#picture").evaluate("(image) => [image.clientWidth, getComputedStyle(image).objectFit]")
+    assert fit == [page.evaluate("innerWidth"), "contain"]
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement === null")
+    page.evaluate("() => { Element.prototype.requestFullscreen = () => Promise.reject(); }")  # a telephone without
+    page.click("#picture")
+    box = page.locator(".frame").bounding_box()
+    assert box and (box["x"], box["y"], box["width"]) == (0, 0, page.viewport_size["width"])  # type: ignore[index]
+    page.keyboard.press("Escape")
+    assert page.locator(".frame.alone").count() == 0
+
+
+def test_a_swipe_turns_the_page_and_a_tap_enlarges(browser: Browser, site: str) -> None:
+    address = fresh("prompt", 5)
+    for each in (address, address.with_page(6)):
+        printed(site, each)
+    with visiting(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        page.goto(site + address.path())
+        touch = context.new_cdp_session(page)
+
+        def swipe(start: int, end: int) -> None:
+            for kind, x in (("touchStart", start), ("touchMove", (start + end) // 2), ("touchMove", end)):
+                touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": 200}]})
+            touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+        swipe(300, 90)
+        page.wait_for_url("**" + address.with_page(6).path())
+        swipe(90, 300)
+        page.wait_for_url("**" + address.path())
+        page.tap("#picture")
+        page.wait_for_function("document.fullscreenElement || document.querySelector('.frame.alone')")
+
+
+def test_a_page_is_saved_in_five_ways_and_the_numbers_of_bytes_are_true(context: BrowserContext, site: str) -> None:
+    address = fresh("prompt")
+    printed(site, address)
+    page = context.new_page()
+    page.goto(site + address.path())
+    page.click(".save summary")
+    sizes = {}
+    for link in page.locator(".save li a").all():
+        with page.expect_download() as waiting:
+            link.click()
+        sizes[link.text_content()] = len(Path(waiting.value.path()).read_bytes()) / 1000
+    said = dict(zip(sizes, page.locator(".save li span").all_text_contents(), strict=True))
+    assert len(sizes) == 5
+    for name, text in said.items():
+        (number,) = re.findall(r"([0-9]+) kB", text)
+        exact = 3 if name == "Postcard" else 0.1  # here it is noise, which is larger enlarged than pictures are
+        assert sizes[name] == pytest.approx(int(number), rel=exact), said
+
+
+def test_a_second_print_is_followed_replayed_and_compared(context: BrowserContext, site: str) -> None:
+    address = long_page(site, 64)
+    printed(site, address)
+    page = context.new_page()
+    page.goto(site + address.path())
+    page.click("text=Anatomy")
+    page.get_by_role("button", name="Draw it again").click()
+    expect(page.locator(".verdict")).to_have_text("Identical: every pixel is the same.")
+    slider = page.locator("#step")
+    assert int(slider.get_attribute("max") or 0) > 2, "a preview of several steps, and the picture"
+    slider.focus()
+    last = page.locator("#replay img").get_attribute("src")
+    slider.press("Home")
+    first = page.locator("#replay img").get_attribute("src")
+    assert first != last and str(first).startswith("data:image/webp")
+    assert page.locator("#replay output").text_content().endswith("/ 64")  # type: ignore[union-attr]
+
+
+def test_two_pages_lie_under_one_slider_that_keys_move(browser: Browser, context: BrowserContext, site: str) -> None:
+    addresses = [fresh("prompt"), fresh()]
+    for each in addresses:
+        printed(site, each)
+    page = context.new_page()
+    page.goto(site + addresses[0].path())
+    history = json.dumps([{"path": each.path(), "name": each.name, "at": 1} for each in reversed(addresses)])
+    page.evaluate("(history) => localStorage.setItem('babelia-history', history)", history)
+    page.click("text=Compare with")
+    page.click("text=With the one you saw last")
+    expect(page.locator(".verdict")).to_contain_text("PSNR")
+    cut = page.locator("#cut")
+    clip = "() => getComputedStyle(document.querySelector('.pair img')).clipPath"
+    before = page.evaluate(clip)
+    cut.focus()
+    cut.press("End")
+    assert page.evaluate(clip) != before and cut.input_value() == "100"
+    compared = page.url
+    with visiting(browser, java_script_enabled=False) as plain:
+        page = plain.new_page()
+        page.goto(compared)
+        left, right = (page.locator(".pair img").nth(n).bounding_box() for n in (0, 1))
+        assert left and right and left["x"] + left["width"] <= right["x"], "without scripts, side by side"

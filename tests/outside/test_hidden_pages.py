@@ -48,6 +48,9 @@ OF_NO_PAGE = {
     "subject-picture": "looked at there",
     "completions": "words",
     "open-corridor": "leads to a link",
+    "compare": "tests/gallery/views/test_anatomy.py hides one of its pages",
+    "compare-draw": "looked at there",
+    "difference": "looked at there",
 }
 API_OF_NO_PAGE = {
     "post /api/key": "is asked for below",
@@ -60,7 +63,7 @@ API_OF_NO_PAGE = {
 }
 KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")
 CORRIDORS = {"corridor", "corridor-webp", "corridor-mp4"}
-POSTED = {"leave", "again", "ahead", "next-key", "previous-key", "send-report"}
+POSTED = {"leave", "again", "ahead", "next-key", "previous-key", "send-report", "draw-again"}
 GET_ALONE = {"events", "next-volume", "previous-volume"}
 
 

@@ -13,13 +13,14 @@ import pytest
 import redis
 
 from tests.conftest import mounted_disk, wait_until, write_edition
+from worker.catalogue import comparison
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.engine.engine import Engine
 from worker.errors import EditionRefused
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
-from worker.jobs.progress import Progress
+from worker.jobs.progress import Progress, Reprint
 from worker.press import UNHEARD_PULSES, PrintingPress, editions_here, name_in_log
 from worker.store.store import Store
 
@@ -438,3 +439,33 @@ def test_a_full_disk_is_announced_and_so_is_room(
     finally:
         press.close()
         time.sleep(0.2)  # its last sign of life
+
+
+def test_a_kept_page_that_is_printed_a_second_time_is_compared_and_replaces_nothing(
+    press: PrintingPress, visitor: Any, store: Store
+) -> None:
+    visitor("ask", page(1), "v")
+    press.print_waiting("tiny")
+    first, before = store.picture(page(1)), sorted((path, path.stat().st_ino) for path in store.data.rglob("*.*"))
+    assert first is not None
+    again = Reprint(page(1))
+    assert visitor("ask", again, "v").state == "queued"
+    assert visitor("look", page(1)).state == "kept", "the page itself is there all the while"
+    press.print_waiting("tiny")
+    assert visitor("look", again).state == "kept"
+    found, facts = comparison.from_json(visitor("reprint", again))
+    assert found.identical and facts["first"] == first.digest
+    assert facts["pixel_digest"] == store.record("tiny", first.mark).pixel_digest  # type: ignore[union-attr]
+    assert sorted((path, path.stat().st_ino) for path in store.data.rglob("*.*")) == before
+
+
+def test_a_second_print_is_not_made_where_the_first_is_not_kept_any_more(
+    press: PrintingPress, visitor: Any, store: Store
+) -> None:
+    again = Reprint(page(2))
+    visitor("ask", again, "v")
+    press.print_waiting("tiny")
+    progress = visitor("look", again)
+    assert (progress.state, progress.step) == ("failed", 0)
+    assert "nothing to compare with" in progress.sentence
+    assert store.find(page(2)) is None, "and it is not kept as a first one either"

@@ -107,7 +107,7 @@ def to_npz(key: Key) -> bytes:
 
 
 def to_tensors(key: Key, address: str, edition: str) -> bytes:
-    """The arrays of a page's key for other programs, packed: about 190 kB. NumPy alone reads it, without pickles.
+    """The arrays of a page's key for other programs, packed: about 200 kB. NumPy alone reads it, without pickles.
 
     `embedding` (77, 768) and `latents` (4, 52, 80) are float32 and exact, `steps` is int64, `address` and `edition` are
     texts. `from_npz` reads it back.

@@ -79,9 +79,9 @@ def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
         named = mark if is_mark(mark) else None
         return KeyFile(True, texts.get(KEY), named, address, texts.get(EDITION), texts.get(RENDITION))
     if is_webp(data):
-        address, mark = read_texts(data)
-        if address is not None and len(address) <= ADDRESS_CHARACTERS:
-            return KeyFile(True, mark=mark if is_mark(mark or "") else None, address=address)
+        inside, named = read_texts(data)
+        if inside is not None and len(inside) <= ADDRESS_CHARACTERS:
+            return KeyFile(True, mark=named if is_mark(named or "") else None, address=inside)
     foreign = _foreign(data)
     if foreign is not None:
         kind, hint = foreign

@@ -64,20 +64,24 @@ def difference_picture(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often each value occurs, as the `d` of an SVG path in a field of `CURVE`, beside a normal density."""
+    """How often each value occurs, −high … high, as the `d` of an SVG path in a field of `CURVE`; a normal density."""
 
     values: str
     normal: str
-    low: float
     high: float
     mean: float
     deviation: float
     count: int
 
+    @property
+    def numbers(self) -> str:
+        """How many values there are, for a reader."""
+        return f"{self.count:,}"
+
 
 def latents_histogram(key: Key) -> Histogram:
     """Return that of the latents, −4 … 4, beside the density of N(0, 1), of which they are drawn."""
-    return _histogram(key.latents.astype(np.float64).ravel(), -4.0, 4.0, (0.0, 1.0))
+    return _histogram(key.latents.astype(np.float64).ravel(), 4.0, (0.0, 1.0))
 
 
 def embedding_histogram(key: Key) -> Histogram:
@@ -85,11 +89,12 @@ def embedding_histogram(key: Key) -> Histogram:
     values = np.delete(key.embedding.astype(np.float64).ravel(), list(CONSTANTS))
     low, high = np.percentile(values, [0.1, 99.9])
     reach = round(float(max(abs(low), abs(high))), 1) or 1.0
-    return _histogram(values, -reach, reach, (float(values.mean()), float(values.std())))
+    return _histogram(values, reach, (float(values.mean()), float(values.std())))
 
 
-def _histogram(values: npt.NDArray[np.float64], low: float, high: float, normal: tuple[float, float]) -> Histogram:
+def _histogram(values: npt.NDArray[np.float64], high: float, normal: tuple[float, float]) -> Histogram:
     """Values beyond the ends are counted in the last bins, so that none is left out."""
+    low = -high
     counts, _ = np.histogram(np.clip(values, low, high), bins=BINS, range=(low, high))
     wide, high_of = CURVE[0] / BINS, (high - low) / BINS
     centres = low + high_of * (np.arange(BINS) + 0.5)
@@ -107,7 +112,6 @@ def _histogram(values: npt.NDArray[np.float64], low: float, high: float, normal:
     return Histogram(
         values=f"M0 {CURVE[1]}{''.join(bars)}V{CURVE[1]}Z",
         normal=f"M{' L'.join(line)}",
-        low=low,
         high=high,
         mean=float(values.mean()),
         deviation=float(values.std()),

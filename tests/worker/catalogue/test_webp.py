@@ -1,4 +1,4 @@
-"""The WebP of a page: near to its picture, small, and with its address inside, which is read from whatever is brought."""
+"""The WebP of a page: near to its picture, small, with its address inside, which is read from whatever is brought."""
 
 import io
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import ROOT
 from worker.catalogue.key_files import KeyFile, parse_key_file
-from worker.catalogue.webp import AIM, QUALITIES, encode_page, is_webp, read_texts
+from worker.catalogue.webp import AIM, METHOD, QUALITIES, encode_page, is_webp, read_texts
 from worker.errors import KeyRefused
 
 MARK = "numxaqqioe4lpfc6qxh46pi5yy"
@@ -31,11 +32,21 @@ def test_the_file_is_near_the_picture_and_names_its_page(address: str) -> None:
     assert len(data) < 20_000
 
 
+def test_a_picture_full_of_things_has_as_many_bytes_as_a_page_leaves_it() -> None:
+    small = sorted((ROOT / "editions" / "pocket-1" / "repertoire").glob("*.webp"))[:200:10]
+    sheet = Image.new("RGB", (640, 416))
+    for number, file in enumerate(small):  # twenty pictures in one
+        with Image.open(file) as image:
+            sheet.paste(image.resize((128, 104)), (number % 5 * 128, number // 5 * 104))
+    assert len(small) >= 15
+    assert len(encode_page(np.asarray(sheet), address="pocket-1/key/a/1", mark=MARK)) <= AIM
+
+
 def test_a_picture_of_many_bytes_is_written_in_a_lower_quality() -> None:
     noise = np.random.Generator(np.random.PCG64(1)).integers(0, 256, (416, 640, 3), dtype=np.uint8)
     data = encode_page(noise, address="pocket-1/key/a/1", mark=MARK)
     file = io.BytesIO()
-    Image.fromarray(noise).save(file, "WEBP", quality=QUALITIES[0])
+    Image.fromarray(noise).save(file, "WEBP", quality=QUALITIES[0], method=METHOD)
     assert AIM < len(data) < 0.7 * file.tell(), "no quality makes noise small, and the last one is taken"
 
 

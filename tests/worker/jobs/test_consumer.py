@@ -9,10 +9,10 @@ from typing import Any
 
 import redis
 
-from tests.worker.store import stacks
+from tests.worker.store import key_of, stacks
 from worker.jobs.client import JobClient
 from worker.jobs.consumer import ATTEMPTS, JobConsumer
-from worker.jobs.progress import FAILED_PAUSE, Press, Progress
+from worker.jobs.progress import FAILED_PAUSE, Press, Progress, Reprint
 
 
 def wait_for_expiry(seconds: float) -> None:
@@ -158,3 +158,22 @@ def test_a_lost_page_is_put_back_and_printed_though_who_asked_once_has_gone(clie
         return [hasty.waiting("tiny"), [claim.address for claim in hasty.take("tiny")]]
 
     assert client(work) == [1, [stacks(1)]]
+
+
+def test_a_second_print_waits_beside_its_page_and_tells_what_came_of_it(client: Any, press: JobConsumer) -> None:
+    async def work(front: JobClient) -> list[Any]:
+        again = Reprint(stacks(1))
+        await front.ask(again, "v")
+        alone = await front.look(stacks(1))
+        await front.ask(stacks(1), "v")
+        second, first = press.take("tiny", 2)
+        assert (second.address, second.again, first.address, first.again) == (stacks(1), True, stacks(1), False)
+        press.step(second, 1, 4)
+        press.tell_of_reprint(second, b"identical")
+        press.finish(second, key_of(stacks(1)).mark)
+        found = [alone.state, (await front.look(again)).state, await front.reprint(again)]
+        found.append((await front.look(stacks(1))).step)
+        await front.forget_reprint(again)
+        return [*found, await front.reprint(again)]
+
+    assert client(work) == ["absent", "kept", b"identical", 0, None]
