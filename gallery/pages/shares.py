@@ -61,8 +61,8 @@ async def feed(absolute: Absolute) -> str:
             entries[path] = _entry(absolute, path, name, of_day["alt_text"], of_day["thumbnail"], since)
     home, own = absolute(reverse("entrance")), absolute(reverse("feed"))
     subtitle = "The page of the day, and what was opened lately."
-    named = {"title": "Babelia", "subtitle": subtitle, "author_name": "Babelia", "language": "en"}
-    atom = Atom1Feed(link=home, description="", feed_url=own, feed_guid=own, **named)
+    who = "Babelia"
+    atom = Atom1Feed(who, home, "", "en", author_name=who, subtitle=subtitle, feed_url=own, feed_guid=own)
     for entry in sorted(entries.values(), key=lambda entry: entry["updateddate"], reverse=True):
         atom.add_item(**entry)
     return str(atom.writeString("utf-8"))
