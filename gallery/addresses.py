@@ -54,6 +54,16 @@ class EditionConverter:
         return value
 
 
+class RoomConverter(EditionConverter):
+    """The slug of an edition that is here, for the one route that has the form of every path of a single part."""
+
+    def to_python(self, value: str) -> str:
+        """Return the slug; ValueError for every other word."""
+        if value not in editions():
+            raise ValueError(f"There is no edition “{value}” here.")
+        return value
+
+
 def path_of(address: Address, form: str = "/") -> str:
     """Return the canonical URL path of an address in one of its forms: "/", ".png", ".txt", ".json", "/events" …
 

@@ -234,18 +234,24 @@ async def recent(limit: int = 24, edition: str | None = None) -> list[Page]:
     Of one edition, where it is named. None where it cannot be told what is hidden: the entrance is there all the same.
     """
     newest = [page for page in await _recent.get() if edition in (None, page.edition)]
-    once = {(page.edition, page.mark): page for page in reversed(newest)}
+    once = [*reversed({(page.edition, page.mark): page for page in reversed(newest)}.values())]
     shown: list[Page] = []
     try:
-        for page in reversed(once.values()):
-            if len(shown) == limit:
+        for start in range(0, len(once), limit):
+            shown += await _shown_among(once[start : start + limit])
+            if len(shown) >= limit:
                 break
-            if not await is_hidden(Address.parse_kept(page.address), page.mark or None):
-                shown.append(page)
     except StoreUnavailable as error:
         _log.warning("No page is listed: %s", error)
         return []
-    return shown
+    return shown[:limit]
+
+
+async def _shown_among(rows: list[Page]) -> list[Page]:
+    """Return the rows of pages that are not hidden, all looked at in one go. Raises StoreUnavailable."""
+    addresses = [Address.parse_kept(row.address) for row in rows]
+    gone = await hidden_among([(address, row.mark or None) for address, row in zip(addresses, rows, strict=True)])
+    return [row for address, row in zip(addresses, rows, strict=True) if address not in gone]
 
 
 @dataclass(frozen=True)
@@ -277,8 +283,7 @@ async def opened(edition: str, kinds: Collection[str], start: int, most: int, up
         rows, of = [row async for row in wall[start : start + most]], await wall.acount()
     except AnyDatabaseError as error:
         raise StoreUnavailable("The database does not answer, so the wall cannot be shown.") from error
-    gone = await hidden_among([(Address.parse_kept(row.address), row.mark) for row in rows])
-    return Stretch([row for row in rows if Address.parse_kept(row.address) not in gone], of, upto)
+    return Stretch(await _shown_among(rows), of, upto)
 
 
 async def page_of_pixels(digest: str) -> Address | None:

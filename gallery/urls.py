@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from gallery.addresses import AddressConverter, EditionConverter
+from gallery.addresses import AddressConverter, EditionConverter, RoomConverter
 from gallery.views import (
     anatomy,
     keys,
@@ -19,6 +19,7 @@ from gallery.views import (
 
 register_converter(AddressConverter, "address")
 register_converter(EditionConverter, "edition")
+register_converter(RoomConverter, "room")
 
 urlpatterns = [
     path("", library.entrance, name="entrance"),
@@ -88,6 +89,6 @@ urlpatterns = [
     path("manifest.webmanifest", shares.manifest, name="manifest"),
     path("favicon.ico", shares.favicon, name="favicon"),
     path("apple-touch-icon.png", shares.touch_icon, name="touch-icon"),
-    # the reading room: last, for every path of one part has its form
-    path("<edition:edition>/", rooms.room, name="room"),
+    # the reading room: last, so that no edition's name takes the place of a page above
+    path("<room:edition>/", rooms.room, name="room"),
 ]

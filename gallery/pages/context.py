@@ -5,10 +5,10 @@ Imports the modules beside it and `worker`.
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gallery.addresses import neighbour_page, path_of
-from gallery.description import PageLinks, describe_recent, links_of
+from gallery.description import PageLinks, address_of_row, links_of
 from gallery.editions import edition_of
 from gallery.models import Page
 from gallery.pages.sentences import alt_text, day_of
@@ -16,6 +16,13 @@ from gallery.pages.status import PageStatus
 from worker.catalogue.address import Address, Kind
 from worker.store.colours import name_of_colour
 from worker.store.records import PageRecord
+
+
+class WallLinks(NamedTuple):
+    """The paths that a page on a wall needs; all that there are (`links_of`) would take half of a wall's time."""
+
+    page: str
+    thumbnail: str
 
 
 def entrance_context(recent: Sequence[Page]) -> dict[str, Any]:
@@ -26,7 +33,9 @@ def entrance_context(recent: Sequence[Page]) -> dict[str, Any]:
         words = alt_text(address)
         if row.colour and address.kind != "prompt":  # their names say nothing of what is to be seen
             words += f", mostly {name_of_colour(row.colour)}"
-        shown = {"page": describe_recent(row), "title": address.name, "alt_text": words}
+        opens = address_of_row(row)
+        links = WallLinks(path_of(opens), path_of(opens, "/thumbnail.webp"))
+        shown = {"page": links, "title": address.name, "alt_text": words}
         wall.append(shown | {"place": address.page, "colour": row.colour})
     return {"wall": wall}
 

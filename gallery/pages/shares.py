@@ -61,7 +61,8 @@ async def feed(absolute: Absolute) -> str:
             entries[path] = _entry(absolute, path, name, of_day["alt_text"], of_day["thumbnail"], since)
     home, own = absolute(reverse("entrance")), absolute(reverse("feed"))
     subtitle = "The page of the day, and what was opened lately."
-    atom = Atom1Feed("Babelia", home, "", "en", "Babelia", subtitle=subtitle, feed_url=own, feed_guid=own)
+    who = "Babelia"
+    atom = Atom1Feed(who, home, "", "en", author_name=who, subtitle=subtitle, feed_url=own, feed_guid=own)
     for entry in sorted(entries.values(), key=lambda entry: entry["updateddate"], reverse=True):
         atom.add_item(**entry)
     return str(atom.writeString("utf-8"))

@@ -1,11 +1,11 @@
 """The reading room of an edition, the page of the day, and the wall of what was opened."""
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from gallery.answers import refusal, render_page, uncached
-from gallery.editions import edition_of, editions
+from gallery.editions import edition_of
 from gallery.pages.walls import page_of_day_path, read_asked, room_context, wall_context
 from worker.errors import BabeliaError
 
@@ -13,8 +13,6 @@ from worker.errors import BabeliaError
 @require_safe
 async def room(request: HttpRequest, edition: str) -> HttpResponse:
     """The box, a random door, the page of the day, what can be drawn, what was opened lately. Starts no print."""
-    if edition not in editions():
-        raise Http404  # a path of one part: most likely no edition was meant
     context = await room_context(edition)
     url = request.build_absolute_uri(reverse("room", args=[edition]))
     return render_page(request, "room.html", context | {"url": url})

@@ -137,7 +137,8 @@ def test_marks_keys_and_stacks_resolve_in_every_form(form: str) -> None:
         "/pocket-1/mark/NUMXAQQIOE4LPFC6QXH46PI5Y1/",
         "/pocket-1/random",
         "/prompt/random/",
-        "/favicon.ico",
+        "/favicon.png",
+        "/atlantis/",
     ],
 )
 def test_a_malformed_address_reaches_no_view(path: str) -> None:

@@ -29,7 +29,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sy
 
 from gallery.pages.walls import ON_A_WALL
 from tests import ROOT
-from tests.conftest import RunningPress, wait_until
+from tests.conftest import RunningPress, free_port, wait_until
 from tests.visitor import ask, fresh, long_page, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
@@ -975,8 +975,9 @@ def test_a_page_stands_in_a_frame_of_another_site(context: BrowserContext, site:
     printed(site, address)
     page = context.new_page()
     said = ask(site, f"/oembed?url={quote(site + address.path(), safe='')}").json
-    page.route("https://elsewhere.example/", lambda route: route.fulfill(body=said["html"], content_type="text/html"))
-    page.goto("https://elsewhere.example/")
+    elsewhere = f"http://127.0.0.1:{free_port()}/"  # another origin, which no browser keeps from asking this machine
+    page.route(elsewhere, lambda route: route.fulfill(body=said["html"], content_type="text/html"))
+    page.goto(elsewhere)
     framed = page.frame_locator("iframe")
     expect(framed.get_by_role("img")).to_be_visible()
     box = framed.get_by_role("img").bounding_box()
