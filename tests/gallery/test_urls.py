@@ -57,7 +57,9 @@ def own_links(html: str) -> list[str]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("page", ["entrance", "about", "key", "search", "page", "mark", "refused", "subjects"])
+@pytest.mark.parametrize(
+    "page", ["entrance", "about", "key", "search", "page", "mark", "refused", "subjects", "api:guide"]
+)
 def test_every_link_lies_below_the_path_of_the_site(below_a_path: None, kept_here: Address, page: str) -> None:
     paths = {
         "page": f"/{kept_here.format()}/",
