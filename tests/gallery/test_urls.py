@@ -103,7 +103,7 @@ def test_every_route_has_a_name_of_its_own() -> None:
 def test_no_view_is_longer_than_25_lines() -> None:
     long = [
         f"{file.name}: {node.name}"
-        for file in (*(ROOT / "gallery" / "views").glob("*.py"), ROOT / "gallery" / "api.py")
+        for file in (*(ROOT / "gallery" / "views").glob("*.py"), *(ROOT / "gallery" / "api").glob("*.py"))
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 25
     ]

@@ -34,7 +34,7 @@ OF_NO_PAGE = {
     "random-of-edition": "leads to an address",
     "key": "a form",
     "open-key": "is asked for below",
-    "about": "words",
+    "about": "tests/gallery/views/test_library.py hides one whose key it shows",
     "robots": "words",
     "subjects": "tests/gallery/views/test_subjects.py hides one of its pages",
     "subject-picture": "looked at there",
