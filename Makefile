@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test chaos coverage lint bench train evaluate clean
+.PHONY: help install run test chaos coverage lint bench train evaluate screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list these tasks
@@ -67,6 +67,9 @@ train: .venv/.tests  ## run the next stage of the training of pocket-1 that is d
 
 evaluate: .venv/.tests  ## measure how well pocket-1 draws what it is told
 	@$(VENV)/python -m training.judging.evaluate
+
+screenshots: .venv/.tests  ## take the pictures of the site that README and docs show
+	@$(VENV)/python docs/screenshots.py
 
 clean:  ## remove .venv and caches; data and weights stay
 	rm -rf .venv .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ host is one is told from its name alone. Imports nothing of the project.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ _SENT: Final = "If-Match, If-None-Match, If-Range, Last-Event-ID, Range"
 _HOME: Final = (".local", ".localhost", ".lan", ".home", ".internal", ".home.arpa")
 
 
+@functools.lru_cache(maxsize=256)
 def is_at_home(host: str) -> bool:
     """Say whether a host, without its port, is one of this machine or of a network of its own."""
     name = host.strip("[]").rstrip(".").lower()

@@ -4,6 +4,7 @@ Every operation that is described is listed there, for the list is read from the
 """
 
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -79,8 +80,9 @@ def examples(request: HttpRequest, edition: str) -> dict[str, str]:
 
 
 def limits() -> dict[str, str]:
-    """Return what one visitor may ask for, as texts; empty where there is no limit."""
+    """Return the numbers that the page states, as texts; empty where there is no limit."""
     return {
+        "gone": str(int(HTTPStatus.GONE)),
         "pages_a_minute": f"{settings.VISITOR_LIMIT:,}" if settings.VISITOR_LIMIT else "",
         "pages_waiting": f"{settings.VISITOR_WAITING:,}" if settings.VISITOR_WAITING else "",
         "picture_wait": f"{settings.PICTURE_WAIT:,}",

@@ -53,7 +53,7 @@ class Ask(Schema):
     again: bool = Field(False, description="Try again although three attempts have failed")
     unlisted: bool = Field(
         False,
-        description="Keep the words of a prompt off the wall and off /recent, unless they were opened here before. "
+        description="Keep the words of a prompt off the wall and every list, unless they were opened here before. "
         "No secret: whoever knows the words opens the same pages",
     )
 

@@ -44,7 +44,7 @@ api = _Api(
     urls_namespace="api",
 )
 answer_in_shape(api)
-for _router in (
+for _router in (  # a module's operations; the page at `/api/` lists them under their tags
     pages.router,
     keys.router,
     volumes.router,

@@ -21,6 +21,16 @@ PLACES: Final = 50
 router = Router(tags=["volume"])
 
 
+class Places(Schema):
+    """Which places of which volume."""
+
+    volume: str = Field(
+        max_length=4000, description="An address without its page", examples=["prompt/a dog", "key/borges"]
+    )
+    first: int = Field(1, ge=1, le=PAGES, description="The number of the first place")
+    limit: int = Field(PLACES, ge=1, le=PAGES, description="So many at most")
+
+
 class PlaceOut(Schema):
     """One of the places of a volume."""
 
@@ -46,26 +56,14 @@ class VolumeOut(Schema):
 
 
 @router.get("/volume", response={200: VolumeOut, **LIST_ERRORS}, openapi_extra=TAGGED, summary="The places of a volume")
-async def places(
-    request: HttpRequest,
-    volume: Annotated[
-        str,
-        Query(
-            max_length=4000,
-            description="An address without its page",
-            json_schema_extra={"examples": ["prompt/a dog", "key/borges"]},
-        ),
-    ],
-    first: Annotated[int, Query(ge=1, le=PAGES, description="The number of the first place")] = 1,
-    limit: Annotated[int, Query(ge=1, le=PAGES, description="So many at most")] = PLACES,
-) -> VolumeOut:
+async def places(request: HttpRequest, which: Annotated[Places, Query()]) -> VolumeOut:
     """Say which pages of a volume are kept, and where each is. Starts nothing; what is hidden looks unprinted."""
-    opening = volume_of(volume, default_edition())
+    opening = volume_of(which.volume, default_edition())
     edition_of(opening.edition)
     kept = await kept_places(opening)
-    last = min(first + limit - 1, PAGES)
+    last = min(which.first + which.limit - 1, PAGES)
     name = opening.format().rpartition("/")[0]
-    query: dict[str, str | int] = {"volume": name, "first": last + 1, "limit": limit}
+    query: dict[str, str | int] = {"volume": name, "first": last + 1, "limit": which.limit}
     return VolumeOut(
         volume=name,
         edition=opening.edition,
@@ -73,7 +71,7 @@ async def places(
         name=opening.name,
         pages=PAGES,
         kept=sorted(kept),
-        places=[_place(opening.with_page(number), number, number in kept) for number in range(first, last + 1)],
+        places=[_place(opening.with_page(number), number, number in kept) for number in range(which.first, last + 1)],
         next=f"{reverse('api:places')}?{urlencode(query)}" if last < PAGES else None,
     )
 

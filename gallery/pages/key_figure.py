@@ -72,14 +72,15 @@ async def key_figure(address: Address) -> KeyFigure:
     record = await kept_record(address)
     if key is not None:
         await ledger.require_shown(address, key.mark)
-    return await asyncio.to_thread(_figure, address, key, record is not None and not record.flagged)
+    kept = record is not None and not record.flagged
+    return await asyncio.to_thread(_figure, address, path_of(address), key, kept)
 
 
-def _figure(address: Address, key: Key | None, kept: bool) -> KeyFigure:
+def _figure(address: Address, page: str, key: Key | None, kept: bool) -> KeyFigure:
     latents = page_latents(address.kind, address.name, address.page or 1) if key is None else key.latents
     return KeyFigure(
         address,
-        path_of(address),
+        page,
         steps=edition_of(address.edition).default_steps if key is None else key.steps,
         latents=_data_url(picture_of_latents(latents)),
         embedding=None if key is None else _data_url(heat_map(key.embedding)),

@@ -1,6 +1,7 @@
 """Around the library: the entrance, About, search, a random page, and what crawlers are told."""
 
 import asyncio
+import secrets
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -47,14 +48,17 @@ async def about(request: HttpRequest) -> HttpResponse:
     """How the library works, in words, and the key of a page: of some words, of the stacks, or of one opened lately."""
     edition, context = default_edition(), about_context(default_edition())
     context["url"] = request.build_absolute_uri(reverse("about"))
-    words, status = request.GET.get("words", ""), 200
+    any_key, status = "any" in request.GET, 200
+    words = "" if any_key else request.GET.get("words", "")
+    stacks = secrets.token_urlsafe(9) if any_key else request.GET.get("stacks", "")
     try:
-        address = address_of_figure(edition, words, request.GET.get("stacks", "")) or await shown_in_about(edition)
+        address = address_of_figure(edition, words, stacks) or await shown_in_about(edition)
         context |= {"words": words, "figure": await key_figure(address)}
     except BabeliaError as error:
         status = status_of(error)
         context |= {"words": words, "error": error}
-    return render_page(request, "about.html", context, status=status)
+    response = render_page(request, "about.html", context, status=status)
+    return uncached(response) if any_key else response
 
 
 async def shown_in_about(edition: str) -> Address:

@@ -80,7 +80,7 @@ class Library:
         began = time.monotonic()
         while True:
             try:
-                with urlopen(request, timeout=self.patience) as answer:
+                with urlopen(request, timeout=self.patience + 60) as answer:
                     return answer.read()
             except HTTPError as error:
                 refused, pause = _read(error)

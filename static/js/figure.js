@@ -6,9 +6,7 @@ const show = async (where) => {
   const answer = await fetch(where);
   if (!answer.ok) throw new Error(answer.statusText);
   const sent = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ["made", "another"]) {
-    document.getElementById(id).replaceWith(document.adoptNode(sent.getElementById(id)));
-  }
+  document.querySelector("#made").replaceWith(document.adoptNode(sent.querySelector("#made")));
   document.querySelector("#heard").textContent = document.querySelector("#made figcaption").textContent;
 };
 

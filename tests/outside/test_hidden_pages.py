@@ -34,7 +34,7 @@ OF_NO_PAGE = {
     "random-of-edition": "leads to an address",
     "key": "a form",
     "open-key": "is asked for below",
-    "about": "words",
+    "about": "tests/gallery/views/test_library.py hides one whose key it shows",
     "robots": "words",
     "room": "its wall is looked at below; tests/gallery/views/test_rooms.py hides its page of the day",
     "today": "leads to an address",
