@@ -41,14 +41,14 @@ def length(values: np.ndarray) -> float:
 @pytest.mark.parametrize(
     ("derivation", "mark"),
     [
-        (Nearby(ONE.mark, "latents", "hardly", 1), "?"),
-        (Nearby(ONE.mark, "latents", "far", 8), "?"),
+        (Nearby(ONE.mark, "latents", "hardly", 1), "hq6eq4q2t6xdfxv5un3ehefley"),
+        (Nearby(ONE.mark, "latents", "far", 8), "5qry6zlhga73dja74seid62a6u"),
         (Nearby(ONE.mark, "words", "little", 1), "?"),
         (Nearby(ONE.mark, "words", "clearly", 5), "?"),
-        (Between(ONE.mark, OTHER.mark, 1), "?"),
-        (Between(ONE.mark, OTHER.mark, 21845), "?"),
-        (Between(OTHER.mark, ONE.mark, 21845), "?"),
-        (Between(ONE.mark, OTHER.mark, WHOLE - 1), "?"),
+        (Between(ONE.mark, OTHER.mark, 1), "o6q62zvg7dgdwqzxdggqkzobp4"),
+        (Between(ONE.mark, OTHER.mark, 21845), "5xncrxma6ar62bdrz6s6o7hkgu"),
+        (Between(OTHER.mark, ONE.mark, 21845), "k7wjhx5pfy4je2kxhmlp4cy35m"),
+        (Between(ONE.mark, OTHER.mark, WHOLE - 1), "xpli36gprhkshmitubuausksza"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.format(),
 )
@@ -78,8 +78,8 @@ def test_a_neighbour_is_turned_by_its_angle_and_keeps_its_length(of: walks.Of, s
         for place in CONSTANTS:
             before.flat[place] = after.flat[place] = 0
     sine = walks.SINES[of][strength]
-    assert cosine(before, after) == pytest.approx(math.sqrt(1 - sine**2), abs=1e-5)
-    assert length(after) == pytest.approx(length(before), rel=1e-4)
+    assert cosine(before, after) == pytest.approx(math.sqrt(1 - sine**2), abs=1e-4)  # rounded to the grid
+    assert length(after) == pytest.approx(length(before), rel=1e-3)  # no latent is larger than 4
     assert (getattr(near, kept) == getattr(ONE, kept)).all()
     assert near.steps == ONE.steps
 
