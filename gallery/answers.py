@@ -54,6 +54,8 @@ A_DAY: Final = "public, max-age=86400"
 A_MINUTE: Final = "public, max-age=60"
 KEY_TYPE: Final = "text/plain; charset=us-ascii"
 
+SHELF_PAGES: Final = 500
+"""So many pages a browser keeps of the shelf, and so many of those seen lately."""
 KEY_TEXT_LIMIT: Final = f"{KEY_TEXT_BYTES // 1024} kB"
 PICTURE_FILE_LIMIT: Final = f"{PICTURE_FILE_BYTES // 1024**2} MB"
 NUMBERS: Final = {
@@ -69,6 +71,7 @@ NUMBERS: Final = {
     "key_bits": f"{BITS:,}",
     "picture_file_bytes": str(PICTURE_FILE_BYTES),
     "picture_file_limit": PICTURE_FILE_LIMIT,
+    "shelf": str(SHELF_PAGES),
 }
 """The numbers that templates state, as `numbers`: as texts, for Django takes 20 µs to localise a number."""
 
@@ -185,7 +188,7 @@ def _routes(prefix: str, edition: str) -> dict[str, str]:  # noqa: ARG001  (what
     Other templates use the tag `url`. Here its look-ups would take a tenth of the time of a kept page.
     """
     names = {"about": "about", "docs": "api:openapi-view", "entrance": "entrance", "key": "key", "search": "search"}
-    names |= {"open_key": "open-key", "completions": "completions"}
+    names |= {"open_key": "open-key", "completions": "completions", "shelf": "shelf"}
     return {key: reverse(name) for key, name in names.items()} | {"subjects": reverse("subjects", args=[edition])}
 
 

@@ -57,13 +57,16 @@ def own_links(html: str) -> list[str]:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("page", ["entrance", "about", "key", "search", "page", "mark", "refused", "subjects"])
+@pytest.mark.parametrize(
+    "page", ["entrance", "about", "key", "search", "page", "mark", "refused", "subjects", "shelf", "slideshow", "sheet"]
+)
 def test_every_link_lies_below_the_path_of_the_site(below_a_path: None, kept_here: Address, page: str) -> None:
     paths = {
         "page": f"/{kept_here.format()}/",
         "mark": f"/pocket-1/mark/{stacks_key('urls', 1).mark}/",
         "refused": "/nothing/here/",
         "subjects": "/pocket-1/subjects/",
+        "sheet": "/pocket-1/prompt/a dog/",
     }
     answer = get(paths[page] if page in paths else "/" + reverse(page).removeprefix(PREFIX))
     assert answer.status_code == (404 if page == "refused" else 200)

@@ -39,6 +39,9 @@ OF_NO_PAGE = {
     "subjects": "tests/gallery/views/test_subjects.py hides one of its pages",
     "subject-picture": "looked at there",
     "completions": "words",
+    "shelf": "the visitor's browser fills it",
+    "slideshow": "leads to pages",
+    "volume": "tests/gallery/views/test_volumes.py hides one of its pages",
 }
 API_OF_NO_PAGE = {"post /api/key": "is asked for below", "get /api/editions": "", "get /api/recent": "looked at below"}
 KINDS: tuple[Kind, ...] = ("prompt", "key", "stacks")
