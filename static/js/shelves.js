@@ -15,7 +15,7 @@ const change = (key, entries, sentence) => {
 };
 
 const tile = ({ path, name }, key) => {
-  const item = shelves.querySelector("template").content.cloneNode(true).firstElementChild;
+  const item = document.importNode(shelves.querySelector("template").content, true).firstElementChild;
   const [link, image, remove] = ["a", "img", "button"].map((part) => item.querySelector(part));
   const { page } = memory.read(path);
   const text = page ? `${name}, ${page}` : name;
