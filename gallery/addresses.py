@@ -11,10 +11,12 @@ from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, get_script_prefix, resolve
 
 from gallery.editions import default_edition, editions
-from worker.catalogue.address import NAME_LIMIT, PAGES, Address, is_slug
+from worker.catalogue.address import NAME_LIMIT, PAGES, Address, Kind, is_slug
 from worker.errors import AddressRefused
 
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+VOLUMES: Final[tuple[Kind, ...]] = ("key", "prompt")
+"""The kinds that have volumes: pages that share an embedding. Those of `stacks` share nothing but a name."""
 
 
 class AddressConverter:
@@ -36,6 +38,23 @@ class AddressConverter:
     def to_url(self, value: Address) -> str:
         """Return the address unquoted, as Django asks. Links to pages are made by `path_of`, not by `reverse`."""
         return value.format()
+
+
+class VolumeConverter:
+    """A volume, `edition/kind/name` without a page number, as the address of its first page (see `volume_meant`)."""
+
+    regex = r"(?s:[a-z0-9.-]+/(?:key|prompt)/.+)"
+
+    def to_python(self, value: str) -> Address:
+        """Parse a volume; ValueError tells Django that this route does not match."""
+        volume = volume_meant(value)
+        if volume is None:
+            raise ValueError(f"“{value[:60]}” names no volume.")
+        return volume
+
+    def to_url(self, value: Address) -> str:
+        """Return the volume unquoted, as Django asks. Links to volumes are made by `path_of_volume`."""
+        return text_of_volume(value)
 
 
 class EditionConverter:
@@ -74,6 +93,39 @@ def path_of(address: Address, form: str = "/") -> str:
     return prefix + address.path()[1:-1] + form
 
 
+def text_of_volume(address: Address) -> str:
+    """Return the text of a page's volume, `edition/kind/name`."""
+    return f"{address.edition}/{address.kind}/{address.name}"
+
+
+def path_of_volume(address: Address) -> str | None:
+    """Return the canonical URL path of the sheet of a page's volume; None for stacks and marks, which have none.
+
+    Servers decode `%2F`, so that `prompt/24%2F7/` comes in as page 7 of the prompt “24”. The few prompts that cannot be
+    told from a page or from a page's forms have their sheet at a form of their first page.
+    """
+    if address.kind not in VOLUMES:
+        return None
+    first = address.with_page(1)
+    if "/" in address.name and volume_meant(text_of_volume(address)) != first:
+        return path_of(first, "/volume")
+    return path_of(first)[: -len("1/")]
+
+
+def volume_meant(text: str) -> Address | None:
+    """Return the first page of the volume that a decoded text names, or nearly; None where it names a page or nothing.
+
+    A volume is what stays the same when the number of its first page is put behind it: `prompt/a dog` does,
+    `prompt/a dog/01` does not.
+    """
+    try:
+        first = Address.parse_meant(text, default_edition())
+        numbered = Address.parse_meant(f"{text.strip('/')}/1", default_edition())
+    except AddressRefused:
+        return None
+    return first if first == numbered and first.kind in VOLUMES else None
+
+
 def address_in_link(link: str) -> Address | None:
     """Return the page that a link of this or another Babelia names in one of its forms (`/`, `.png`, `/events` …).
 
@@ -109,14 +161,19 @@ def path_meant(path: str, form: str) -> str | None:
 
     `path` is decoded, without the site's script prefix; `form` is the form of a page that it asks for. Meant are the
     site's own pages with a slash too few or too many, or with capitals, also those of an edition that is here; and what
-    `Address.parse_meant` reads. Nothing is returned that would lead to `path` again, or nowhere.
+    `volume_meant` and `Address.parse_meant` read. Nothing is returned that would lead to `path` again, or nowhere.
     """
     bare = path.strip("/")
     for spelled in (f"/{bare}/", f"/{bare}", f"/{bare.lower()}/", f"/{bare.lower()}"):
         match = _resolved(spelled)
         named = None if match is None else match.kwargs.get("edition")
-        if match is not None and "address" not in match.kwargs and (named is None or named in editions()):
+        own = match is not None and not {"address", "volume"} & match.kwargs.keys()
+        if own and (named is None or named in editions()):
             return None if spelled == path else _below_prefix(spelled)
+    volume = volume_meant(path) if form == "/" else None
+    if volume is not None:
+        leads_on = volume.edition in editions() and f"/{text_of_volume(volume)}/" != path
+        return path_of_volume(volume) if leads_on else None
     try:
         address = Address.parse_meant(path.removesuffix(form), default_edition())
     except AddressRefused:

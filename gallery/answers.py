@@ -4,7 +4,6 @@ Also the decorators that the views wear, so that a view itself reads "find, refu
 and API have in common.
 """
 
-import contextlib
 import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -25,7 +24,7 @@ from django.http import (
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import split_domain_port, validate_host
 from django.shortcuts import render
-from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.urls import get_script_prefix, reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from gallery import ledger
@@ -56,6 +55,8 @@ A_DAY: Final = "public, max-age=86400"
 A_MINUTE: Final = "public, max-age=60"
 KEY_TYPE: Final = "text/plain; charset=us-ascii"
 
+SHELF_PAGES: Final = 500
+"""So many pages a browser keeps of the shelf, and so many of those seen lately."""
 KEY_TEXT_LIMIT: Final = f"{KEY_TEXT_BYTES // 1024} kB"
 PICTURE_FILE_LIMIT: Final = f"{PICTURE_FILE_BYTES // 1024**2} MB"
 NUMBERS: Final = {
@@ -75,6 +76,7 @@ NUMBERS: Final = {
     "latents_bits": f"{CODE_BITS * LATENTS_CODES:,}",
     "picture_file_bytes": str(PICTURE_FILE_BYTES),
     "picture_file_limit": PICTURE_FILE_LIMIT,
+    "shelf": str(SHELF_PAGES),
 }
 """The numbers that templates state, as `numbers`: as texts, for Django takes 20 µs to localise a number."""
 
@@ -207,12 +209,9 @@ def _routes(prefix: str, edition: str) -> dict[str, str]:  # noqa: ARG001  (what
     """
     names = {"about": "about", "docs": "api:guide", "entrance": "entrance", "key": "key", "search": "search"}
     names |= {"open_key": "open-key", "completions": "completions", "feed": "feed", "oembed": "oembed"}
-    names |= {"manifest": "manifest", "touch_icon": "touch-icon"}
+    names |= {"manifest": "manifest", "touch_icon": "touch-icon", "shelf": "shelf", "slideshow": "slideshow"}
     of_edition = {"subjects": "subjects", "room": "room", "opened": "opened"}
     paths = {key: reverse(name) for key, name in names.items()}
-    for key in ("shelf", "slideshow"):
-        with contextlib.suppress(NoReverseMatch):
-            paths[key] = reverse(key)
     return paths | {key: reverse(name, args=[edition]) for key, name in of_edition.items()}
 
 

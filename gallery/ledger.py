@@ -8,7 +8,7 @@ each request; the database is read every few seconds, for whatever stands in its
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -23,7 +23,7 @@ from babelia.services import store
 from gallery.description import address_fields, address_of_row, record_fields
 from gallery.models import Page
 from gallery.snapshot import Snapshot
-from worker.catalogue.address import Address
+from worker.catalogue.address import PAGES, Address
 from worker.catalogue.expansion import stacks_key
 from worker.errors import PageHidden, StoreUnavailable
 from worker.store import hidden
@@ -164,6 +164,24 @@ async def hidden_among(pages: Sequence[tuple[Address, str | None]]) -> set[Addre
     return found
 
 
+async def hidden_in_volume(volume: Address, marks: Mapping[int, str]) -> set[int]:
+    """Return the numbers of a volume's pages that are hidden; `marks`: of those whose mark is known. As `is_hidden`.
+
+    A page that is hidden by a key that only the press can work out is told from none when it is asked for.
+    """
+    in_database = await _hidden.get()
+
+    def look() -> tuple[set[str], bool]:
+        return hidden.all_of_edition(store().data, volume.edition), hidden.is_complete(store().data)
+
+    in_files, complete = await asyncio.to_thread(look)
+    if in_database is None and not complete:
+        raise StoreUnavailable("Which pages are hidden cannot be read at the moment, so none is shown.")
+    held = in_files | (in_database or frozenset())
+    pages = (volume.with_page(number) for number in range(1, PAGES + 1)) if held else ()
+    return {page.page or 0 for page in pages if hidden.names_of_page(page, marks.get(page.page or 0)) & held}
+
+
 def _look_for(address: Address, mark: str | None) -> tuple[set[str], set[str], bool]:
     """Return the names that a page may be hidden under, those that files say so of, and whether these are complete."""
     data = store().data
@@ -284,6 +302,16 @@ async def opened(edition: str, kinds: Collection[str], start: int, most: int, up
     except AnyDatabaseError as error:
         raise StoreUnavailable("The database does not answer, so the wall cannot be shown.") from error
     return Stretch(await _shown_among(rows), of, upto)
+
+
+async def opened_in_volume(volume: Address) -> dict[int, Page]:
+    """Return the rows of a volume's pages that were opened here, by number; none where the database does not answer."""
+    found = Page.objects.filter(edition=volume.edition, kind=volume.kind, name=volume.name).exclude(mark="")
+    try:
+        return {Address.parse_kept(row.address).page or 0: row async for row in found}
+    except AnyDatabaseError:
+        _log.exception("Which pages of a volume were opened could not be read; its sheet shows none.")
+        return {}
 
 
 async def page_of_pixels(digest: str) -> Address | None:

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from gallery.addresses import AddressConverter, EditionConverter, RoomConverter
+from gallery.addresses import AddressConverter, EditionConverter, RoomConverter, VolumeConverter
 from gallery.views import (
     anatomy,
     keys,
@@ -13,13 +13,16 @@ from gallery.views import (
     reports,
     rooms,
     shares,
+    shelf,
     subjects,
+    volumes,
     walks,
 )
 
 register_converter(AddressConverter, "address")
 register_converter(EditionConverter, "edition")
 register_converter(RoomConverter, "room")
+register_converter(VolumeConverter, "volume")
 
 urlpatterns = [
     path("", library.entrance, name="entrance"),
@@ -77,6 +80,12 @@ urlpatterns = [
     path("<address:address>/next-key", neighbours.next_key, name="next-key"),
     path("<address:address>/previous-key", neighbours.previous_key, name="previous-key"),
     path("<address:address>", page.show, name="page-without-slash"),
+    # all the pages of its volume
+    path("<address:address>/volume", volumes.of_page, name="volume-of-page"),
+    path("<volume:volume>/", volumes.show, name="volume"),
+    # what a visitor comes back to
+    path("shelf/", shelf.shelf, name="shelf"),
+    path("slideshow/", shelf.slideshow, name="slideshow"),
     # whatever somebody brings
     path("key/", keys.key_form, name="key"),
     path("key/open", keys.open_key, name="open-key"),

@@ -32,7 +32,7 @@ Pairs = list[tuple[bytes, bytes]]
 
 _UNUSED = (
     *("accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "geolocation", "gyroscope", "hid"),
-    *("magnetometer", "microphone", "midi", "payment", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking"),
+    *("magnetometer", "microphone", "midi", "payment", "serial", "usb", "xr-spatial-tracking"),
 )
 EVERYWHERE: Headers = {
     b"x-content-type-options": b"nosniff",

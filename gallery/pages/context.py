@@ -6,7 +6,7 @@ Imports the modules beside it and `worker`.
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from gallery.addresses import neighbour_page, path_of
+from gallery.addresses import neighbour_page, path_of, path_of_volume
 from gallery.description import PageLinks, address_of_row, links_of
 from gallery.editions import edition_of
 from gallery.models import Page
@@ -111,7 +111,8 @@ def page_context(
         "named": status.named,
         "named_page": path_of(status.named) if status.named else None,
         "prompt": address.name if address.kind == "prompt" else "",
-        "alt_text": alt_text(address, page.unread),
+        "volume": path_of_volume(address),
+        "alt_text": alt_text(address, page.unread, status.colours),
         "visitor": tab,
         "sizes": _sizes(status.record),
         "ahead": links_of(following) if following is not None else None,

@@ -12,20 +12,21 @@ ALWAYS_READ: Final = 75
 _BEGINNING: Final = 60
 
 
-def alt_text(address: Address, unread: str | None = None) -> str:
+def alt_text(address: Address, unread: str | None = None, colours: str = "") -> str:
     """Return the picture in words, for alt texts and link previews. `unread`: as in the page's record.
 
-    Where that is not known, a long prompt is named by its beginning: it may be that its end was not read.
+    `colours`: the picture's dominant ones, where they are known: the name of a volume says nothing of its pictures.
+    Where it is not known what was read, a long prompt is named by its beginning: its end may not have been.
     """
+    mostly = f", mostly {colours}" if colours else ""
     match address.kind:
         case "prompt":
             return f"A picture printed for {_words_of(address.name, unread)}, page {address.page} of {PAGES}"
         case "key":
-            return f"Page {address.page} of {PAGES} of the volume {address.name}"
+            return f"Page {address.page} of {PAGES} of the volume {address.name}{mostly}"
         case "stacks":
-            return (
-                f"Page {address.page} of {PAGES} of the volume {address.name} in the stacks, where any bits are a key"
-            )
+            stacks = f"the volume {address.name} in the stacks, where any bits are a key"
+            return f"Page {address.page} of {PAGES} of {stacks}{mostly}"
         case _:
             return f"The page with the mark {address.name}"
 

@@ -15,6 +15,7 @@ from babelia.services import job_client, store
 from gallery import ledger
 from gallery.description import PageOut, WordOut, describe
 from gallery.editions import edition_of, weights_here
+from gallery.pages.colours import colours_of
 from gallery.pages.sentences import notice_of, sentence_of
 from gallery.pages.words import words_of
 from gallery.visits import PATIENCE
@@ -50,6 +51,8 @@ class PageStatus:
 
     words: list[WordOut] | None = None
     """What the edition makes of a prompt's words, where that is known."""
+    colours: str = ""
+    """Of a kept page of a volume that no words name: its dominant colours."""
 
     @property
     def kept(self) -> bool:
@@ -94,7 +97,8 @@ async def page_status(
         progress = Progress("kept", mark=record.mark)
         named = await asyncio.to_thread(_own_name, record) if address.kind == "mark" else None
         words = await words_of(address, record.unread)
-        return PageStatus(address, progress, sentence_of(progress), record, named=named, words=words)
+        colours = await colours_of(record) if address.kind in ("key", "stacks") else ""
+        return PageStatus(address, progress, sentence_of(progress), record, None, named, words, colours)
     client = job_client()
     if starts:
         await require_printable(address)

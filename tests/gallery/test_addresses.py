@@ -16,8 +16,9 @@ from gallery.addresses import (
     neighbour_volume,
     path_meant,
     path_of,
+    path_of_volume,
 )
-from worker.catalogue.address import Address, canonical_prompt
+from worker.catalogue.address import Address, Kind, canonical_prompt
 from worker.errors import AddressRefused
 
 FORMS = {
@@ -112,7 +113,6 @@ def test_marks_keys_and_stacks_resolve_in_every_form(form: str) -> None:
         "/pocket-1/key/borges/01/",
         "/pocket-1/key/borges/-1/",
         "/pocket-1/key/borges/١/",  # an Arabic 1
-        "/pocket-1/key/borges/",
         "/pocket-1/key/bor ges/1/",
         "/pocket-1/key/bor^ges/1/",  # between Z and a
         "/pocket-1/key/bor`ges/1/",
@@ -191,20 +191,21 @@ MEANT = {
     "/pocket-1/Opened": "/pocket-1/opened/",
     "/pocket-1/random": "/pocket-1/random/",
     "/Pocket-1/Random/": "/pocket-1/random/",
-    "/pocket-1/key/borges/": "/pocket-1/key/borges/1/",
-    "/pocket-1/key/Borges": "/pocket-1/key/Borges/1/",
-    "/key/borges": "/pocket-1/key/borges/1/",
-    "/pocket-1/prompt/a dog/": "/pocket-1/prompt/a%20dog/1/",
-    "/Pocket-1/prompt/A Dog": "/pocket-1/prompt/a%20dog/1/",
+    "/pocket-1/key/Borges": "/pocket-1/key/Borges/",
+    "/key/borges": "/pocket-1/key/borges/",
+    "/pocket-1/stacks/borges/": "/pocket-1/stacks/borges/1/",
+    "/pocket-1/prompt/a dog": "/pocket-1/prompt/a%20dog/",
+    "/Pocket-1/prompt/A Dog": "/pocket-1/prompt/a%20dog/",
     "/pocket-1/prompt/a dog/01/": "/pocket-1/prompt/a%20dog/1/",
-    "/pocket-1/prompt/a/b/": "/pocket-1/prompt/a%2Fb/1/",
+    "/pocket-1/Prompt/a/b/": "/pocket-1/prompt/a%2Fb/",
     "/pocket-1/prompt/a dog/01.png": "/pocket-1/prompt/a%20dog/1.png",
     "/pocket-1/key/borges.json": "/pocket-1/key/borges/1.json",
     f"/Pocket-1/mark/{MARK}": f"/pocket-1/mark/{MARK}/",
 }
 NOT_MEANT = [
-    *("/nothing/here/", "/nothing", "/atlantis/key/borges/", "/pocket-1/key/borges/411/", "/pocket-1/key/borges/0/"),
-    *("/pocket-1/prompt/a dog/1/frame/", "/pocket-1/prompt//", "/pocket-1/key/", "/favicon.ico", "/wp-login.php"),
+    *("/nothing/here/", "/nothing", "/atlantis/key/borges", "/atlantis/stacks/borges", "/pocket-1/prompt/a dog/1/b"),
+    *("/pocket-1/key/borges/411/", "/pocket-1/key/borges/0/"),
+    *("/pocket-1/prompt/a dog/1/frame/", "/pocket-1/prompt//", "/pocket-1/key/", "/wp-login.php"),
     *(
         "//example.org/",
         "/\\example.org",
@@ -245,6 +246,53 @@ def test_what_was_meant_is_there_and_is_another_path(tail: str, before: str) -> 
         assert meant.startswith("/") and not meant.startswith("//") and meant.isascii()
         assert unquote(meant) != path
         resolve(unquote(meant))
+
+
+@pytest.mark.parametrize("kind", ["key", "prompt"])
+@given(data=st.data())
+def test_a_volumes_path_leads_to_its_sheet_and_to_no_other(kind: Kind, data: st.DataObject) -> None:
+    names = {"key": st.text(ALPHABET, min_size=1, max_size=8), "prompt": st.text("ab1/0 .é", min_size=1, max_size=8)}
+    try:
+        name = data.draw(names[kind])
+        volume = Address("pocket-1", kind, canonical_prompt(name) if kind == "prompt" else name, 1)
+    except AddressRefused:
+        return
+    path = path_of_volume(volume.with_page(7))
+    assert path is not None
+    found = resolve(unquote(path))
+    if found.url_name == "volume-of-page":
+        assert "/" in volume.name and found.kwargs == {"address": volume}
+    else:
+        assert (found.url_name, found.kwargs) == ("volume", {"volume": volume})
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("a dog", "/pocket-1/prompt/a%20dog/"),
+        ("7", "/pocket-1/prompt/7/"),
+        ("a/b", "/pocket-1/prompt/a%2Fb/"),
+        ("24/7", "/pocket-1/prompt/24%2F7/1/volume"),
+        ("a/411", "/pocket-1/prompt/a%2F411/1/volume"),
+        ("a/7/b", "/pocket-1/prompt/a%2F7%2Fb/1/volume"),
+        ("a/", "/pocket-1/prompt/a%2F/1/volume"),
+    ],
+)
+def test_a_prompt_that_could_be_a_page_has_its_sheet_elsewhere(name: str, path: str) -> None:
+    assert path_of_volume(Address("pocket-1", "prompt", name, 3)) == path
+
+
+def test_stacks_and_marks_have_no_sheet() -> None:
+    assert path_of_volume(Address("pocket-1", "stacks", "borges", 1)) is None
+    assert path_of_volume(Address("pocket-1", "mark", MARK, None)) is None
+    for path in (
+        "/pocket-1/stacks/borges/",
+        "/pocket-1/key/bor ges/",
+        "/pocket-1/key/borges/411/",
+        "/pocket-1/prompt/./",
+    ):
+        with pytest.raises(Resolver404):
+            resolve(path)
 
 
 def test_pages_have_neighbours_inside_the_covers_only() -> None:

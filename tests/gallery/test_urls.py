@@ -59,7 +59,10 @@ def own_links(html: str) -> list[str]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "page",
-    ["entrance", "about", "key", "search", "page", "mark", "refused", "subjects", "room", "opened", "api:guide"],
+    [
+        *("entrance", "about", "key", "search", "page", "mark", "refused", "subjects", "room", "opened", "api:guide"),
+        *("shelf", "slideshow", "sheet"),
+    ],
 )
 def test_every_link_lies_below_the_path_of_the_site(below_a_path: None, kept_here: Address, page: str) -> None:
     paths = {
@@ -69,6 +72,7 @@ def test_every_link_lies_below_the_path_of_the_site(below_a_path: None, kept_her
         "subjects": "/pocket-1/subjects/",
         "room": "/pocket-1/",
         "opened": "/pocket-1/opened/",
+        "sheet": "/pocket-1/prompt/a dog/",
     }
     answer = get(paths[page] if page in paths else "/" + reverse(page).removeprefix(PREFIX))
     assert answer.status_code == (404 if page == "refused" else 200)

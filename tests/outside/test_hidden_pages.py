@@ -51,6 +51,9 @@ OF_NO_PAGE = {
     "compare": "tests/gallery/views/test_anatomy.py hides one of its pages",
     "compare-draw": "looked at there",
     "difference": "looked at there",
+    "shelf": "the visitorâs browser fills it",
+    "slideshow": "leads to pages",
+    "volume": "tests/gallery/views/test_volumes.py hides one of its pages",
 }
 API_OF_NO_PAGE = {
     "post /api/key": "is asked for below",

@@ -206,7 +206,11 @@ class Address:
 
     def with_page(self, page: int) -> "Address":
         """Return another page of the same volume."""
-        return replace(self, page=page)
+        if self.page is None or not 1 <= page <= PAGES:
+            return replace(self, page=page)  # refuses it
+        other = object.__new__(Address)  # the name was looked at before: that takes 0.7 ms for one of 500 characters
+        other.__dict__.update(edition=self.edition, kind=self.kind, name=self.name, page=page)
+        return other
 
     @cached_property
     def digest(self) -> str:

@@ -54,6 +54,22 @@ def found_among(data: Path, names: Iterable[str]) -> set[str]:
     return {name for name in names if _is_there(data / _FOLDER / name)}
 
 
+def all_of_edition(data: Path, edition: str) -> set[str]:
+    """Every name that may hide a page of an edition, in three listings: for many pages at once.
+
+    Raises StoreUnavailable where that cannot be told.
+    """
+    names: set[str] = set()
+    for home in ("addresses", "keys", f"editions/{edition}"):
+        try:
+            names |= {f"{home}/{path.name}" for path in (data / _FOLDER / home).iterdir()}
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _uncheckable(error) from error
+    return names
+
+
 def require_shown(data: Path, address: Address, mark: str) -> None:
     """Raise PageHidden for a page that is hidden, StoreUnavailable where that cannot be told."""
     if is_hidden(data, address, mark):

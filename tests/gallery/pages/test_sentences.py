@@ -29,6 +29,15 @@ def test_where_a_page_stands_is_said_in_a_sentence(progress: Progress, sentence:
     assert sentence_of(progress) == sentence
 
 
+def test_a_volumes_picture_has_its_colours_in_words_and_a_prompts_its_prompt() -> None:
+    said = [alt_text(Address.parse(text), None, "dark blue and orange") for text in ("prompt/a dog/1", "key/borges/7")]
+    assert said == [
+        "A picture printed for the words “a dog”, page 1 of 410",
+        "Page 7 of 410 of the volume borges, mostly dark blue and orange",
+    ]
+    assert alt_text(Address.parse("stacks/borges/1"), None, "grey").endswith("where any bits are a key, mostly grey")
+
+
 def test_a_picture_has_words_that_name_its_page() -> None:
     words = [
         alt_text(Address.parse(text))

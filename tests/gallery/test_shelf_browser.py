@@ -1,0 +1,237 @@
+"""The sheet of a volume, the shelf and the slideshow as a visitor uses them: Chromium, a real site, a real press."""
+
+import json
+import re
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+
+from tests.gallery import test_pages_browser as pages
+from tests.gallery.test_pages_browser import visiting
+from tests.visitor import ask, fresh, printed
+from worker.catalogue.address import Address
+
+browser, context = pages.browser, pages.context
+Two = tuple[Address, Address]
+
+
+@pytest.fixture(scope="module")
+def two(site: str) -> Two:
+    """Two kept pages."""
+    pages = fresh("prompt"), fresh("key", 7)
+    for address in pages:
+        printed(site, address)
+    return pages
+
+
+def require_lists(page: Page, kept: list[str], seen: list[str] | None = None) -> None:
+    """See that the shelf's page shows these pages as kept, and these as seen lately."""
+    expect(page.locator("#shelves")).to_be_visible()
+    expect(page.locator("[data-list=babelia-shelf] li bdi")).to_have_text(kept)
+    if seen is not None:
+        expect(page.locator("[data-list=babelia-history] li bdi")).to_have_text(seen)
+
+
+def test_a_sheet_draws_what_is_looked_at_three_at_a_time_and_stops_when_told(browser: Browser, site: str) -> None:
+    volume = f"/tiny/key/{secrets.token_hex(8)}/"
+    asked: set[str] = set()
+    open_now: set[Request] = set()
+    most = 0
+
+    def begins(request: Request) -> None:
+        nonlocal most
+        if "/events?" in request.url:
+            asked.add(urlsplit(request.url).path)
+            open_now.add(request)
+            most = max(most, len(open_now))
+
+    with visiting(browser, viewport={"width": 390, "height": 620}) as context:
+        page = context.new_page()
+        page.on("request", begins)
+        for end in ("requestfinished", "requestfailed"):
+            page.on(end, lambda request: open_now.discard(request))  # type: ignore[call-overload]
+        page.goto(site + volume)
+        for number in (1, 2, 4):
+            expect(page.locator(f"li[id='{number}'] img")).to_have_attribute("src", re.compile("thumbnail.webp$"))
+        assert 1 <= most <= 3
+        assert f"{volume}410/events" not in asked, "nobody has looked at it"
+        page.locator("li[id='410']").scroll_into_view_if_needed()
+        expect(page.locator("li[id='410'] img")).to_have_attribute("src", re.compile("thumbnail.webp$"))
+        page.click("#pause")
+        before = len(asked)
+        page.locator("li[id='200']").scroll_into_view_if_needed()
+        page.wait_for_timeout(1500)  # twice the rest after which it would have begun
+        assert len(asked) == before and most <= 3
+        page.fill("#number", "410")
+        page.click("text=Open >> nth=0")
+        page.wait_for_url(f"**{volume}410/")
+        page.click("text=All 410")
+        page.wait_for_url(f"**{volume}#410")
+        expect(page.locator("li[id='410'] img")).to_be_in_viewport()
+        page.close()
+
+
+def test_a_shelf_keeps_forgets_and_brings_back(context: BrowserContext, site: str, two: Two) -> None:
+    first, second = two
+    page = context.new_page()
+    for address in two:
+        page.goto(site + address.path())
+        star = page.get_by_role("button", name="Keep")
+        expect(star).to_have_attribute("aria-pressed", "false")
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    page.goto(site + "/shelf/")
+    kept, seen = [f"{second.name}, 7"], [f"{second.name}, 7", f"{first.name}, 1"]
+    require_lists(page, kept, seen)
+    expect(page.locator("[data-list=babelia-shelf] img")).to_have_js_property("naturalWidth", 320)
+    page.get_by_role("button", name=f"Remove {second.name}, 7").first.click()
+    require_lists(page, [])
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    page.keyboard.press("Enter")
+    require_lists(page, kept)
+    page.click("text=Clear this list")
+    require_lists(page, kept, [])
+    page.click("text=Undo")
+    require_lists(page, kept, seen)
+    page.click("text=Clear this list")
+    page.uncheck("#seen")
+    page.goto(site + first.path())
+    page.goto(site + "/shelf/")
+    require_lists(page, kept, [])
+    expect(page.locator("#seen")).not_to_be_checked()
+    page.click("[data-list=babelia-shelf] li a")
+    page.wait_for_url("**" + second.path())
+    expect(page.get_by_role("button", name="Keep")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Keep").click()
+    page.goto(site + "/shelf/")
+    require_lists(page, [])
+
+
+def test_a_shelf_is_saved_as_a_file_and_opened_beside_another(
+    browser: Browser, context: BrowserContext, site: str, two: Two, tmp_path: Path
+) -> None:
+    first, second = two
+    page = context.new_page()
+    page.goto(site + first.path())
+    page.get_by_role("button", name="Keep").click()
+    page.goto(site + "/shelf/")
+    with page.expect_download() as download:
+        page.click("text=Save as a file")
+    file = tmp_path / "shelf.json"
+    download.value.save_as(file)
+    assert [entry["path"] for entry in json.loads(file.read_text())["kept"]] == [first.path()]
+    refused = {
+        "broken": "{",
+        "no shelf": '"shelf"',
+        "of another program": '{"form": "bookmarks", "kept": [{"path": "/tiny/key/borges/1/"}]}',
+        "hostile": json.dumps(
+            {
+                "form": "babelia-shelf",
+                "kept": [
+                    {"path": path}
+                    for path in (
+                        "javascript:alert(1)",
+                        "//example.org/key/a/1/",
+                        "https://example.org/tiny/key/a/1/",
+                        "/tiny/key/../1/",
+                        "/tiny/prompt/%FF/1/",
+                        "/tiny/key/a/411/",
+                        "/tiny/prompt/\\example.org/1/",
+                        7,
+                        None,
+                    )
+                ],
+            }
+        ),
+    }
+    with visiting(browser) as other:
+        page = other.new_page()
+        page.goto(site + second.path())
+        page.get_by_role("button", name="Keep").click()
+        page.goto(site + "/shelf/")
+        for text in refused.values():
+            (tmp_path / "other.json").write_text(text)
+            page.set_input_files("#file", tmp_path / "other.json")
+            expect(page.locator("#said")).to_contain_text("as it was")
+            require_lists(page, [f"{second.name}, 7"])
+            page.locator("#said").evaluate("(said) => { said.textContent = ''; }")
+        for more in (1, 0):
+            page.set_input_files("#file", file)
+            expect(page.locator("#said")).to_have_text(f"{more} of 1 pictures are new and stand on your shelf now.")
+            require_lists(page, [f"{second.name}, 7", f"{first.name}, 1"])
+            page.locator("#said").evaluate("(said) => { said.textContent = ''; }")
+
+
+def test_a_shelf_is_one_link_that_is_never_sent_and_is_put_on_another(
+    browser: Browser, context: BrowserContext, site: str, two: Two
+) -> None:
+    page = context.new_page()
+    for address in two:
+        page.goto(site + address.path())
+        page.get_by_role("button", name="Keep").click()
+    page.goto(site + "/shelf/")
+    page.click("text=One link for all")
+    expect(page.locator("#link")).to_be_visible()
+    link = page.input_value("#link")
+    assert link.startswith(f"{site}/shelf/#z") and len(link) < 200
+    with visiting(browser) as other:
+        page, sent = other.new_page(), []
+        page.on("request", lambda request: sent.append(request.url))
+        page.goto(link)
+        given = page.locator("#given li bdi")
+        expect(given).to_have_text([f"{two[1].name}, 7", f"{two[0].name}, 1"])
+        require_lists(page, [])
+        page.click("text=Put on mine")
+        expect(page.locator("[data-list=babelia-shelf] li")).to_have_count(2)
+        assert not [url for url in sent if "#" in url or link.split("#")[1] in url]
+        for damaged in (link[:-6], link + "AAAA", f"{site}/shelf/#zAAAA", f"{site}/shelf/#p" + "A" * 9000):
+            page.goto("about:blank")
+            page.goto(damaged)
+            expect(page.locator("#said")).to_have_text("This link is damaged: it holds no shelf that can be read.")
+            expect(page.locator("#given")).to_be_hidden()
+
+
+def test_a_slideshow_turns_by_itself_and_by_hand(context: BrowserContext, site: str, two: Two) -> None:
+    page = context.new_page()
+    for address in two:
+        page.goto(site + address.path())
+        page.get_by_role("button", name="Keep").click()
+    page.goto(site + "/shelf/")
+    page.click("text=Slideshow")
+    caption, play = page.locator("#caption"), page.locator("#play")
+    shown = [f"{two[1].name}, 7", f"{two[0].name}, 1"]
+    expect(caption).to_have_text(shown[0])
+    page.select_option("#pace", "4")
+    expect(caption).to_have_text(shown[1])
+    page.keyboard.press("Space")
+    expect(play).to_have_text("Go on")
+    page.keyboard.press("ArrowLeft")
+    expect(caption).to_have_text(shown[0])
+    page.keyboard.press("ArrowRight")
+    expect(caption).to_have_text(shown[1])
+    expect(page.locator("#frame img").last).to_have_js_property("naturalWidth", 640)
+    expect(caption).to_have_attribute("href", site + two[0].path())
+    page.keyboard.press("Space")
+    expect(play).to_have_text("Pause")
+    page.keyboard.press("Escape")
+    expect(play).to_have_text("Go on")
+
+
+def test_a_slideshow_of_a_volume_waits_for_what_is_not_drawn_while_the_last_picture_stays(
+    context: BrowserContext, site: str
+) -> None:
+    first = fresh("key")
+    printed(site, first)
+    page = context.new_page()
+    page.goto(f"{site}/slideshow/?of={first.path()}")
+    expect(page.locator("#caption")).to_have_text(f"{first.name}, 1")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#frame img").first).to_be_visible()
+    expect(page.locator("#caption")).to_have_text(f"{first.name}, 2")
+    page.goto(site + "/slideshow/")
+    expect(page.locator("#caption")).to_be_visible()
+    shown = Address.parse_path(page.locator("#caption").get_attribute("href") or "")
+    assert shown.kind == "key" and ask(site, shown.path()[:-1] + ".json").json["state"] == "kept"
