@@ -30,7 +30,7 @@ from django.views.decorators.csrf import csrf_exempt
 from gallery import ledger
 from gallery.addresses import is_canonical, neighbour_page, path_of
 from gallery.editions import default_edition, edition_of, editions, offered_editions
-from gallery.pages import cards
+from gallery.pages.drawings import cards
 from gallery.pages.status import ASK_AGAIN_SECONDS
 from worker.catalogue import png
 from worker.catalogue.address import NAME_LIMIT, PAGES, PROMPT_LIMIT, Address

@@ -28,7 +28,7 @@ from cachetools import LRUCache
 from babelia.services import job_client
 from gallery import ledger
 from gallery.editions import edition_of
-from gallery.pages.cards import card, picture_card
+from gallery.pages.drawings.cards import card, picture_card
 from gallery.pages.status import kept_picture, kept_record, presses, preview_of, require_known, require_printable
 from worker.catalogue.address import Address
 from worker.editions.weights import has_safety_checker

@@ -16,8 +16,8 @@ from gallery.answers import A_DAY, refusal, render_page, status_of, uncached, un
 from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of, editions
 from gallery.keys import LeadsNowhere, address_of_typed, address_of_words, is_meant_as_key
-from gallery.pages.cards import entrance_card
 from gallery.pages.context import about_context, entrance_context
+from gallery.pages.drawings.cards import entrance_card
 from gallery.pages.key_figure import address_of_figure, key_figure
 from gallery.pages.repertoire import tiles_of_day
 from gallery.views.keys import open_key

@@ -22,8 +22,8 @@ from gallery.answers import (
 from gallery.bounds import require_patience
 from gallery.keys import with_key
 from gallery.pages.card_requests import card_of
-from gallery.pages.cards import DESIGN, card
 from gallery.pages.context import page_context
+from gallery.pages.drawings.cards import DESIGN, card
 from gallery.pages.drawings.postcards import DESIGN as DESIGN_OF_POSTCARD
 from gallery.pages.drawings.postcards import postcard
 from gallery.pages.drawings.studio import drawn

@@ -1,4 +1,4 @@
-"""What is drawn for a page when somebody asks: postcards, and its anatomy; and the lettering that cards share.
+"""What is drawn for a page when somebody asks: postcards, its anatomy, cards and the lettering that both share.
 
 Pillow and NumPy; no HTTP, no Redis, no database. May import `worker` alone.
 """

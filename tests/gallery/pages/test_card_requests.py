@@ -13,7 +13,7 @@ from babelia.services import job_client, store
 from gallery.models import Page
 from gallery.pages import card_requests, status
 from gallery.pages.card_requests import CARD_WAIT, PRINTS_A_MINUTE, Card, card_of
-from gallery.pages.cards import card, picture_card
+from gallery.pages.drawings.cards import card, picture_card
 from gallery.pages.status import require_picture
 from tests.conftest import RunningPress, wait_until
 from tests.visitor import fresh, long_page

@@ -15,7 +15,7 @@ from django.test import RequestFactory
 from PIL import Image
 
 from gallery import bounds
-from gallery.pages.cards import card, picture_card
+from gallery.pages.drawings.cards import card, picture_card
 from gallery.views.page import _may_print_card
 from tests.conftest import RunningPress, wait_until
 from tests.gallery.views.conftest import another_site, manage

@@ -1,4 +1,4 @@
-"""worker.store.colours: the colour that a picture has most of."""
+"""worker.store.colours: the colour that a picture has most of, and the colours of real pictures by name."""
 
 import io
 
@@ -7,13 +7,34 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from worker.store.colours import dominant_colour, name_of_colour
+from tests import ROOT
+from worker.store.colours import dominant_colour, in_words, name_of_colour, named_colours
 from worker.store.store import _thumbnail
+
+PICTURES = ROOT / "editions" / "pocket-1" / "repertoire"
+"""What pocket-1 draws, as it comes with the edition: real pages of its own, made small."""
+NAMED = {
+    **{f"a-robot-on-a-{colour}-background": colour for colour in ("blue", "green", "red", "pink", "purple", "yellow")},
+    "a-robot-on-an-orange-background": "orange",
+    "a-robot-on-a-grey-background": "grey",
+    "a-robot-on-a-white-background": "white",
+    "a-robot-on-a-black-background": "dark grey and black",
+    "mountains-at-night": "dark blue and dark green",
+    "a-meadow": "green and light blue",
+    "a-beach": "light blue and beige",
+    "a-forest": "olive, light blue and dark green",
+}
 
 
 def picture(*stripes: tuple[int, tuple[int, int, int]]) -> npt.NDArray[np.uint8]:
     """(416, 640, 3) of stripes, each some rows high."""
     return np.concatenate([np.full((rows, 640, 3), colour, np.uint8) for rows, colour in stripes])
+
+
+def real_picture(name: str) -> npt.NDArray[np.uint8]:
+    (file,) = PICTURES.rglob(f"{name}.webp")
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 @pytest.mark.parametrize(
@@ -51,10 +72,10 @@ def test_only_thumbnails_are_read() -> None:
         *(("#000000", "black"), ("#ffffff", "white"), ("#808080", "grey"), ("#ff0000", "red"), ("#ffa500", "orange")),
         *(
             ("#ffff00", "yellow"),
-            ("#008000", "green"),
+            ("#008000", "dark green"),
             ("#0000ff", "blue"),
             ("#40e0d0", "turquoise"),
-            ("#87ceeb", "blue"),
+            ("#87ceeb", "light blue"),
         ),
         *(("#800080", "purple"), ("#8040c0", "purple"), ("#ff69b4", "pink"), ("#8b5a2b", "brown"), ("#f00010", "red")),
     ],
@@ -66,4 +87,20 @@ def test_a_colour_has_an_everyday_name(colour: str, name: str) -> None:
 def test_every_colour_has_a_name() -> None:
     steps = (0, 51, 102, 153, 204, 255)
     names = {name_of_colour(f"#{r:02x}{g:02x}{b:02x}") for r in steps for g in steps for b in steps}
-    assert len(names) == 12
+    assert len(names) == 23, "each of the palette’s names is some colour’s"
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_real_picture_is_named_by_the_colours_that_people_see_in_it(name: str) -> None:
+    assert in_words(named_colours(real_picture(name))).startswith(NAMED[name])
+
+
+def test_colours_are_listed_as_people_list_them() -> None:
+    assert in_words(["red"]) == "red"
+    assert in_words(["dark blue", "orange"]) == "dark blue and orange"
+    assert in_words(["green", "white", "brown"]) == "green, white and brown"
+
+
+def test_of_many_colours_none_of_which_covers_much_the_first_is_named() -> None:
+    rng = np.random.default_rng(1)
+    assert len(named_colours(rng.integers(0, 256, (208, 320, 3), np.uint8))) == 1

@@ -1,4 +1,4 @@
-"""gallery.pages.cards: the picture beside a link: a page's own and its words, or its words alone."""
+"""gallery.pages.drawings.cards: the picture beside a link: a page's own and its words, or its words alone."""
 
 import io
 import time
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gallery.pages.cards import HEIGHT, WIDTH, card, picture_card
+from gallery.pages.drawings.cards import HEIGHT, WIDTH, card, picture_card
 from gallery.pages.drawings.lettering import words_of
 from worker.catalogue.address import Address
 
