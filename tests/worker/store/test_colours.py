@@ -22,7 +22,7 @@ NAMED = {
     "mountains-at-night": "dark blue and dark green",
     "a-meadow": "green and light blue",
     "a-beach": "light blue and beige",
-    "a-forest": "olive, light blue and dark green",
+    "a-forest": "light blue and green",
 }
 
 
@@ -72,7 +72,7 @@ def test_only_thumbnails_are_read() -> None:
         *(("#000000", "black"), ("#ffffff", "white"), ("#808080", "grey"), ("#ff0000", "red"), ("#ffa500", "orange")),
         *(
             ("#ffff00", "yellow"),
-            ("#008000", "dark green"),
+            ("#008000", "green"),
             ("#0000ff", "blue"),
             ("#40e0d0", "turquoise"),
             ("#87ceeb", "light blue"),
