@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
@@ -32,7 +33,7 @@ from gallery.pages.sentences import alt_text
 from gallery.pages.walks import FRAMES, Corridor, Tile, corridor_between, film_of, sheet_near
 from gallery.visits import asks_head, may_start_print, visitor_of
 from worker.catalogue.address import Address
-from worker.catalogue.walks import FRAMES_LEAST, FRAMES_MOST, OFS, STRENGTHS
+from worker.catalogue.walks import DIRECTIONS, FRAMES_LEAST, FRAMES_MOST, OFS, STRENGTHS
 from worker.errors import BabeliaError, InputRefused, PageHidden
 from worker.films import KINDS, PACE
 
@@ -82,12 +83,12 @@ def _chosen(request: HttpRequest, name: str, allowed: tuple[Chosen, ...], otherw
     return found
 
 
-def _opens(request: HttpRequest) -> bool:
-    """Say whether new keys may be written down for this request, and count it as one of its visitor's."""
+def _opens(request: HttpRequest, pictures: int = DIRECTIONS) -> bool:
+    """Say whether so many new keys may be written down for this request, and count it: a sheet's eight as one."""
     named = request.method == "GET" and "visitor" in request.GET
     if not (may_start_print(request) or named):
         return False
-    require_patience(request)
+    require_patience(request, ceil(pictures / DIRECTIONS))
     return True
 
 
@@ -143,7 +144,7 @@ async def corridor(request: HttpRequest) -> HttpResponseBase:
         spelled.pop("visitor", None)
         if urlencode(spelled) != asked.query:
             return uncached(HttpResponseRedirect(f"{reverse('corridor')}?{asked.query}"))
-        found = await _found(asked, opens=_opens(request))
+        found = await _found(asked, opens=_opens(request, asked.frames))
         context = _strip(request, asked, found)
     except BabeliaError as error:
         return _refused(request, request.GET, error)

@@ -194,7 +194,8 @@ def key_between(first: Key, last: Key, place: int) -> Key:
 
     With t the place's share of the way: embeddings are (1 − t)·first + t·last, value by value; latents go along the arc
     between them (Shoemake, “Animating rotation with quaternion curves”, 1985), and their length changes evenly. Steps
-    are those of the first, whatever the last has. Raises InputRefused where the latents are opposites.
+    are those of the first, whatever the last has; where both have as many, the way back leads over the same keys.
+    Raises InputRefused where the latents are opposites.
     """
     if place in (0, WHOLE):
         return last if place else first

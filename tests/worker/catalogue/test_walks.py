@@ -121,6 +121,12 @@ def test_what_lies_between_is_mixed_evenly_and_takes_the_steps_of_the_first() ->
     assert quarter.steps == ONE.steps
 
 
+@pytest.mark.parametrize("place", [1, 3, 1000, 21845, 40000])
+def test_the_way_back_leads_over_the_same_keys(place: int) -> None:
+    other = volume_key("other")
+    assert key_between(ONE, other, place) == key_between(other, ONE, WHOLE - place)
+
+
 def test_there_is_no_way_to_itself_nor_to_opposite_latents() -> None:
     opposite = Key.pack(20, OTHER.embedding, -ONE.latents)
     for last, said in ((ONE, "the same picture"), (opposite, "opposites")):
