@@ -7,12 +7,12 @@ from django.views.decorators.http import require_safe
 
 from gallery.addresses import address_in_link, path_of
 from gallery.answers import refusal, render_page, uncached
-from gallery.editions import edition_of
+from gallery.editions import default_edition, edition_of
 from gallery.visits import may_start_print, visitor_of
 from worker.errors import BabeliaError, InputRefused
 
 LINK_CHARACTERS: Final = 8000
-"""So long may a link be that holds a shelf, of some hundred pages: what people send longer ones with cuts them."""
+"""So long may a link be that holds a shelf, of about 370 random pages: what people send longer ones with cuts them."""
 
 
 @require_safe
@@ -23,10 +23,11 @@ async def shelf(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 async def slideshow(request: HttpRequest) -> HttpResponse:
-    """Random pages (`?of=random`), the shelf (`?of=shelf`) or a volume (`?of=` its path or that of its page)."""
+    """Random pages of an edition (`?of=random`), the shelf (`?of=shelf`) or a volume (`?of=` a path of it)."""
     of = request.GET.get("of") or "random"
     try:
-        context = {"of": of} if of in ("random", "shelf") else _volume_in(of)
+        slug = edition_of(request.GET.get("edition") or default_edition()).slug
+        context = {"of": of, "edition": slug} if of in ("random", "shelf") else _volume_in(of)
     except BabeliaError as error:
         return refusal(request, error)
     own = {"may_draw": may_start_print(request), "visitor": visitor_of(request).tab}

@@ -19,7 +19,7 @@ export const follow = async (page, visitor, signal, hear = () => {}) => {
       const data = lines.find((line) => line.startsWith("data: "));
       if (!data) continue;
       const news = JSON.parse(data.slice("data: ".length));
-      if (lines.includes("event: done")) return news;
+      if (lines.includes("event: done")) return reader.cancel().then(() => news);
       hear(news);
     }
   }

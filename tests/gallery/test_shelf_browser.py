@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.gallery import test_pages_browser as pages
 from tests.gallery.test_pages_browser import visiting
@@ -38,33 +38,35 @@ def require_lists(page: Page, kept: list[str], seen: list[str] | None = None) ->
 def test_a_sheet_draws_what_is_looked_at_three_at_a_time_and_stops_when_told(browser: Browser, site: str) -> None:
     volume = f"/tiny/key/{secrets.token_hex(8)}/"
     asked: set[str] = set()
-    open_now: set[Request] = set()
-    most = 0
-
-    def begins(request: Request) -> None:
-        nonlocal most
-        if "/events?" in request.url:
-            asked.add(urlsplit(request.url).path)
-            open_now.add(request)
-            most = max(most, len(open_now))
-
     with visiting(browser, viewport={"width": 390, "height": 620}) as context:
         page = context.new_page()
-        page.on("request", begins)
-        for end in ("requestfinished", "requestfailed"):
-            page.on(end, lambda request: open_now.discard(request))  # type: ignore[call-overload]
+        page.on("request", lambda request: asked.add(urlsplit(request.url).path))
         page.goto(site + volume)
+        page.evaluate(
+            """() => {
+                const sheet = document.querySelector(".sheet");
+                const count = () => sheet.querySelectorAll(".drawing").length;
+                const note = () => { window.most = Math.max(window.most ?? 0, count()); };
+                new MutationObserver(note).observe(sheet, { subtree: true, attributes: true });
+            }"""
+        )
         for number in (1, 2, 4):
             expect(page.locator(f"li[id='{number}'] img")).to_have_attribute("src", re.compile("thumbnail.webp$"))
-        assert 1 <= most <= 3
         assert f"{volume}410/events" not in asked, "nobody has looked at it"
         page.locator("li[id='410']").scroll_into_view_if_needed()
         expect(page.locator("li[id='410'] img")).to_have_attribute("src", re.compile("thumbnail.webp$"))
         page.click("#pause")
-        before = len(asked)
+        assert page.evaluate("window.most") == 3
+        before = {path for path in asked if path.endswith("/events")}
+        page.clock.install()
         page.locator("li[id='200']").scroll_into_view_if_needed()
-        page.wait_for_timeout(1500)  # twice the rest after which it would have begun
-        assert len(asked) == before and most <= 3
+        page.evaluate(
+            """() => new Promise((seen) => {
+                new IntersectionObserver(seen).observe(document.querySelector("li[id='200']"));
+            })"""
+        )
+        page.clock.run_for(60_000)  # far more than the rest after which it would have begun
+        assert {path for path in asked if path.endswith("/events")} == before
         page.fill("#number", "410")
         page.click("text=Open >> nth=0")
         page.wait_for_url(f"**{volume}410/")
@@ -231,7 +233,7 @@ def test_a_slideshow_of_a_volume_waits_for_what_is_not_drawn_while_the_last_pict
     page.keyboard.press("ArrowRight")
     expect(page.locator("#frame img").first).to_be_visible()
     expect(page.locator("#caption")).to_have_text(f"{first.name}, 2")
-    page.goto(site + "/slideshow/")
+    page.goto(site + "/slideshow/?edition=tiny")
     expect(page.locator("#caption")).to_be_visible()
     shown = Address.parse_path(page.locator("#caption").get_attribute("href") or "")
     assert shown.kind == "key" and ask(site, shown.path()[:-1] + ".json").json["state"] == "kept"

@@ -31,6 +31,7 @@ def test_a_slideshow_is_of_chance_the_shelf_or_a_volume(prefix: str) -> None:
     with override_script_prefix(prefix):
         assert f'data-of="random" data-memory="{prefix}static/js/memory.js' in get("/slideshow/").content.decode()
         assert f'data-random="{prefix}pocket-1/random/"' in get("/slideshow/?of=random").content.decode()
+        assert f'data-random="{prefix}sd-1.5/random/"' in get("/slideshow/?edition=sd-1.5").content.decode()
         assert 'data-of="shelf"' in get("/slideshow/?of=shelf").content.decode()
         for name in ("a dog", "24/7", "50% + 1"):
             first = f"{prefix[:-1]}{Address('pocket-1', 'prompt', name, 3).path()}"
@@ -46,6 +47,7 @@ def test_a_slideshow_of_nothing_is_refused_with_a_sentence(of: str) -> None:
     answer = get(f"/slideshow/?of={quote(of, safe='')}")
     assert answer.status_code in (400, 404)
     assert "This is no volume that could be shown." in answer.content.decode()
+    assert get("/slideshow/?edition=atlantis").status_code == 404
 
 
 def test_a_mark_is_no_volume_and_a_link_of_another_library_is_one_of_this() -> None:
