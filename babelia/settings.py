@@ -151,15 +151,24 @@ def _kept_secret_key() -> str:
         with contextlib.suppress(FileExistsError):
             beside = path.with_name(f".secret-key-{secrets.token_hex(8)}")
             beside.touch(0o600, exist_ok=False)
+            if os.geteuid() == 0:  # a command of root's: the site that runs as the folder's owner has to read it
+                owner = DATA_DIR.stat()
+                os.chown(beside, owner.st_uid, owner.st_gid)
             beside.write_text(secrets.token_urlsafe(48), encoding="ascii")
             try:
                 os.link(beside, path)  # unlike a rename, never takes the place of another process's key
             finally:
                 beside.unlink()
-        return path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise ImproperlyConfigured(
             f"The data folder {DATA_DIR} cannot be written ({error.strerror}). Set BABELIA_DATA to one that can."
+        ) from error
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{path} cannot be read ({error.strerror}). Give it to the user that the library runs as: chown it, or run"
+            " what made it as that user."
         ) from error
 
 

@@ -18,28 +18,32 @@ const update = (news) => {
 
 const renew = (otherwise) => document.dispatchEvent(new CustomEvent("renew", { detail: otherwise }));
 
+// What a proxy says for a site that starts again is no page of the library: it would take this one's place for good.
+const reopen = async () => {
+  const answer = await fetch(main.dataset.page, { method: "HEAD" }).catch(() => null);
+  if (answer && ![502, 504].includes(answer.status)) location.reload();
+  else timer = setTimeout(reopen, Number(main.dataset.pause));
+};
+
 const follow = () => {
   source = new EventSource(main.dataset.events);
   source.addEventListener("progress", (event) => update(JSON.parse(event.data)));
   source.addEventListener("done", (event) => {
     source.close();
-    if (JSON.parse(event.data).state === "kept") renew(() => location.reload());
-    else location.reload();
+    if (JSON.parse(event.data).state === "kept") renew(reopen);
+    else reopen();
   });
   source.addEventListener("error", () => {
     say(main.dataset.lost);
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), Number(main.dataset.pause));
+    if (source.readyState === EventSource.CLOSED) timer = setTimeout(reopen, Number(main.dataset.pause));
   });
 };
 
 // A browser gives a site six connections: a tab that nobody sees asks now and then and leaves them to the others.
 const attend = () => {
-  clearInterval(timer);
+  clearTimeout(timer);
   if (!main || printed()) return;
-  if (!document.hidden) {
-    follow();
-    return;
-  }
+  if (!document.hidden) return void follow();
   const ask = () => renew(() => say(main.dataset.lost));
   timer = setInterval(ask, Number(main.dataset.pause));
   ask();
@@ -47,7 +51,7 @@ const attend = () => {
 };
 
 // Who presses "Leave" is told that the page is given up while the browser is on its way to the next one: no reload then.
-document.addEventListener("submit", () => { source?.close(); clearInterval(timer); });
-document.addEventListener("page-printed", () => clearInterval(timer));
+document.addEventListener("submit", () => { source?.close(); clearTimeout(timer); });
+document.addEventListener("page-printed", () => clearTimeout(timer));
 document.addEventListener("visibilitychange", attend);
 attend();

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from babelia import environment
 from tests import ROOT
 
@@ -54,6 +56,22 @@ def test_the_secret_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> 
     assert manage(tmp_path, "shell", "-v", "0", "-c", read).stdout == first
     assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
     assert manage(tmp_path, "shell", "-v", "0", "-c", read, SECRET_KEY="five5" * 10).stdout == "five5" * 10 + "\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_secret_key_that_root_makes_belongs_to_the_owner_of_the_data_folder(tmp_path: Path) -> None:
+    read = "from django.conf import settings; print(settings.SECRET_KEY)"
+    os.chown(tmp_path, 65534, 65534)
+    assert len(manage(tmp_path, "shell", "-v", "0", "-c", read).stdout.strip()) >= 50
+    made = (tmp_path / "secret-key").stat()
+    assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (65534, 65534, 0o600)
+
+
+def test_a_secret_key_that_cannot_be_read_is_named_and_not_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret-key").mkdir()
+    done = manage(tmp_path, "shell", "-v", "0", "-c", "from django.conf import settings; print(settings.SECRET_KEY)")
+    assert f"{tmp_path / 'secret-key'} cannot be read" in done.stderr
+    assert "BABELIA_DATA" not in done.stderr
 
 
 def test_a_command_that_refuses_its_input_leaves_no_data_folder_behind(tmp_path: Path) -> None:

@@ -406,6 +406,29 @@ def test_a_tab_that_nobody_sees_asks_now_and_then_and_holds_no_connection(browse
         assert len([url for url in asked if "away=1" in url]) > 1
 
 
+def test_a_page_stays_while_a_proxy_answers_for_a_site_that_starts_again(context: BrowserContext, site: str) -> None:
+    """The proxy's 502 comes from the browser's own network here; what it stands before goes on."""
+    address = long_page(site)
+    page = context.new_page()
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "HEAD" or "/events" in route.request.url:
+            asked.append(route.request.method)
+            route.fulfill(status=502, body="Bad Gateway")
+        else:
+            route.continue_()
+
+    page.route(f"{site}/**", refuse)
+    page.goto(site + address.path())
+    page.wait_for_function("document.querySelector('#sentence').textContent.includes('trying again')")
+    with page.expect_request(lambda request: request.method == "HEAD"):
+        pass
+    assert page.locator("main.page").is_visible() and "HEAD" in asked
+    page.unroute(f"{site}/**")
+    expect(page.locator("#picture")).to_be_visible(timeout=60_000)
+
+
 def test_the_share_sheet_is_offered_where_there_is_one(browser: Browser, site: str) -> None:
     address = fresh("prompt")
     printed(site, address)

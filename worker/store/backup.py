@@ -7,6 +7,7 @@ Pictures are not in it: they are printed again. May import worker.catalogue, wor
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import itertools
@@ -61,7 +62,8 @@ def write_backup(data: Path, rows: Iterable[dict[str, Any]], file: Path) -> dict
     except OSError as error:
         raise InputRefused(f"{file} cannot be written: {reason(error)}.") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # in a folder that may not be entered this fails too, and says less
+            beside.unlink(missing_ok=True)
     return counts
 
 

@@ -87,3 +87,17 @@ def test_a_link_out_of_the_library_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_said_and_the_backup_before_stays(store: Store, tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="cannot be written: No such file"):
         write_backup(store.data, ROWS, tmp_path / "nowhere" / "backup")
+
+
+def test_a_folder_that_may_not_be_entered_is_one_sentence_too(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may enter every folder, so the answer that others get from the system is put in its place here."""
+
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(InputRefused, match="cannot be written: Permission denied"):
+        write_backup(store.data, ROWS, tmp_path / "backup")
