@@ -1021,13 +1021,13 @@ def test_a_page_stands_in_a_frame_of_another_site(context: BrowserContext, site:
     said = ask(site, f"/oembed?url={quote(site + address.path(), safe='')}").json
     with another_origin(str(said["html"])) as elsewhere:
         page.goto(elsewhere)
-    framed = page.frame_locator("iframe")
-    expect(framed.get_by_role("img")).to_be_visible()
-    box = framed.get_by_role("img").bounding_box()
-    assert box is not None and abs(box["width"] / box["height"] - 640 / 416) < 0.02, "whole"
-    with context.expect_page() as opening:
-        framed.get_by_role("link", name="Babelia").click()
-    assert opening.value.url == site + "/"
+        framed = page.frame_locator("iframe")
+        expect(framed.get_by_role("img")).to_be_visible()
+        box = framed.get_by_role("img").bounding_box()
+        assert box is not None and abs(box["width"] / box["height"] - 640 / 416) < 0.02, "whole"
+        with context.expect_page() as opening:
+            framed.get_by_role("link", name="Babelia").click()
+        assert opening.value.url == site + "/"
 
 
 # -- keys, touch and forms of a page
