@@ -147,7 +147,9 @@ async def postcard_picture(request: HttpRequest, address: Address) -> HttpRespon
         raise InputRefused("The picture is not here yet.", hint="Open the page first.")
     link = request.build_absolute_uri(path_of(Address(address.edition, "mark", found.mark, None)))
     if len(link) > LINK_LIMIT:
-        raise InputRefused("The link of this page is too long for a postcard.", hint="It is as long as its host’s name.")
+        raise InputRefused(
+            "The link of this page is too long for a postcard.", hint="It is as long as its host’s name."
+        )
     digest = hashlib.sha256(link.encode()).hexdigest()[:16]
     tag = f"{address.digest[:16]}-{found.digest[:32]}-{digest}-postcard-{DESIGN_OF_POSTCARD}"
     body = await drawn(tag, lambda: postcard(address, found.png, link))
