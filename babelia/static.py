@@ -69,6 +69,12 @@ def _file(name: str) -> _File | None:
         return None
 
 
+@lru_cache(maxsize=512)
+def _url(storage: StaticFilesStorage, base: str, name: str) -> str:  # noqa: ARG001  (part of the cache's key)
+    """The URL without stamp and prefix: of the twenty that a page names, joining them took a tenth of its time."""
+    return StaticFilesStorage.url(storage, name)
+
+
 class StampedStorage(StaticFilesStorage):
     """Gives URLs that change with the file's content."""
 
@@ -78,7 +84,7 @@ class StampedStorage(StaticFilesStorage):
         if file is None:
             raise ValueError(f"There is no static file {name!r}.")
         # Below the path that this request's host has for us. Django would keep the first one that it sees.
-        return f"{get_script_prefix()[:-1]}{super().url(name)}?v={file.stamp}"
+        return f"{get_script_prefix()[:-1]}{_url(self, self.base_url, name or '')}?v={file.stamp}"
 
 
 def serve_static(application: ASGI3Application) -> ASGI3Application:

@@ -203,13 +203,14 @@ def render_page(request: HttpRequest, template: str, context: dict[str, Any], st
 
 @functools.lru_cache(maxsize=64)
 def _routes(prefix: str, edition: str) -> dict[str, str]:  # noqa: ARG001  (what `reverse` depends on)
-    """Return the paths in the frame of every page (base.html, search_form.html), below a script prefix.
+    """Return the paths in the frame of every page (base.html, search_form.html) and on a page, below a script prefix.
 
     Other templates use the tag `url`. Here its look-ups would take a tenth of the time of a kept page.
     """
     names = {"about": "about", "docs": "api:guide", "entrance": "entrance", "key": "key", "search": "search"}
     names |= {"open_key": "open-key", "completions": "completions", "feed": "feed", "oembed": "oembed"}
     names |= {"manifest": "manifest", "touch_icon": "touch-icon", "shelf": "shelf", "slideshow": "slideshow"}
+    names |= {"compare": "compare"}
     of_edition = {"subjects": "subjects", "room": "room", "opened": "opened"}
     paths = {key: reverse(name) for key, name in names.items()}
     return paths | {key: reverse(name, args=[edition]) for key, name in of_edition.items()}

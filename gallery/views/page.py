@@ -25,7 +25,7 @@ from gallery.pages.card_requests import card_of
 from gallery.pages.context import page_context
 from gallery.pages.drawings.cards import DESIGN, card
 from gallery.pages.drawings.postcards import DESIGN as DESIGN_OF_POSTCARD
-from gallery.pages.drawings.postcards import postcard
+from gallery.pages.drawings.postcards import LINK_LIMIT, postcard
 from gallery.pages.drawings.studio import drawn
 from gallery.pages.status import (
     held_key,
@@ -146,6 +146,10 @@ async def postcard_picture(request: HttpRequest, address: Address) -> HttpRespon
     if found is None:
         raise InputRefused("The picture is not here yet.", hint="Open the page first.")
     link = request.build_absolute_uri(path_of(Address(address.edition, "mark", found.mark, None)))
+    if len(link) > LINK_LIMIT:
+        raise InputRefused(
+            "The link of this page is too long for a postcard.", hint="It is as long as its host’s name."
+        )
     digest = hashlib.sha256(link.encode()).hexdigest()[:16]
     tag = f"{address.digest[:16]}-{found.digest[:32]}-{digest}-postcard-{DESIGN_OF_POSTCARD}"
     body = await drawn(tag, lambda: postcard(address, found.png, link))

@@ -1041,7 +1041,7 @@ def test_keys_do_what_their_list_says_and_nothing_while_one_types(context: Brows
     page.goto(site + address.path())
     page.keyboard.press("?")
     listed = page.locator("dialog dt").all_text_contents()
-    assert listed == ["←", "→", "Shift ←", "Shift →", "r", "/", "s", "f", "?"]
+    assert listed == ["←", "→", "Shift ←", "Shift →", "r", "/", "s", "k", "f", "?"]
     assert page.locator("dialog dd").nth(1).text_content() == "Next picture"
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Escape")

@@ -17,6 +17,8 @@ WIDTH: Final = 1800
 HEIGHT: Final = 1200
 DESIGN: Final = 1
 """Raised when postcards come to look otherwise: part of their tags."""
+LINK_LIMIT: Final = 250
+"""Characters of a link whose code is still read where a chat has halved the postcard: four pixels to a module."""
 _PAPER = (252, 248, 240)
 _INK = (34, 28, 20)
 _FADED = (99, 86, 67)

@@ -7,7 +7,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from gallery.pages.drawings.postcards import _PLATE, HEIGHT, WIDTH, postcard
+from gallery.pages.drawings.postcards import _PLATE, HEIGHT, LINK_LIMIT, WIDTH, postcard
 from worker.catalogue.address import Address
 
 MARK = "numxaqqioe4lpfc6qxh46pi5yy"
@@ -17,7 +17,11 @@ ADDRESSES = [
     Address("pocket-1", "prompt", 500 * "W", 410),
     Address("pocket-1", "mark", MARK, None),
 ]
-HOSTS = ["http://127.0.0.1:8000", "https://a-rather-long-name.of-a-library.example.org/below/some/path"]
+HOSTS = [
+    "http://127.0.0.1:8000",
+    "https://a-rather-long-name.of-a-library.example.org/below/some/path",
+    "https://" + "a" * (LINK_LIMIT - len("https:///pocket-1/mark//") - 26),  # as long as may be
+]
 
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.format()[:40])
@@ -26,6 +30,7 @@ def test_the_code_opens_the_link_and_the_picture_is_whole(address: Address, host
     file = io.BytesIO()
     Image.fromarray(RAMP).save(file, "PNG")
     link = f"{host}/pocket-1/mark/{MARK}/"
+    assert len(link) <= LINK_LIMIT
     with Image.open(io.BytesIO(postcard(address, file.getvalue(), link))) as card:
         assert (card.format, card.size, card.mode) == ("PNG", (WIDTH, HEIGHT), "RGB")
         (code,) = zxingcpp.read_barcodes(card, formats=zxingcpp.BarcodeFormat.QRCode)
