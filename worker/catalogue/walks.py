@@ -33,7 +33,7 @@ DIRECTIONS: Final = 8
 """Neighbours of a key, numbered 1 to 8 as they stand around it: three above, left, right, three below."""
 SINES: Final[dict[Of, dict[Strength, float]]] = {
     "latents": {"hardly": 0.15, "little": 0.35, "clearly": 0.6, "far": 0.9},
-    "words": {"hardly": 0.1, "little": 0.2, "clearly": 0.4, "far": 0.7},
+    "words": {"hardly": 0.1, "little": 0.2, "clearly": 0.35, "far": 0.55},
 }
 """The sine of the angle by which a neighbour is turned away."""
 WHOLE: Final = 1 << 16

@@ -43,8 +43,8 @@ def length(values: np.ndarray) -> float:
     [
         (Nearby(ONE.mark, "latents", "hardly", 1), "hq6eq4q2t6xdfxv5un3ehefley"),
         (Nearby(ONE.mark, "latents", "far", 8), "5qry6zlhga73dja74seid62a6u"),
-        (Nearby(ONE.mark, "words", "little", 1), "?"),
-        (Nearby(ONE.mark, "words", "clearly", 5), "?"),
+        (Nearby(ONE.mark, "words", "little", 1), "qesyvgskg5jbl3eckifnezqp3a"),
+        (Nearby(ONE.mark, "words", "clearly", 5), "oeoknvwzixea6jt3e7zrd3yy7m"),
         (Between(ONE.mark, OTHER.mark, 1), "o6q62zvg7dgdwqzxdggqkzobp4"),
         (Between(ONE.mark, OTHER.mark, 21845), "5xncrxma6ar62bdrz6s6o7hkgu"),
         (Between(OTHER.mark, ONE.mark, 21845), "k7wjhx5pfy4je2kxhmlp4cy35m"),
