@@ -168,13 +168,18 @@ async def page_json(request: HttpRequest, address: Address) -> HttpResponseBase:
 @require_safe
 @at_address("/thumbnail.webp")
 async def thumbnail(request: HttpRequest, address: Address) -> HttpResponseBase:
-    """The small picture of a kept page, for walls."""
+    """The small picture of a kept page, for walls, sheets and shelves. A flagged one has none: its page veils it."""
     mark = address.name if address.kind == "mark" else await asyncio.to_thread(store().find, address)
-    small = None if mark is None else await asyncio.to_thread(store().thumbnail, address.edition, mark)
+    small = None if mark is None else await asyncio.to_thread(_small_picture, address.edition, mark)
     if mark is None or small is None:
-        raise AddressRefused("No picture of this page is kept at the moment.", hint="Open the page to print it.")
+        raise AddressRefused("There is no small picture of this page at the moment.", hint="Open the page itself.")
     await ledger.require_shown(address, mark)
     return send_kept(small, "image/webp", f"{mark}-thumbnail", f"babelia-{mark}-small.webp")
+
+
+def _small_picture(edition: str, mark: str) -> bytes | None:
+    record = store().record(edition, mark)
+    return None if record is None or record.flagged else store().thumbnail(edition, mark)
 
 
 @require_safe

@@ -3,7 +3,11 @@
 const sheet = document.querySelector(".sheet").dataset;
 
 const put = (place, source, kind) => {
-  if (!place.querySelector("img")) place.prepend(Object.assign(new Image(), { alt: sheet.picture }));
+  if (!place.querySelector("img")) {
+    const image = Object.assign(new Image(), { alt: sheet.picture });
+    image.addEventListener("error", () => image.remove()); // its page veils it
+    place.prepend(image);
+  }
   Object.assign(place.querySelector("img"), { src: source, className: kind });
 };
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.conftest import wait_until
 from tests.gallery import test_pages_browser as pages
 from tests.gallery.test_pages_browser import visiting
 from tests.visitor import ask, fresh, printed
@@ -68,7 +69,7 @@ def test_a_sheet_draws_what_is_looked_at_three_at_a_time_and_stops_when_told(bro
         page.clock.run_for(60_000)  # far more than the rest after which it would have begun
         assert {path for path in asked if path.endswith("/events")} == before
         page.fill("#number", "410")
-        page.click("text=Open >> nth=0")
+        page.press("#number", "Enter")
         page.wait_for_url(f"**{volume}410/")
         page.click("text=All 410")
         page.wait_for_url(f"**{volume}#410")
@@ -237,3 +238,60 @@ def test_a_slideshow_of_a_volume_waits_for_what_is_not_drawn_while_the_last_pict
     expect(page.locator("#caption")).to_be_visible()
     shown = Address.parse_path(page.locator("#caption").get_attribute("href") or "")
     assert shown.kind == "key" and ask(site, shown.path()[:-1] + ".json").json["state"] == "kept"
+
+
+def states(site: str, first: Address, pages: int) -> list[object]:
+    """The states of the first pages of a volume."""
+    return [ask(site, first.with_page(n).path()[:-1] + ".json").json["state"] for n in range(1, pages + 1)]
+
+
+def hide_tab(page: Page, hidden: bool) -> None:
+    """Let the page believe that its tab is hidden, or seen again."""
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+@pytest.mark.parametrize(("kind", "places"), [("sheet", 3), ("slideshow", 1)])
+def test_a_tab_that_nobody_sees_gives_up_its_places_and_so_does_one_that_is_left(
+    context: BrowserContext, site: str, kind: str, places: int
+) -> None:
+    first = Address("pocket-1", "key", secrets.token_hex(8), 1)  # no press here prints it: it goes on waiting
+    page = context.new_page()
+    page.goto(f"{site}/pocket-1/key/{first.name}/" if kind == "sheet" else f"{site}/slideshow/?of={first.path()}")
+    waiting, nothing = ["queued"] * places + ["absent"], ["absent"] * (places + 1)
+
+    def wait_for(wanted: list[str]) -> None:
+        wait_until(lambda: states(site, first, places + 1) == wanted, 20, f"the pages are {wanted}")
+
+    wait_for(waiting)
+    hide_tab(page, True)
+    wait_for(nothing)
+    hide_tab(page, False)
+    wait_for(waiting)
+    page.goto(site + "/about/")
+    wait_for(nothing)
+
+
+def test_a_path_is_read_as_what_it_is_below_any_path_of_the_host(context: BrowserContext, site: str) -> None:
+    page = context.new_page()
+    page.goto(site + "/shelf/")
+    read = page.evaluate(
+        """async () => {
+            const shelves = document.querySelector("#shelves");
+            shelves.dataset.root = "/library/";
+            const { path, where, read } = await import(`${shelves.dataset.memory}&below`);
+            const places = ["/library/tiny/key/a/7/", "/tiny/key/a/7/", "/library/tiny/key/a/0/", "/library/about/"];
+            const names = ["/tiny/prompt/24%2F7/1/", "/tiny/prompt/a b/1/", "/tiny/key/a%2Fb/1/", "/tiny/mark/a/"];
+            return [places.map(path), where("/tiny/key/a/7/"), names.map((name) => read(name)?.name ?? null)];
+        }"""
+    )
+    assert read == [
+        ["/tiny/key/a/7/", None, None, None],
+        "/library/tiny/key/a/7/",
+        ["24/7", None, None, None],
+    ]

@@ -281,6 +281,7 @@ def test_a_flagged_page_is_behind_a_veil_and_on_no_wall(site: str, press: Runnin
     assert ask(site, address.path()[:-1] + "/card.png").body == card(address), "words alone"
     assert 'class="veiled"' not in ask(site, address.path() + "?show=1").text
     assert ask(site, address.path()[:-1] + ".json").json["flagged"] is True
+    assert ask(site, address.path()[:-1] + "/thumbnail.webp").status == 404, "nothing shows it without its veil"
     other = fresh("prompt")
     printed(site, other)
     ask(site, other.path())
