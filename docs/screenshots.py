@@ -46,21 +46,21 @@ class Shot(NamedTuple):
 
 
 WORDS = (
-    "a lighthouse by the sea at sunset",
+    "a camel in the desert at sunset",
     "a fox in the snow at dusk",
-    "a red boat on a lake",
-    "a castle on a hill at night",
-    "two cats in a garden",
-    "a windmill in a field under a rainbow",
+    "a red sailboat on a calm sea",
+    "a castle in the mountains at night",
+    "a tiger in the forest",
+    "two pigs in a meadow",
     "a train in the mountains",
-    "a dog on a beach at sunset",
-    "a house in the mountains at night",
-    "a tree in autumn",
-    "a city at night",
-    "a bird over the sea",
+    "an owl in the forest at night",
+    "a duck on a lake",
+    "a giraffe in a meadow",
+    "a panda in the snow",
+    "a sheep in a meadow under a rainbow",
 )
 """What is drawn before any picture is taken, the first page of each; the last ones stand first on the wall."""
-PAGE = f"/pocket-1/prompt/{quote('a lighthouse by the sea at sunset')}/1/"
+PAGE = f"/pocket-1/prompt/{quote('a camel in the desert at sunset')}/1/"
 
 SHOTS = (
     Shot("entrance", "/"),
@@ -68,7 +68,7 @@ SHOTS = (
     Shot("page-dark", PAGE, colours="dark"),
     Shot("page-phone", PAGE, PHONE),
     Shot("subjects", "/pocket-1/subjects/"),
-    Shot("about-key", "/about/?" + urlencode({"words": "a lighthouse by the sea at sunset"}), at="#built"),
+    Shot("about-key", "/about/?" + urlencode({"words": "a camel in the desert at sunset"}), at="#built"),
     Shot("api", "/api/"),
 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.screenshots import AT_MOST, BYTES, SHOTS
 from tests import ROOT
 from worker.editions.edition import _KEYS, DEVICES, PRECISION_DEVICES, load_edition
 from worker.editions.weights import FilePin
@@ -108,3 +109,14 @@ def test_the_changelog_has_the_version_of_the_project_below_what_is_not_released
     version = tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
     assert headings[0] == "Unreleased"
     assert re.fullmatch(rf"{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)", headings[1])
+
+
+# -- screenshots
+
+
+def test_each_screenshot_is_there_small_and_shown_somewhere() -> None:
+    folder = ROOT / "docs" / "screenshots"
+    assert {file.name for file in folder.iterdir()} == {f"{shot.name}.webp" for shot in SHOTS}, "run `make screenshots`"
+    assert len(SHOTS) <= AT_MOST and not [file for file in folder.iterdir() if file.stat().st_size >= BYTES]
+    told = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
+    assert not [shot.name for shot in SHOTS if f"screenshots/{shot.name}.webp" not in told]

@@ -96,17 +96,10 @@ async def opened_pages(
     cannot be told what is hidden.
     """
     sought = spelled(words).split()
-    shelf = Page.objects.filter(hidden=False, flagged=False, listed=True)
-    shelf = shelf.filter(edition=edition) if edition is not None else shelf
-    shelf = (shelf.filter(kind=kind) if kind is not None else shelf).order_by("-pk")
     size = BATCH if sought else limit + 1
     found: list[Page] = []
     for _ in range(LOOKED_AT // size):
-        try:
-            older = shelf if before is None else shelf.filter(pk__lt=before)
-            rows = [row async for row in older[:size]]
-        except AnyDatabaseError as error:
-            raise StoreUnavailable("The database does not answer, so what was opened is not known.") from error
+        rows = await _older(before, size, edition, kind)
         named = [row for row in rows if all(word in spelled(row.name) for word in sought)]
         for start in range(0, len(named), limit + 1):
             for row in await _shown(named[start : start + limit + 1]):
@@ -117,6 +110,17 @@ async def opened_pages(
             return found, None
         before = rows[-1].pk
     return found, before
+
+
+async def _older(before: int | None, size: int, edition: str | None, kind: Kind | None) -> list[Page]:
+    """Return the next rows of the list. Raises StoreUnavailable."""
+    shelf = Page.objects.filter(hidden=False, flagged=False, listed=True)
+    wanted = {"pk__lt": before, "edition": edition, "kind": kind}
+    shelf = shelf.filter(**{name: value for name, value in wanted.items() if value is not None})
+    try:
+        return [row async for row in shelf.order_by("-pk")[:size]]
+    except AnyDatabaseError as error:
+        raise StoreUnavailable("The database does not answer, so what was opened is not known.") from error
 
 
 async def _shown(rows: list[Page]) -> list[Page]:
