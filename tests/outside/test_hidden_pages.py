@@ -51,7 +51,7 @@ OF_NO_PAGE = {
     "compare": "tests/gallery/views/test_anatomy.py hides one of its pages",
     "compare-draw": "looked at there",
     "difference": "looked at there",
-    "shelf": "the visitorâs browser fills it",
+    "shelf": "the visitor's browser fills it",
     "slideshow": "leads to pages",
     "volume": "tests/gallery/views/test_volumes.py hides one of its pages",
 }
