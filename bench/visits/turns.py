@@ -1,6 +1,6 @@
 """How fair turns are: fast hands that leave five pages for a sixth, and one page behind 500 of another visitor.
 
-`python -m bench.turns` starts a whole library on a data folder of its own and visits it as browsers do, each visitor
+`python -m bench.visits.turns` starts a whole library on a data folder of its own and visits it as browsers do, each visitor
 behind an address of theirs. Times are given as multiples of what a page takes alone. Imports bench.opening.
 """
 
@@ -27,7 +27,7 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko
 
 def main() -> None:
     """Measure and report; exit code 1 where a promise is not kept."""
-    parser = argparse.ArgumentParser(prog="python -m bench.turns", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.visits.turns", description=__doc__)
     parser.add_argument("--edition", default="pocket-1")
     parser.add_argument(
         "--times", type=int, default=3, help="how often each is measured (default 3); the median counts"

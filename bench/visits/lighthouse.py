@@ -1,9 +1,9 @@
 """Lighthouse, for a phone, on the pages of a running library: accessibility, best practices, performance, SEO.
 
-`python -m bench.lighthouse URL` asks the site at URL, as `make run` prints it. It needs node 18 or newer, Chromium, and
+`python -m bench.visits.lighthouse URL` asks the site at URL, as `make run` prints it. It needs node 18 or newer, Chromium, and
 
     npm install --prefix /tmp/lighthouse lighthouse
-    LIGHTHOUSE=/tmp/lighthouse/node_modules/.bin/lighthouse python -m bench.lighthouse http://127.0.0.1:8000
+    LIGHTHOUSE=/tmp/lighthouse/node_modules/.bin/lighthouse python -m bench.visits.lighthouse http://127.0.0.1:8000
 
 Lighthouse is named in a User-Agent of its own, which the site takes for a machine: a page that is not kept would be an
 empty frame, so one that was opened lately is taken. Imports nothing of the project.
@@ -29,7 +29,7 @@ FLAGS = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage"
 
 def main() -> None:
     """Measure each page and report; exit code 1 where a bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.lighthouse", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.visits.lighthouse", description=__doc__)
     parser.add_argument("url", help="the site, as http://127.0.0.1:8000")
     parser.add_argument("paths", nargs="*", metavar="NAME=PATH", help="instead of the usual pages")
     parser.add_argument("--throttling", choices=["simulate", "devtools", "provided"], default="simulate")

@@ -1,14 +1,14 @@
-"""`python -m bench.lighthouse`: what it says without Lighthouse, and what it counts; a run of it takes minutes."""
+"""`python -m bench.visits.lighthouse`: what it says without Lighthouse, and what it counts; a run of it takes minutes."""
 
 import subprocess
 import sys
 
-from bench.lighthouse import failed
+from bench.visits.lighthouse import failed
 from tests import ROOT
 
 
 def test_it_says_what_to_install_where_there_is_no_lighthouse() -> None:
-    command = [sys.executable, "-m", "bench.lighthouse", "http://127.0.0.1:9", "about=/about/"]
+    command = [sys.executable, "-m", "bench.visits.lighthouse", "http://127.0.0.1:9", "about=/about/"]
     done = subprocess.run(command, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert "npm install --prefix /tmp/lighthouse lighthouse" in done.stderr
