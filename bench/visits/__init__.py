@@ -3,5 +3,5 @@
 turns        how long a page takes fast hands, and behind 500 pages of another visitor
 lighthouse   accessibility, speed on a telephone, good practice, as Lighthouse measures them
 
-Imports bench.chaos.running, which starts a library; nothing imports it.
+Imports bench.opening, which starts a library; nothing imports it.
 """
