@@ -1,6 +1,7 @@
 """Lighthouse, for a phone, on the pages of a running library: accessibility, best practices, performance, SEO.
 
-`python -m bench.visits.lighthouse URL` asks the site at URL, as `make run` prints it. It needs node 18 or newer, Chromium, and
+`python -m bench.visits.lighthouse URL` asks the site at URL, as `make run` prints it. It needs node 18 or newer,
+Chromium, and
 
     npm install --prefix /tmp/lighthouse lighthouse
     LIGHTHOUSE=/tmp/lighthouse/node_modules/.bin/lighthouse python -m bench.visits.lighthouse http://127.0.0.1:8000

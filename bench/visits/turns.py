@@ -1,7 +1,7 @@
 """How fair turns are: fast hands that leave five pages for a sixth, and one page behind 500 of another visitor.
 
-`python -m bench.visits.turns` starts a whole library on a data folder of its own and visits it as browsers do, each visitor
-behind an address of theirs. Times are given as multiples of what a page takes alone. Imports bench.opening.
+`python -m bench.visits.turns` starts a whole library on a data folder of its own and visits it as browsers do, each
+visitor behind an address of theirs. Times are given as multiples of what a page takes alone. Imports bench.opening.
 """
 
 import argparse

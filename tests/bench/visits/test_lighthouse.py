@@ -1,4 +1,4 @@
-"""`python -m bench.visits.lighthouse`: what it says without Lighthouse, and what it counts; a run of it takes minutes."""
+"""`python -m bench.visits.lighthouse`: what it says without Lighthouse, and what it counts; a run takes minutes."""
 
 import subprocess
 import sys
