@@ -304,7 +304,7 @@ def test_what_turns_pages_is_named_on_a_phone_too(browser: Browser, site: str, w
         page = context.new_page()
         for path in (prompt.path(), mark):
             page.goto(site + path)
-            names = page.locator("nav a, nav button").evaluate_all(
+            names = page.locator(".turn a, .turn button").evaluate_all(
                 """(controls) => controls.map((control) => {
                     const [box, text] = [control, control.querySelector("span")].map((e) => e.getBoundingClientRect());
                     const inside = text.left >= box.left && text.right <= box.right && text.width > 15;
