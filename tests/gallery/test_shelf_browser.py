@@ -39,7 +39,7 @@ def require_lists(page: Page, kept: list[str], seen: list[str] | None = None) ->
 def test_a_sheet_draws_what_is_looked_at_three_at_a_time_and_stops_when_told(browser: Browser, site: str) -> None:
     volume = f"/tiny/key/{secrets.token_hex(8)}/"
     asked: set[str] = set()
-    with visiting(browser, viewport={"width": 390, "height": 620}) as context:
+    with visiting(browser, viewport={"width": 390, "height": 480}) as context:
         page = context.new_page()
         page.on("request", lambda request: asked.add(urlsplit(request.url).path))
         page.goto(site + volume)
