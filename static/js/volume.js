@@ -3,16 +3,16 @@
 const sheet = document.querySelector(".sheet[data-stream]");
 const [pause, said] = [document.querySelector("#pause"), document.querySelector("#said")];
 const looked = new Set(); // blank places that are seen
-const drawing = new Map(); // place → what stops it
-let stream, single, timer, left, held = 0; // until when nothing new is asked for, as the library wished
+const drawing = new Map(); // place → [what stops it, who waits for it]
+let stream, single, timer, left, count = 0, held = 0; // until when nothing new is asked for, as the library wished
 
-const visitorAt = (place) => `${sheet.dataset.visitor}-${place.textContent.trim()}`;
 const awake = () => !left && !document.hidden && pause.getAttribute("aria-pressed") === "false";
 
 const draw = async (place) => {
   const stop = new AbortController();
-  drawing.set(place, stop);
-  const { over, wait } = await single.draw(place, visitorAt(place), stop.signal, stream.follow);
+  const visitor = `${sheet.dataset.visitor}-${(count += 1)}`; // who has left is not heard under that name for a while
+  drawing.set(place, [stop, visitor]);
+  const { over, wait } = await single.draw(place, visitor, stop.signal, stream.follow);
   drawing.delete(place);
   if (over) {
     watcher.unobserve(place);
@@ -33,10 +33,10 @@ const go = () => {
 };
 
 const rest = () => {
-  for (const [place, stop] of drawing) {
+  for (const [place, [stop, visitor]] of drawing) {
     if (looked.has(place) && awake()) continue;
     stop.abort();
-    stream.leave(place.href, visitorAt(place));
+    stream.leave(place.href, visitor);
   }
   clearTimeout(timer);
   timer = setTimeout(go, Number(sheet.dataset.rest));
