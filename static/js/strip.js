@@ -39,10 +39,7 @@ function next() {
 }
 
 const look = (news) => {
-  for (const { target, isIntersecting } of news) {
-    if (isIntersecting && target.dataset.events) seen.add(target);
-    else seen.delete(target);
-  }
+  for (const { target, isIntersecting } of news) seen[isIntersecting && target.dataset.events ? "add" : "delete"](target);
   next();
 };
 
