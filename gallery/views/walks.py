@@ -39,7 +39,7 @@ from worker.films import KINDS, PACE
 
 Chosen = TypeVar("Chosen", bound=str)
 
-_OF_WORDS: Final = {"latents": "the same words, drawn anew", "words": "the words themselves"}
+_OF_WORDS: Final = {"latents": "the drawing", "words": "the words"}
 _STRENGTH_WORDS: Final = {"hardly": "hardly", "little": "a little", "clearly": "clearly", "far": "far"}
 
 

@@ -1,4 +1,4 @@
-// Draws the pictures of a sheet or strip that are not drawn yet, as they come into view, three at a time.
+// Draws the pictures that are not drawn yet, three at a time: of a sheet as they come into view, of a strip all of them.
 
 const AT_ONCE = 3; // the library takes no more of one visitor
 const drawing = new Set();
@@ -39,19 +39,18 @@ function next() {
 }
 
 const look = (news) => {
-  for (const { target, isIntersecting } of news) {
-    if (isIntersecting && target.dataset.events) seen.add(target);
-    else seen.delete(target);
-  }
+  for (const { target, isIntersecting } of news) seen[isIntersecting && target.dataset.events ? "add" : "delete"](target);
   next();
 };
 
 const begin = () => {
   watcher?.disconnect();
-  [seen, watcher] = [new Set(), new IntersectionObserver(look)];
   const { dataset } = document.querySelector("[data-sheet]");
+  const [tiles, whole] = [document.querySelectorAll("[data-events]:not(main)"), dataset.sheet === "strip"];
   [pause, checked] = [Number(dataset.pause), dataset.checked !== undefined]; // by the library, which shows some alone
-  document.querySelectorAll("[data-events]:not(main)").forEach((tile) => watcher.observe(tile));
+  [seen, watcher] = [new Set(whole ? tiles : []), new IntersectionObserver(look)];
+  if (!whole) tiles.forEach((tile) => watcher.observe(tile));
+  next();
 };
 
 document.addEventListener("visibilitychange", () => next());

@@ -115,7 +115,7 @@ def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], An
 
 def corridors(address: Address) -> list[str]:
     """The links of two corridors: from a page, and to it."""
-    other = Address("tiny", "stacks", "the other end", 1)
+    other = Address("tiny", "stacks", "the-other-end", 1)
     ends = ((address, other), (other, address))
     return [urlencode({"from": one.format(), "to": last.format(), "frames": "3"}) for one, last in ends]
 
