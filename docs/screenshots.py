@@ -49,7 +49,7 @@ WORDS = (
     "a camel in the desert at sunset",
     "a fox in the snow at dusk",
     "a red sailboat on a calm sea",
-    "a castle in the mountains at night",
+    "a house in the mountains at night",
     "a tiger in the forest",
     "two pigs in a meadow",
     "a train in the mountains",
@@ -60,7 +60,7 @@ WORDS = (
     "a sheep in a meadow under a rainbow",
 )
 """What is drawn before any picture is taken, the first page of each; the last ones stand first on the wall."""
-PAGE = f"/pocket-1/prompt/{quote('a camel in the desert at sunset')}/1/"
+PAGE = f"/pocket-1/prompt/{quote('a house in the mountains at night')}/1/"
 
 SHOTS = (
     Shot("entrance", "/"),
@@ -68,7 +68,7 @@ SHOTS = (
     Shot("page-dark", PAGE, colours="dark"),
     Shot("page-phone", PAGE, PHONE),
     Shot("subjects", "/pocket-1/subjects/"),
-    Shot("about-key", "/about/?" + urlencode({"words": "a camel in the desert at sunset"}), at="#built"),
+    Shot("about-key", "/about/?" + urlencode({"words": "a house in the mountains at night"}), at="#built"),
     Shot("api", "/api/"),
 )
 
