@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from gallery import ledger
-from gallery.addresses import path_of
+from gallery.addresses import path_of, path_of_volume
 from gallery.description import links_of
 from gallery.editions import edition_of
 from gallery.models import Page
@@ -65,6 +65,7 @@ async def page_of_day(edition: str, day: date) -> dict[str, Any] | None:
         "address": address,
         "day": f"{day.day} {day:%B %Y}",
         "iso_day": day.isoformat(),
+        "volume": path_of_volume(address),
         "thumbnail": links_of(address).thumbnail if shown else None,
         "width": THUMBNAIL_WIDTH,
         "height": THUMBNAIL_HEIGHT,
