@@ -21,7 +21,7 @@ const renew = (otherwise) => document.dispatchEvent(new CustomEvent("renew", { d
 // What a proxy says for a site that starts again is no page of the library: it would take this one's place for good.
 const reopen = async () => {
   const answer = await fetch(main.dataset.page, { method: "HEAD" }).catch(() => null);
-  if (answer && ![502, 504].includes(answer.status)) location.reload();
+  if (answer && (answer.ok || ![502, 504].includes(answer.status))) location.reload();
   else timer = setTimeout(reopen, Number(main.dataset.pause));
 };
 
