@@ -289,10 +289,8 @@ class Evaluation:
     def subjects(self, rendered: list[Verdict]) -> None:
         """Subject and setting on pages "a <thing> <place>", kindly and strictly, per subject and at other guidances."""
         subjects = self.pack.subjects()
-        asked = [
-            (subjects[i % len(subjects)], PLACES[(i + i // len(subjects)) % len(PLACES)]) for i in range(self.pages)
-        ]
-        prompts = [f"{with_article(subject.name)} {PLACE_WORDS[place]}" for subject, place in asked]
+        asked = things_asked(self.pack, self.pages)
+        prompts = [prompt_of_thing(*one) for one in asked]
         verdicts = self.verdicts(prompts, [s for s, _ in asked])
         rows = [(v, s, p, v.ranked[0] == s.number) for v, (s, p) in zip(verdicts, asked, strict=True)]
         self.note("subject, top-1", percent(hit for *_, hit in rows))
@@ -383,38 +381,20 @@ class Evaluation:
             [s for s, _ in skies],
         )
         self.note("sky", percent(v.sky == k for v, (_, k) in zip(found, skies, strict=True)))
-        counts = [(subjects[(11 * i) % len(subjects)], 1 + i % 3) for i in range(60)]
-        found = self.verdicts(
-            [
-                f"{NUMBER_WORDS[n]} {s.plural if n > 1 else s.name} {PLACE_WORDS[GROUNDED[i % 8]]}"
-                for i, (s, n) in enumerate(counts)
-            ],
-            [s for s, _ in counts],
-        )
-        self.note("count (one, two, three)", percent(v.count == n for v, (_, n) in zip(found, counts, strict=True)))
-        sides = [(subjects[(13 * i) % len(subjects)], (0, 2)[i % 2]) for i in range(60)]
-        found = self.verdicts(
-            [
-                f"{with_article(s.name)} on the {('left', '', 'right')[k]} {PLACE_WORDS[GROUNDED[i % 8]]}"
-                for i, (s, k) in enumerate(sides)
-            ],
-            [s for s, _ in sides],
-        )
-        self.note("side (left, right)", percent(v.side == k for v, (_, k) in zip(found, sides, strict=True)))
+        counts = counts_asked(self.pack)
+        found = self.verdicts([prompt for *_, prompt in counts], [s for s, *_ in counts])
+        self.note("count (one, two, three)", percent(v.count == n for v, (_, n, _) in zip(found, counts, strict=True)))
+        sides = sides_asked(self.pack)
+        found = self.verdicts([prompt for *_, prompt in sides], [s for s, *_ in sides])
+        self.note("side (left, right)", percent(v.side == k for v, (_, k, _) in zip(found, sides, strict=True)))
 
     def colours(self) -> None:
         """Things in each of the named colours, "a blue car on a road", over all things that take them."""
-        hued = [subject for subject in self.pack.subjects() if subject.hues]
-        asked = [(hued[i % len(hued)], list(HUES)[i % len(HUES)]) for i in range(70)]
-        found = self.verdicts(
-            [
-                f"{with_article(f'{hue} {subject.name}')} {PLACE_WORDS[GROUNDED[i % 8]]}"
-                for i, (subject, hue) in enumerate(asked)
-            ],
-            [subject for subject, _ in asked],
-        )
+        asked = colours_asked(self.pack)
+        found = self.verdicts([prompt for *_, prompt in asked], [subject for subject, *_ in asked])
         named = name_hues(self.hues, found)
-        self.note(f"named colour ({', '.join(HUES)})", percent(n == h for n, (_, h) in zip(named, asked, strict=True)))
+        right = percent(n == h for n, (_, h, _) in zip(named, asked, strict=True))
+        self.note(f"named colour ({', '.join(HUES)})", right)
 
     def variety(self) -> None:
         """Mean distance between the pages 1–8 of 50 prompts, against that of rendered scenes of the same captions."""
@@ -477,6 +457,46 @@ def _spread(pages: Sequence[Pixels]) -> float:
     """Mean distance of all pairs of pages, in grey values of 255."""
     tiny = [_tiny(page) for page in pages]
     return float(np.mean([np.abs(p - q).mean() for p, q in itertools.combinations(tiny, 2)]))
+
+
+def things_asked(pack: SpritePack, number: int) -> list[tuple[Subject, str]]:
+    """So many pairs of a thing and a place, every thing before one comes again."""
+    subjects = pack.subjects()
+    return [(subjects[i % len(subjects)], PLACES[(i + i // len(subjects)) % len(PLACES)]) for i in range(number)]
+
+
+def prompt_of_thing(subject: Subject, place: str) -> str:
+    """ "a dog on a beach"."""
+    return f"{with_article(subject.name)} {PLACE_WORDS[place]}"
+
+
+def counts_asked(pack: SpritePack) -> list[tuple[Subject, int, str]]:
+    """60 things, how many of each (1 … 3), and the prompt."""
+    subjects, asked = pack.subjects(), []
+    for i in range(60):
+        subject, number = subjects[(11 * i) % len(subjects)], 1 + i % 3
+        name = subject.plural if number > 1 else subject.name
+        asked.append((subject, number, f"{NUMBER_WORDS[number]} {name} {PLACE_WORDS[GROUNDED[i % 8]]}"))
+    return asked
+
+
+def sides_asked(pack: SpritePack) -> list[tuple[Subject, int, str]]:
+    """60 things, the third of the page where each stands (0 left, 2 right), and the prompt."""
+    subjects, asked = pack.subjects(), []
+    for i in range(60):
+        subject, side = subjects[(13 * i) % len(subjects)], (0, 2)[i % 2]
+        prompt = f"{with_article(subject.name)} on the {('left', '', 'right')[side]} {PLACE_WORDS[GROUNDED[i % 8]]}"
+        asked.append((subject, side, prompt))
+    return asked
+
+
+def colours_asked(pack: SpritePack) -> list[tuple[Subject, str, str]]:
+    """70 things that take a named colour, the colour of each, and the prompt: "a blue car on a road"."""
+    hued, asked = [subject for subject in pack.subjects() if subject.hues], []
+    for i in range(70):
+        subject, hue = hued[i % len(hued)], list(HUES)[i % len(HUES)]
+        asked.append((subject, hue, f"{with_article(f'{hue} {subject.name}')} {PLACE_WORDS[GROUNDED[i % 8]]}"))
+    return asked
 
 
 def held_out_combinations(pack: SpritePack) -> list[tuple[Subject, str]]:

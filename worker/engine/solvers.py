@@ -10,7 +10,7 @@ A `Plan` is one `Update` a step. Nothing here touches a tensor, so nothing here 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -52,17 +52,18 @@ class Update:
 Plan = tuple[Update, ...]
 
 
-def make_plan(solver: str, config: Mapping[str, Any], steps: int) -> Plan:
+def make_plan(solver: str, config: Mapping[str, Any], steps: int, timesteps: Sequence[int] | None = None) -> Plan:
     """The plan of `steps` steps of "ddim" or "dpm-solver++" under a model's scheduler config.
 
-    Raises EditionRefused where the config asks for what no solver here does, InputRefused where the model's training
-    had too few timesteps for so many steps.
+    With `timesteps`, falling, as many as steps, the steps lie there and not where the config's spacing has them. Raises
+    EditionRefused where the config asks for what no solver here does, InputRefused where the model's training had too
+    few timesteps for so many steps.
     """
     _refuse_models_no_solver_can_run(config)
     if solver == "ddim":
-        return ddim(config, steps)
+        return ddim(config, steps, timesteps)
     if solver == "dpm-solver++":
-        return dpm_solver(config, steps)
+        return dpm_solver(config, steps, timesteps)
     raise EditionRefused(f"A solver should be ddim or dpm-solver++, and is {solver!r}.")
 
 
@@ -115,7 +116,7 @@ def alphas_cumprod(config: Mapping[str, Any]) -> Doubles:
     return alphas
 
 
-def ddim(config: Mapping[str, Any], steps: int) -> Plan:
+def ddim(config: Mapping[str, Any], steps: int, chosen: Sequence[int] | None = None) -> Plan:
     """DDIM with η = 0 (Song et al. 2021, eq. 12):  x' = α'·x₀ + σ'·ε,  ε = (x − α·x₀) / σ.
 
     Written over x and x₀:  x' = (σ'/σ)·x + (α' − α·σ'/σ)·x₀.  Each step ends at the noise of the timestep that the
@@ -126,7 +127,7 @@ def ddim(config: Mapping[str, Any], steps: int) -> Plan:
     given. We do not follow it in that.
     """
     alphas = alphas_cumprod(config)
-    timesteps = _timesteps_ddim(config, len(alphas), steps)
+    timesteps = _timesteps_ddim(config, len(alphas), steps) if chosen is None else _chosen(chosen, len(alphas), steps)
     last = 1.0 if config.get("set_alpha_to_one", True) else float(alphas[0])
     bars = [*(float(alphas[t]) for t in timesteps), last]
     prediction = config.get("prediction_type", "epsilon")
@@ -139,7 +140,7 @@ def ddim(config: Mapping[str, Any], steps: int) -> Plan:
     return tuple(plan)
 
 
-def dpm_solver(config: Mapping[str, Any], steps: int) -> Plan:
+def dpm_solver(config: Mapping[str, Any], steps: int, chosen: Sequence[int] | None = None) -> Plan:
     """DPM-Solver++(2M), midpoint (Lu et al. 2022, algorithm 2), with λ = log(α/σ), h = λ' − λ, r = h(before) / h:
 
         x' = (σ'/σ)·x + φ·D,   φ = α'·(1 − e⁻ʰ) = α' − α·σ'/σ,   D = (1 + 1/2r)·x₀ − (1/2r)·x₀(before)
@@ -161,7 +162,7 @@ def dpm_solver(config: Mapping[str, Any], steps: int) -> Plan:
     alphas = alphas_cumprod(config)
     if config.get("rescale_betas_zero_snr"):
         alphas[-1] = ALMOST_ZERO
-    timesteps = _timesteps_dpm(config, len(alphas), steps)
+    timesteps = _timesteps_dpm(config, len(alphas), steps) if chosen is None else _chosen(chosen, len(alphas), steps)
     bars = [*(float(alphas[t]) for t in timesteps), 1.0 if final == "zero" else float(alphas[0])]
     first_at_end = final == "zero" or config.get("euler_at_final", False)
     first_at_end = first_at_end or (config.get("lower_order_final", True) and steps < 15)
@@ -223,6 +224,11 @@ def _trailing(spacing: object, total: int, steps: int) -> Doubles:
             f"timestep_spacing in the scheduler config should be leading, trailing or linspace, and is {spacing!r}."
         )
     return np.arange(total, 0, -total / steps, dtype=np.float64)[:steps].round() - 1
+
+
+def _chosen(timesteps: Sequence[int], total: int, steps: int) -> list[int]:
+    assert len(timesteps) == steps, f"{len(timesteps)} timesteps for {steps} steps"
+    return _checked(np.asarray(timesteps), total)
 
 
 def _checked(timesteps: npt.NDArray[Any], total: int) -> list[int]:

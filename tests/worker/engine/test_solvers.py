@@ -95,6 +95,19 @@ def test_it_computes_what_the_diffusers_scheduler_of_the_same_name_computes(
     assert largest < ROUNDING
 
 
+@pytest.mark.parametrize("config", [{}, {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}])
+def test_its_steps_lie_where_they_are_put(config: dict[str, Any]) -> None:
+    chosen = [999, 930, 840, 720, 600, 480, 350, 230, 110, 40]
+    plan = make_plan("dpm-solver++", {**SD_15, **config}, len(chosen), chosen)
+    scheduler = DPMSolverMultistepScheduler(**known("dpm-solver++", {**SD_15, **config}))
+    scheduler.set_timesteps(timesteps=chosen)
+    expected_timesteps, expected = theirs(scheduler)
+    assert [update.timestep for update in plan] == expected_timesteps
+    assert difference([step.latents for step in denoise(fake, plan, start())], expected) < ROUNDING
+    in_order = [update.timestep for update in make_plan("ddim", {**SD_15, **config}, len(chosen), chosen)]
+    assert in_order == chosen
+
+
 @pytest.mark.parametrize("steps", [8, 20, 50])
 def test_ddim_with_linspace_ends_each_step_at_the_noise_of_the_next_timestep(steps: int) -> None:
     """diffusers' own DDIMScheduler goes down by ⌊1000 / steps⌋ there, whatever timestep comes next, so the reference is
