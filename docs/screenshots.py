@@ -67,6 +67,11 @@ SHOTS = (
     Shot("page", PAGE),
     Shot("page-dark", PAGE, colours="dark"),
     Shot("page-phone", PAGE, PHONE),
+    Shot("room", "/pocket-1/"),
+    Shot("volume", PAGE.removesuffix("1/")),
+    Shot("nearby", f"{PAGE}nearby/"),
+    Shot("corridor", "/corridor/?" + urlencode({"from": PAGE, "to": "a red sailboat on a calm sea", "frames": "6"})),
+    Shot("anatomy", f"{PAGE}anatomy/"),
     Shot("subjects", "/pocket-1/subjects/"),
     Shot("about-key", "/about/?" + urlencode({"words": "a house in the mountains at night"}), at="#built"),
     Shot("api", "/api/"),
@@ -175,7 +180,7 @@ def photographs(site: str, shots: list[Shot]) -> Iterator[tuple[str, bytes]]:
                     viewport={"width": width, "height": height}, color_scheme=shot.colours, reduced_motion="reduce"
                 )
                 page = context.new_page()
-                page.set_default_timeout(60_000)
+                page.set_default_timeout(1000 * PRINTED_WITHIN)  # sheets are drawn while they are looked at
                 page.goto(site + shot.path)  # the first time without its typefaces, which come too late for it
                 page.goto(site + shot.path, wait_until="networkidle")
                 if shot.at:
