@@ -112,7 +112,8 @@ def test_a_field_has_one_name_wherever_it_is_said() -> None:
     assert set.union(*parts) | {"links", "notice", "words"} == page
     assert sum(map(len, parts)) == len(set.union(*parts)), "each field comes from one place"
     assert set(RecentOut.model_fields) <= page | links
-    columns = {field.name for field in Page._meta.fields} - {"id", "digest", "opened", "hidden", "everywhere", "listed"}
+    own = {"id", "digest", "opened", "hidden", "everywhere", "listed", "colour"}
+    columns = {field.name for field in Page._meta.fields} - own
     assert columns <= page
     event = event_text(Progress("printing", step=1, of=20, seconds=2.0), "Step 1 of 20.", None)
     told = json.loads(event.split("data: ", 1)[1])
