@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from django.core.validators import RegexValidator
 from django.db import models
 
 REASONS: Final = {
@@ -39,7 +40,7 @@ class Page(models.Model):
     """Whether it may stand on walls and lists: not where whoever first searched for its words kept them off."""
     everywhere = models.BooleanField(default=False)
     """Where it is hidden: the key is hidden in every edition, and not in this one alone."""
-    colour = models.CharField(max_length=7, blank=True, default="")
+    colour = models.CharField(max_length=7, blank=True, default="", validators=[RegexValidator(r"\A#[0-9a-f]{6}\Z")])
     """What its picture has most of, `#rrggbb`, behind the thumbnail; empty until it is known (`gallery.ledger`)."""
 
     class Meta:

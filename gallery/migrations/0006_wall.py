@@ -1,5 +1,6 @@
 """The colour behind a thumbnail, and what the wall and the look-up by pixels are read from."""
 
+import django.core.validators
 from django.db import migrations, models
 
 
@@ -12,7 +13,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="page",
             name="colour",
-            field=models.CharField(blank=True, default="", max_length=7),
+            field=models.CharField(
+                blank=True,
+                default="",
+                max_length=7,
+                validators=[django.core.validators.RegexValidator("\\A#[0-9a-f]{6}\\Z")],
+            ),
         ),
         migrations.AddIndex(
             model_name="page",

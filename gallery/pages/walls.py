@@ -146,7 +146,7 @@ async def wall_context(edition: str, asked: Asked) -> dict[str, Any]:
         "last": last,
         "newer": way_to(asked.number - 1),
         "older": way_to(asked.number + 1),
-        "numbers": None if last == 1 else [{"number": n, "query": way_to(n) if n else None} for n in numbers],
+        "turns": None if last == 1 else [{"number": n, "query": way_to(n) if n else None} for n in numbers],
     }
 
 

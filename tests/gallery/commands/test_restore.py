@@ -60,6 +60,7 @@ def test_a_row_that_is_none_is_refused_before_anything_is_changed(backup: Path, 
     for change in (
         {"steps": "many"},
         {"digest": ""},
+        {"flavour": "red"},
         {"colour": "red"},
         {"printed_at": "yesterday"},
         {"address": None},
