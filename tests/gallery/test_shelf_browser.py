@@ -203,7 +203,7 @@ def test_a_slideshow_turns_by_itself_and_by_hand(context: BrowserContext, site: 
         page.goto(site + address.path())
         page.get_by_role("button", name="Keep").click()
     page.goto(site + "/shelf/")
-    page.get_by_role("link", name="Slideshow", exact=True).click()
+    page.locator("#shelves").get_by_role("link", name="Slideshow", exact=True).click()
     caption, play = page.locator("#caption"), page.locator("#play")
     shown = [f"{two[1].name}, 7", f"{two[0].name}, 1"]
     expect(caption).to_have_text(shown[0])

@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from babelia.services import job_client, store
-from tests.conftest import RunningPress
+from tests.conftest import RunningPress, wait_until
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.catalogue.png import read_chunks
@@ -146,6 +146,8 @@ def test_behind_five_hundred_pages_of_another_a_page_is_the_next_but_one(
         await asyncio.gather(*asked)
         before = len(prints())
         seen = [progress async for progress in front.follow(mine, Visitor("tab", "one"))]
+        # It is told that the page is kept before its line is in the log.
+        await asyncio.to_thread(wait_until, lambda: mine.format() in prints(), 20, "the press has logged the page")
         after = prints()[before:]
         await asyncio.gather(*(front.leave(page, f"tab-{page.kind}-{page.page}") for page in many))
         assert after.index(mine.format()) <= 2

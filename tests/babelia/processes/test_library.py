@@ -223,7 +223,7 @@ def test_a_damaged_queue_is_set_aside_and_the_library_opens(data: Path) -> None:
             except redis.exceptions.RedisError:
                 return False
 
-        wait_until(written, 20, "the queue is on the disk")
+        wait_until(written, 120, "the queue is on the disk")
         running.stop()
     (log,) = (data / "valkey" / "appendonlydir").glob("*.incr.aof")
     content = bytearray(log.read_bytes())

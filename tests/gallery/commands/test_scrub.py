@@ -21,7 +21,7 @@ def kept(tmp_path: Path, settings: Any) -> None:
 
 def test_a_store_without_damage_is_said_to_be_whole(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("scrub")
-    assert capsys.readouterr().out.startswith("12 files whole, 0 set aside; ")
+    assert capsys.readouterr().out.startswith("14 files whole, 0 set aside; ")
 
 
 def test_a_damaged_file_is_named_and_ends_it_with_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +32,7 @@ def test_a_damaged_file_is_named_and_ends_it_with_code_1(tmp_path: Path, capsys:
     assert ended.value.code == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"{png} does not match the digest in its ")
-    assert said[-1].startswith("11 files whole, 1 set aside; ")
+    assert said[-1].startswith("13 files whole, 1 set aside; ")
     assert not png.exists()
     assert len(list((tmp_path / "set-aside").iterdir())) == 1
 

@@ -53,7 +53,7 @@ def rehearsed(tmp_path_factory) -> Path:
     smoke = run(*arguments(folder / "runs", folder / "smoke", "--smoke"))
     assert smoke.returncode == 0, smoke.stderr
     facts = json.loads((folder / "runs" / "smoke.json").read_text())
-    seconds = str(math.ceil(8 + 2.5 * facts["ready_seconds"] + 2 * facts["end_seconds"]))  # others use the machine too
+    seconds = str(math.ceil(8 + 4 * facts["ready_seconds"] + 3 * facts["end_seconds"]))  # others use the machine too
     call = arguments(folder / "runs", folder / "out", "--seconds", seconds)
     process = subprocess.Popen(call, cwd=ROOT, env=fresh(), stdout=subprocess.DEVNULL, start_new_session=True)
     began = time.monotonic()
