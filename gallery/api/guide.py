@@ -23,6 +23,7 @@ TAGS: Final = {
     "page": "A page",
     "key": "A full key",
     "volume": "A volume",
+    "walk": "Nearby, and between two",
     "library": "The library",
 }
 """The headings under which operations are listed, in their order; what has another tag comes last, under its own."""

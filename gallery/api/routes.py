@@ -11,7 +11,7 @@ from ninja import NinjaAPI
 from ninja.operation import Operation
 
 from gallery.answers import require_own_site
-from gallery.api import guide, keys, library, opened, pages, volumes
+from gallery.api import guide, keys, library, opened, pages, volumes, walks
 from gallery.api.refusals import answer_in_shape
 
 
@@ -48,6 +48,7 @@ for _router in (  # a module's operations; the page at `/api/` lists them under 
     pages.router,
     keys.router,
     volumes.router,
+    walks.router,
     library.router,
     opened.router,
 ):

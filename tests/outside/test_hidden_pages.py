@@ -104,7 +104,11 @@ def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], An
         for method, operation in operations.items():
             name = f"{method} {path}"
             parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
-            if "address" in parameters:
+            if name == "get /api/corridor":
+                for link in corridors(address):
+                    path_of_walk = f"{path}?{link.replace('from=', 'first=').replace('to=', 'last=')}"
+                    yield f"{name}?{link}", lambda path=path_of_walk: ask(site, path)
+            elif "address" in parameters:
                 yield name, lambda path=path: ask(site, f"{path}?address={quote(address.format(), safe='')}&visitor=v")
             elif method == "post" and name not in API_OF_NO_PAGE:
                 body = json.dumps({"address": address.format(), "visitor": "somebody"}).encode()

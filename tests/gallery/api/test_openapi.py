@@ -67,4 +67,6 @@ def test_every_operation_names_its_refusals_and_kinds(site: str) -> None:
         "get /api/opened": {"200", *tagged, *listed},
         "get /api/search": {"200", *tagged, *listed},
         "get /api/volume": {"200", *tagged, *listed},
+        "get /api/nearby": {"200", "429", *tagged, *page},
+        "get /api/corridor": {"200", "429", *tagged, *page},
     }

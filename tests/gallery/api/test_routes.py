@@ -21,6 +21,8 @@ def test_the_description_names_every_path_and_the_docs_need_no_other_site(site: 
         "/api/opened",
         "/api/search",
         "/api/volume",
+        "/api/nearby",
+        "/api/corridor",
     }
     docs = ask(site, "/api/docs").text
     assert "https://" not in docs
@@ -45,6 +47,7 @@ def test_a_page_of_another_site_may_read_and_not_write(site: str) -> None:
 def test_head_is_answered_wherever_get_is(site: str) -> None:
     for path, methods in api.get_openapi_schema()["paths"].items():
         needed = {"address": "tiny/key/borges/1", "volume": "tiny/key/borges", "words": "dog"}
+        needed |= {"first": "tiny/stacks/borges/1", "last": "tiny/stacks/borges/2"}
         named = [p["name"] for p in methods.get("get", {}).get("parameters", []) if p["required"]]
         asked = f"{path}?{'&'.join(f'{name}={needed[name]}' for name in named)}"
         answer = ask(site, asked, "HEAD")
