@@ -23,8 +23,7 @@ const add = (step, source) => {
 replay?.querySelector("input").addEventListener("input", ({ target }) => show(Number(target.value)));
 
 const say = (sentence, final = false) => {
-  const line = part().querySelector("#sentence");
-  if (line) line.textContent = sentence;
+  part().querySelector("#sentence")?.replaceChildren(sentence);
   document.dispatchEvent(new CustomEvent("news", { detail: { sentence, final } }));
 };
 
@@ -56,4 +55,5 @@ const follow = ({ dataset: { events, lost, done } }) => {
   });
 };
 
+if (location.search) history.replaceState(null, "", location.pathname); // who waits is nothing to copy with a link
 if (part()?.dataset.events) follow(part());

@@ -13,7 +13,7 @@ const say = (sentence) => { document.querySelector("#notice").textContent = sent
 const press = () => {
   const others = memory.without(memory.SHELF, page);
   if (!isKept() && others.length >= Number(star.dataset.most)) {
-    say(star.dataset.full);
+    say(star.dataset.over);
     return;
   }
   const done = isKept() ? memory.keep(memory.SHELF, others) : memory.put(memory.SHELF, page);

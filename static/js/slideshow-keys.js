@@ -10,6 +10,7 @@ document.addEventListener("slideshow", ({ detail: { playing } }) => {
 });
 
 document.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open], #keys input:not(:checked)")) return; // the list of keys, and who wants none
   if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
   if (event.target.closest("input, textarea, select, [contenteditable]")) return;
   if (event.key === " " && event.target.closest("button, a, summary")) return; // it is what the space presses

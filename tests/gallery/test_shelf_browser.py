@@ -86,6 +86,7 @@ def test_a_shelf_keeps_forgets_and_brings_back(context: BrowserContext, site: st
         expect(star).to_have_attribute("aria-pressed", "false")
     star.click()
     expect(star).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("document.fullscreenElement") is None
     page.goto(site + "/shelf/")
     kept, seen = [f"{second.name}, 7"], [f"{second.name}, 7", f"{first.name}, 1"]
     require_lists(page, kept, seen)

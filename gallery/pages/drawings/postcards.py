@@ -9,9 +9,11 @@ from typing import Final
 
 import segno
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from gallery.pages.drawings.lettering import font_of, lines_of, place_of, where_of, words_of
 from worker.catalogue.address import Address
+from worker.catalogue.png import ADDRESS, EDITION, MARK, PATH, read_chunks
 
 WIDTH: Final = 1800
 HEIGHT: Final = 1200
@@ -35,6 +37,9 @@ def postcard(address: Address, picture: bytes, link: str) -> bytes:
     image = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
     draw = ImageDraw.Draw(image)
     left, top, width, height = _PLATE
+    texts, found = PngInfo(), read_chunks(picture)
+    for name in found.keys() & {ADDRESS, MARK, EDITION, PATH}:  # brought back, it opens its page as the picture does
+        (texts.add_text if found[name].isascii() else texts.add_itxt)(name, found[name])
     with Image.open(io.BytesIO(picture), formats=["PNG"]) as page:
         image.paste(page.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, top))
     _draw_words(draw, address, left, top + height + 32, width)
@@ -49,7 +54,7 @@ def postcard(address: Address, picture: bytes, link: str) -> bytes:
     code = qr_code(link, room)
     image.paste(code, (column, bottom - 14 - code.height))
     file = io.BytesIO()
-    image.save(file, "PNG", dpi=(300, 300))
+    image.save(file, "PNG", dpi=(300, 300), pnginfo=texts)
     return file.getvalue()
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from gallery.pages.drawings.postcards import _PLATE, HEIGHT, LINK_LIMIT, WIDTH, postcard
 from worker.catalogue.address import Address
+from worker.catalogue.png import address_among, encode_page, read_chunks
 
 MARK = "numxaqqioe4lpfc6qxh46pi5yy"
 RAMP = np.ascontiguousarray(np.broadcast_to(np.linspace(0, 255, 640, dtype=np.uint8)[None, :, None], (416, 640, 3)))
@@ -41,3 +42,12 @@ def test_the_code_opens_the_link_and_the_picture_is_whole(address: Address, host
     left, top, width, height = _PLATE
     plate = shown[top : top + height, left : left + width, 0]
     assert abs(plate[::8, ::8] - np.asarray(RAMP)[::4, ::4, 0].astype(int)).max() <= 2
+
+
+@pytest.mark.parametrize("words", ["a dog", "ein Hund, 犬"])
+def test_a_postcard_that_is_brought_back_opens_its_page(words: str) -> None:
+    address = Address("pocket-1", "prompt", words, 3)
+    picture = encode_page(RAMP, address=address.format(), mark=MARK, edition="pocket-1", rendition="by hand")
+    texts = read_chunks(postcard(address, picture, f"http://127.0.0.1:8000/pocket-1/mark/{MARK}/"))
+    assert address_among(texts) == address.format()
+    assert texts["Babelia-Mark"] == MARK
