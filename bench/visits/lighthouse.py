@@ -23,7 +23,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 BARS: Final = {"accessibility": 100, "best-practices": 100, "performance": 95, "seo": 100}
-INDEXED: Final = ("entrance", "about", "subjects")
+INDEXED: Final = ("entrance", "room", "about", "subjects")
 """What search engines may have: only there does SEO count."""
 FLAGS = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage"
 
@@ -66,8 +66,9 @@ def usual_pages(site: str) -> dict[str, str]:
         sys.exit("Open a picture of this library first: one of the pages is that of a picture that is kept.")
     kept = next((page for page in opened if "/prompt/" in page["address"]), opened[0])
     edition = quote(kept["edition"])
-    pages = {"entrance": "/", "about": "/about/", "subjects": f"/{edition}/subjects/", "page": kept["page"]}
-    return pages | {"key": "/key/", "api": "/api/"}
+    pages = {"entrance": "/", "room": f"/{edition}/", "about": "/about/", "subjects": f"/{edition}/subjects/"}
+    volume = kept["page"].removesuffix("/").rpartition("/")[0] + "/"
+    return pages | {"page": kept["page"], "volume": volume, "key": "/key/", "api": "/api/"}
 
 
 def measure(program: str, chrome: str, url: str, throttling: str) -> dict[str, Any]:
