@@ -6,6 +6,7 @@ from typing import Annotated
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
+from gallery import ledger
 from gallery.addresses import path_of
 from gallery.api.openapi import PRINTS, TAGGED
 from gallery.bounds import require_patience
@@ -47,6 +48,7 @@ async def nearby(request: HttpRequest, address: str, of: Of = "latents", strengt
     """Say which pages lie a small step away from one. Starts no print."""
     middle = Address.parse(address, default_edition())
     edition_of(middle.edition)
+    await ledger.require_shown(middle)
     sheet = await sheet_near(middle, of, strength, opens=_opens(request, DIRECTIONS))
     return SheetOut(middle=_told(sheet.middle), around=[_told(tile) for tile in sheet.around])
 
@@ -65,6 +67,8 @@ async def corridor(request: HttpRequest, ends: Annotated[Ends, Query()]) -> Corr
     one, other = (Address.parse(text, default_edition()) for text in (ends.first, ends.last))
     edition_of(one.edition)
     edition_of(other.edition)
+    for end in (one, other):
+        await ledger.require_shown(end)
     found = await corridor_between(one, other, ends.frames, opens=_opens(request, ends.frames))
     return CorridorOut(settled=found.settled, frames=[_told(tile) for tile in found.tiles])
 

@@ -15,8 +15,7 @@ const end = (tile, source) => { source.close(); drawing.delete(tile); next(); };
 
 const draw = (tile) => {
   drawing.add(tile);
-  const bar = tile.querySelector("progress");
-  const source = new EventSource(tile.dataset.events);
+  const [bar, source] = [tile.querySelector("progress"), new EventSource(tile.dataset.events)];
   source.addEventListener("progress", ({ data }) => {
     const { step, of } = JSON.parse(data);
     Object.assign(bar, { hidden: false, value: of ? step / of : 0 });
@@ -29,9 +28,8 @@ const draw = (tile) => {
     end(tile, source);
     document.dispatchEvent(new Event("tile-done"));
   });
-  source.addEventListener("error", () => { // the library does not answer, or others of this visitor wait
-    if (source.readyState === EventSource.CLOSED) setTimeout(end, pause, tile, source);
-  });
+  // It is closed where the library does not answer, or others of this visitor wait.
+  source.onerror = () => source.readyState === EventSource.CLOSED && setTimeout(end, pause, tile, source);
 };
 
 function next() {
@@ -42,7 +40,6 @@ const look = (news) => {
   for (const { target, isIntersecting } of news) seen[isIntersecting && target.dataset.events ? "add" : "delete"](target);
   next();
 };
-
 const begin = () => {
   watcher?.disconnect();
   const { dataset } = document.querySelector("[data-sheet]");
@@ -53,6 +50,10 @@ const begin = () => {
   next();
 };
 
+addEventListener("pagehide", () => drawing.forEach(({ dataset }) => { // who goes on gives up the places of the rest
+  const at = new URL(dataset.events, location);
+  navigator.sendBeacon(new URL("leave", at), new URLSearchParams({ visitor: at.searchParams.get("visitor"), unseen: 1 }));
+}));
 document.addEventListener("visibilitychange", () => next());
 document.addEventListener("sheet-renewed", begin);
 begin();

@@ -1,12 +1,16 @@
 """The sheet near a page and the corridor as a visitor uses them: Chromium, a real site, a real press."""
 
+import os
 import re
+import signal
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.conftest import RunningPress, wait_until
 from tests.gallery.test_pages_browser import browser, visiting
-from tests.visitor import fresh, printed
+from tests.visitor import ask, fresh, printed
 
 pytestmark = pytest.mark.alone
 
@@ -69,6 +73,29 @@ def test_a_corridor_is_asked_for_in_words_drawn_evenly_and_played_by_keyboard(br
         assert not has_a_bar(page)
         page.set_viewport_size(PHONE)
         assert not has_a_bar(page)
+
+
+def test_who_leaves_a_corridor_gives_up_its_places(browser: Browser, site: str, press: RunningPress) -> None:
+    ends, child = (fresh("prompt"), fresh("prompt")), press.child
+    assert child is not None
+    for end in ends:
+        printed(site, end)
+    with visiting(browser, viewport=WIDE) as context:
+        page = context.new_page()
+        os.kill(child, signal.SIGSTOP)  # nothing is taken out of the queue meanwhile
+        try:
+            page.goto(f"{site}/corridor/?{urlencode({'from': ends[0].format(), 'to': ends[1].format(), 'frames': 6})}")
+            paths = [link.get_attribute("href") or "" for link in page.locator("[data-events] a").all()]
+            assert len(paths) == 4
+
+            def waiting() -> int:
+                return [ask(site, f"{path[:-1]}.json").json["state"] for path in paths].count("queued")
+
+            wait_until(lambda: waiting() == 3, 60, "three of them wait")
+            page.goto(f"{site}/about/")
+            wait_until(lambda: waiting() == 0, 60, "their places are given up")
+        finally:
+            os.kill(child, signal.SIGCONT)
 
 
 def test_a_corridor_without_scripts_is_a_strip_of_links(browser: Browser, site: str) -> None:
