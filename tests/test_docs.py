@@ -82,11 +82,12 @@ def test_the_example_of_an_edition_has_every_key_and_can_be_read(tmp_path: Path)
     (folder / "edition.toml").write_text(whole, encoding="utf-8")
     (folder / "lexicon.toml").write_text(lexicon, encoding="utf-8")
     edition = load_edition("mine", tmp_path)
-    assert (edition.title, edition.early_above, edition.weights) == ("My edition", 860, folder)
+    assert (edition.title, edition.early_above, edition.late_below) == ("My edition", 860, 250)
+    assert edition.weights == folder
     assert edition.lexicon.styles == ("painted in oil", "")
     document = tomllib.loads(whole)
     assert document.keys() == _KEYS[""]
-    assert all(document[table].keys() == _KEYS[table] for table in ("early", "preview"))
+    assert all(document[table].keys() == _KEYS[table] for table in ("early", "late", "preview"))
 
     before, _, after = whole.partition("[weights]")
     (folder / "edition.toml").write_text(f"{before}{hub}[preview]{after.partition('[preview]')[2]}", encoding="utf-8")

@@ -155,7 +155,8 @@ class Artist:
         own = used = denoiser._guidance
         if guidance is not None:
             used = replace(own, scale=guidance, early=min(own.early, guidance))
-        path = self.folder / f"{key.mark}-{used.scale:g}-{used.early:g}-{used.early_above}.png"
+        guided = f"{used.scale:g}-{used.early:g}-{used.early_above}-{used.late_below}"
+        path = self.folder / f"{key.mark}-{guided}.png"
         if not path.exists():
             denoiser._guidance = used
             try:
@@ -231,7 +232,8 @@ class Evaluation:
         early = f" (beyond timestep {edition.early_above}: {edition.early_guidance:g})"
         if edition.early_guidance == edition.guidance:
             early = ""
-        self.note("guidance, steps", f"{edition.guidance:g}{early}, {edition.default_steps}")
+        late = f" (below timestep {edition.late_below}: none)" if edition.late_below else ""
+        self.note("guidance, steps", f"{edition.guidance:g}{early}{late}, {edition.default_steps}")
         for name, value in self.printing.items():
             self.note(name, value)
         vae = PocketAutoencoder.from_pretrained(

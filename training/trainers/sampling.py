@@ -30,7 +30,7 @@ def sample(
     start = torch.randn((number, 4, *shape), generator=torch.Generator().manual_seed(seed)).to(device)
     rows = torch.cat([empty.expand_as(embeddings), embeddings]).float().to(device)  # (2B, 77, 768)
 
-    def predict(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+    def predict(latents: torch.Tensor, timestep: torch.Tensor, _: int) -> torch.Tensor:
         with autocast(device):
             both = unet(
                 torch.cat([latents, latents]).contiguous(memory_format=torch.channels_last), timestep, rows

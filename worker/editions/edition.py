@@ -46,9 +46,10 @@ TIMESTEPS: Final = 1000
 _KEYS = {
     "": {
         *("title", "summary", "licence", "licence_url", "solver", "guidance", "default_steps", "step_limit"),
-        *("safety_checker", "early", "precision", "batch", "weights", "preview"),
+        *("safety_checker", "early", "late", "precision", "batch", "weights", "preview"),
     },
     "early": {"guidance", "above"},
+    "late": {"below"},
     "weights": {"model", "digest", "hub", "revision", "files"},
     "preview": {"matrix", "bias"},
 }
@@ -85,6 +86,8 @@ class Edition:
     early_guidance: float
     """The guidance at timesteps beyond `early_above`; where the edition states none, `guidance` as well."""
     early_above: int
+    late_below: int
+    """The timestep below which a page is not guided; 0 where the edition states none."""
     default_steps: int
     step_limit: int
     safety_checker: bool
@@ -209,6 +212,7 @@ def _read(folder: Path, data_dir: Path) -> Edition:
         guidance=guidance,
         early_guidance=reader.number("early.guidance", 0, 100) if early else guidance,
         early_above=reader.whole("early.above", 0, TIMESTEPS - 1) if early else TIMESTEPS - 1,
+        late_below=reader.whole("late.below", 1, TIMESTEPS - 1) if reader.table("late") else 0,
         default_steps=default_steps,
         step_limit=step_limit,
         safety_checker=safety_checker,

@@ -155,7 +155,7 @@ def _sort(character: str) -> str:
 
 def printed_with(edition: Edition) -> dict[str, Any]:
     """Return what of an edition decides the pictures of its prompts, beside its weights."""
-    names = ("solver", "guidance", "early_guidance", "early_above", "default_steps")
+    names = ("solver", "guidance", "early_guidance", "early_above", "late_below", "default_steps")
     return {name: getattr(edition, name) for name in names}
 
 

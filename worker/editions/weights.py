@@ -7,6 +7,7 @@ The ordinary diffusers layout, as far as the press reads it::
 
     unet/           config.json  diffusion_pytorch_model.safetensors (or shards and their .index.json)
     vae/            config.json  diffusion_pytorch_model.safetensors
+    guide/          config.json  diffusion_pytorch_model.safetensors: a weaker U-Net; ours alone, optional
     text_encoder/   config.json  model.safetensors
     tokenizer/      vocab.json merges.txt, or tokenizer.json
     scheduler/      scheduler_config.json
@@ -27,6 +28,7 @@ from worker.files import write_atomically
 
 CLASSES: Final[Mapping[str, frozenset[str]]] = {
     "unet": frozenset({"UNet2DConditionModel"}),
+    "guide": frozenset({"UNet2DConditionModel"}),
     "vae": frozenset({"AutoencoderKL", "PocketAutoencoder"}),
     "text_encoder": frozenset({"CLIPTextModel"}),
     "safety_checker": frozenset({"StableDiffusionSafetyChecker"}),
@@ -85,13 +87,13 @@ def missing_files(folder: Path, pins: Mapping[str, FilePin] | None = None, *, ch
     """
     if pins is not None:
         return [name for name in pins if not (folder / name).is_file()]
-    wanted = [f"{component}/config.json" for component in COMPONENTS] + ["scheduler/scheduler_config.json"]
+    components = components_of(folder)
+    wanted = [f"{component}/config.json" for component in components] + ["scheduler/scheduler_config.json"]
     missing = [name for name in wanted if not (folder / name).is_file()]
     tokenizer = folder / "tokenizer"
     if not (tokenizer / "tokenizer.json").is_file():
         names = ("vocab.json", "merges.txt")
         missing += [f"tokenizer/{name}" for name in names if not (tokenizer / name).is_file()]
-    components = list(COMPONENTS)
     if checker and has_safety_checker(folder):
         components.append("safety_checker")
         if not (folder / PREPROCESSOR).is_file():
@@ -109,11 +111,21 @@ def deciding_files(folder: Path) -> list[str]:
     A safety checker is not among them: its verdict stands beside a picture and changes none.
     """
     found = [f"tokenizer/{name}" for name in TOKENIZER_FILES] + ["scheduler/scheduler_config.json"]
-    for component in COMPONENTS:
+    for component in components_of(folder):
         single = folder / component / _weights_name(component)
         found.append(f"{component}/config.json")
         found += [f"{component}/{path.name}" for path in (single, _index(single), *_shards(folder, single))]
     return sorted(name for name in found if (folder / name).is_file())
+
+
+def components_of(folder: Path) -> list[str]:
+    """The networks that decide a picture there: those that each edition has, and a guide where there is one."""
+    return [*COMPONENTS, "guide"] if has_guide(folder) else list(COMPONENTS)
+
+
+def has_guide(folder: Path) -> bool:
+    """Whether these weights have a weaker U-Net, which reads the empty prompt in the other's place."""
+    return (folder / "guide" / "config.json").is_file()
 
 
 def has_safety_checker(folder: Path) -> bool:
@@ -160,11 +172,11 @@ def check_weights(
     missing = missing_files(folder, pins, checker=checker) or missing_files(folder, checker=checker)
     if missing:
         raise WeightsRefused(f"{folder} should hold {missing[0]} and does not.")
-    configs = {name: _config(folder, name) for name in COMPONENTS}
+    configs = {name: _config(folder, name) for name in components_of(folder)}
     check_shapes(folder, configs)
     parameters: dict[str, int] = {}
     checked = checker and has_safety_checker(folder)
-    components = [*COMPONENTS, "safety_checker"] if checked else list(COMPONENTS)
+    components = [*configs, "safety_checker"] if checked else list(configs)
     for component in components:
         if component == "safety_checker":
             _config(folder, component)
@@ -183,19 +195,22 @@ def check_weights(
 
 
 def check_shapes(folder: Path, configs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Hold the three configurations to the shapes that a key has: (77, 768), (4, 52, 80) and eight times that."""
-    unet, vae, text = configs["unet"], configs["vae"], configs["text_encoder"]
+    """Hold the configurations to the shapes that a key has: (77, 768), (4, 52, 80) and eight times that."""
+    vae, text = configs["vae"], configs["text_encoder"]
 
     def expect(component: str, name: str, expected: object, found: object) -> None:
         if found != expected:
             where = folder / component / "config.json"
             raise WeightsRefused(f"{name} in {where} should be {expected} and is {found}: this model reads other keys.")
 
-    expect("unet", "cross_attention_dim", 768, unet.get("cross_attention_dim"))
-    expect("unet", "in_channels", 4, unet.get("in_channels", 4))
-    expect("unet", "out_channels", 4, unet.get("out_channels", 4))
-    for name in ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim"):
-        expect("unet", name, None, unet.get(name))
+    for component, unet in configs.items():
+        if component not in ("unet", "guide"):
+            continue
+        expect(component, "cross_attention_dim", 768, unet.get("cross_attention_dim"))
+        expect(component, "in_channels", 4, unet.get("in_channels", 4))
+        expect(component, "out_channels", 4, unet.get("out_channels", 4))
+        for name in ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim"):
+            expect(component, name, None, unet.get(name))
     expect("text_encoder", "hidden_size", 768, text.get("hidden_size", 512))
     expect("text_encoder", "max_position_embeddings", 77, text.get("max_position_embeddings", 77))
     expect("vae", "latent_channels", 4, vae.get("latent_channels", 4))
@@ -278,8 +293,10 @@ def git_blob_name(path: Path) -> str:
 
 def _check_tensors(folder: Path, component: str, tensors: Mapping[str, Tensor]) -> None:
     """Hold the tensors themselves to the shapes, as a configuration can say what it likes."""
+    unet = ((r"conv_in\.weight", 1, 4), (r"conv_out\.weight", 0, 4), (r".*\.attn2\.to_[kv]\.weight", 1, 768))
     expected: tuple[tuple[str, int, int], ...] = {
-        "unet": ((r"conv_in\.weight", 1, 4), (r"conv_out\.weight", 0, 4), (r".*\.attn2\.to_[kv]\.weight", 1, 768)),
+        "unet": unet,
+        "guide": unet,
         "text_encoder": (
             (r"(text_model\.)?embeddings\.position_embedding\.weight", 0, 77),
             (r"(text_model\.)?embeddings\.token_embedding\.weight", 1, 768),
@@ -308,7 +325,7 @@ def _refuse_code(folder: Path) -> None:
 
 def _refuse_pickles(folder: Path) -> None:
     """A pickle beside safetensors is left alone and never read; in their place it is refused."""
-    for component in COMPONENTS:
+    for component in components_of(folder):
         single = folder / component / _weights_name(component)
         if single.is_file() or _index(single).is_file():
             continue
@@ -351,7 +368,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _weights_name(component: str) -> str:
-    return "diffusion_pytorch_model.safetensors" if component in ("unet", "vae") else "model.safetensors"
+    return "diffusion_pytorch_model.safetensors" if component in ("unet", "guide", "vae") else "model.safetensors"
 
 
 def _index(single: Path) -> Path:

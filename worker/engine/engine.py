@@ -21,7 +21,7 @@ from worker.catalogue.address import Address
 from worker.catalogue.expansion import KeyOfMark, resolve
 from worker.catalogue.key import LATENTS_SHAPE, Key
 from worker.editions.edition import STEPS_MAX, Edition
-from worker.editions.weights import has_safety_checker
+from worker.editions.weights import has_guide, has_safety_checker
 from worker.engine import device as devices
 from worker.engine import memory
 from worker.engine.loop import Step, denoise
@@ -91,8 +91,9 @@ class Engine:
             self._text = TextEncoder(edition.weights)
             empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
             unet = load_model(edition.weights, "unet", dtype)
-            guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above)
-            self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype)
+            guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above, edition.late_below)
+            guide = load_model(edition.weights, "guide", dtype) if has_guide(edition.weights) else None
+            self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype, guide)
             self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
             self._safety = _load_safety(edition, self.device)
         self._previewer: Previewer | None = None
@@ -260,10 +261,10 @@ class Engine:
     def _steps(
         self, run: int, plan: Plan, embeddings: npt.NDArray[np.float16], start: npt.NDArray[np.float32]
     ) -> Iterator[Step]:
-        def predict(latents: Tensor, timestep: Tensor) -> Tensor:
+        def predict(latents: Tensor, timestep: Tensor, number: int) -> Tensor:
             assert run == self._run, "an engine was asked for another run while this one was under way"
             with devices.pinned_attention(self.device):
-                return self.denoiser(latents, timestep)
+                return self.denoiser(latents, timestep, number)
 
         self.denoiser.start(embeddings)
         yield from denoise(predict, plan, torch.from_numpy(start).to(self.device))

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from worker.engine.solvers import Plan
 
-Predict = Callable[[Tensor, Tensor], Tensor]
-"""(latents (B, 4, h, w), timestep ()) → what the model predicts, (B, 4, h, w), guidance applied."""
+Predict = Callable[[Tensor, Tensor, int], Tensor]
+"""(latents (B, 4, h, w), timestep (), the same as a number) → what the model predicts, (B, 4, h, w), guidance applied.
+
+The number is for what is decided before the device has come so far, and the tensor for what the device computes."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def denoise(predict: Predict, plan: Plan, latents: Tensor) -> Iterator[Step]:
     timesteps = torch.tensor([update.timestep for update in plan], device=latents.device)  # (steps,)
     predicted = torch.zeros_like(latents)
     for index, update in enumerate(plan):
-        output = predict(latents, timesteps[index])  # (B, 4, h, w)
+        output = predict(latents, timesteps[index], update.timestep)  # (B, 4, h, w)
         previous, predicted = predicted, update.of_latents * latents + update.of_output * output
         latents = update.keep * latents + update.to_predicted * predicted + update.to_previous * previous
         yield Step(index + 1, len(plan), latents, predicted)

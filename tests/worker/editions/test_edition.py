@@ -99,6 +99,8 @@ def test_an_own_edition_cannot_take_the_place_of_a_shipped_one(tmp_path: Path, t
         ("[weights]", "[early]\nguidance = 1.5\n[weights]", "early.above .* missing"),
         ("[weights]", "[early]\nguidance = 1.5\nabove = 1000\n[weights]", "early.above .* from 0 to 999"),
         ("[weights]", "[early]\nguidance = -1\nabove = 860\n[weights]", "early.guidance .* number"),
+        ("[weights]", "[late]\nbelow = 0\n[weights]", "late.below .* from 1 to 999"),
+        ("[weights]", "[late]\nabove = 250\n[weights]", "unknown setting 'above'"),
         ("[weights]", "[weights]\ndigest = 'abc'", "weights.digest .* 64 hex"),
         ("[weights]", "[weights", "cannot be read"),
     ],

@@ -23,6 +23,7 @@ from worker.editions.weights import (
     check_shapes,
     check_weights,
     deciding_files,
+    missing_files,
     read_header,
     weights_digest,
 )
@@ -58,6 +59,21 @@ def test_sound_weights_are_described(tiny_weights: Path) -> None:
     assert facts.bytes == sum((tiny_weights / name).stat().st_size for name in deciding_files(tiny_weights))
     assert set(facts.parameters) == {"unet", "vae", "text_encoder"}
     assert not facts.safety_checker
+
+
+def test_a_guide_belongs_to_the_weights_and_is_held_to_what_the_u_net_is(folder: Path) -> None:
+    before = check_weights(folder)
+    shutil.copytree(folder / "unet", folder / "guide")
+    after = check_weights(folder)
+    assert after.digest != before.digest
+    assert after.parameters == {**before.parameters, "guide": before.parameters["unet"]}
+    assert "guide/diffusion_pytorch_model.safetensors" in deciding_files(folder)
+    change(folder / "guide/config.json", cross_attention_dim=1024)
+    with pytest.raises(WeightsRefused, match=r"cross_attention_dim .*guide.* should be 768 and is 1024"):
+        check_weights(folder)
+    change(folder / "guide/config.json", cross_attention_dim=768)
+    (folder / "guide/diffusion_pytorch_model.safetensors").unlink()
+    assert missing_files(folder) == ["guide/diffusion_pytorch_model.safetensors"]
 
 
 def test_the_digest_is_what_sha256sum_gives(tiny_weights: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,8 @@ def assert_prints_as_the_pipeline(engine: Engine, weights: Path, key: Key, guida
 
     def guide_next(pipe: StableDiffusionPipeline, step: int, _: int, state: dict[str, Tensor]) -> dict[str, Tensor]:
         if step + 1 < len(pipe.scheduler.timesteps):
-            pipe._guidance_scale = guidance_of(int(pipe.scheduler.timesteps[step + 1]))
+            # At exactly 1 it would drop the empty prompt's latents and keep its embedding.
+            pipe._guidance_scale = max(guidance_of(int(pipe.scheduler.timesteps[step + 1])), 1 + 1e-9)
         return state
 
     with pytest.warns(DeprecationWarning, match="__array__"):  # diffusers' own, see test_solvers
@@ -88,6 +90,38 @@ def test_early_steps_take_the_early_guidance(
     engine = Engine(replace(tiny_edition, early_guidance=1.5, early_above=600), device="cpu", threads=2)
     assert_prints_as_the_pipeline(engine, tiny_weights, dog, lambda timestep: 1.5 if timestep > 600 else 5.0)
     assert engine.print_page(dog).digest != tiny_engine.print_page(dog).digest
+
+
+def test_late_steps_are_not_guided_and_compute_one_row(
+    tiny_edition: Edition, tiny_engine: Engine, tiny_weights: Path, dog: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    call = UNet.__call__
+
+    def counted(unet: UNet, latents: Tensor, timestep: Tensor, text: Text) -> Tensor:
+        seen.append(len(text[0][0]))
+        return call(unet, latents, timestep, text)
+
+    engine = Engine(replace(tiny_edition, late_below=600), device="cpu", threads=2)
+    assert_prints_as_the_pipeline(engine, tiny_weights, dog, lambda timestep: 1.0 if timestep < 600 else 5.0)
+    monkeypatch.setattr(UNet, "__call__", counted)
+    assert engine.print_page(dog).digest != tiny_engine.print_page(dog).digest
+    assert seen == [2, 2, 1, 1, 2, 2, 2, 2]
+
+
+def test_a_guide_is_loaded_where_the_weights_have_one(
+    tmp_path: Path, tiny_weights: Path, tiny_engine: Engine, dog: Key, empty: Key
+) -> None:
+    """With a copy of the U-Net as its guide an edition prints what it prints without, but for rounding."""
+    weights = Path(shutil.copytree(tiny_weights, tmp_path / "weights"))
+    shutil.copytree(weights / "unet", weights / "guide")
+    write_edition(tmp_path, "tiny", str(weights))
+    engine = Engine(load_edition("tiny", tmp_path), device="cpu", threads=2)
+    difference = engine.print_page(dog).pixels.astype(np.int16) - tiny_engine.print_page(dog).pixels
+    assert np.abs(difference).max() <= 1
+    assert engine.lane(empty).guided
+    assert not tiny_engine.lane(empty).guided
+    assert engine.rendition.weights != tiny_engine.rendition.weights
 
 
 def test_it_yields_the_steps_of_a_page(tiny_engine: Engine, dog: Key) -> None:
@@ -270,8 +304,6 @@ def test_a_picture_that_the_encoder_overflows_in_gives_no_latents(
 
 
 def test_it_refuses_weights_with_a_tensor_missing(tmp_path: Path, tiny_weights: Path) -> None:
-    import shutil
-
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(tiny_weights, tmp_path / "weights")
@@ -335,7 +367,7 @@ def test_from_latents_to_pixels_nothing_needs_the_host(
     matrix_edition: Edition, dog: Key, empty: Key, guided: bool
 ) -> None:
     """The whole engine on the `meta` device: every tensor there, no value asked for, from the first step to pixels."""
-    engine = Engine(matrix_edition, device="meta", threads=2, batch=2)
+    engine = Engine(replace(matrix_edition, late_below=600), device="meta", threads=2, batch=2)
     key = dog if guided else empty
     with Watch("meta") as watch:
         for step in engine.run([key, key]):

@@ -18,8 +18,9 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
-        self.asked.append(int(timestep))
+    def __call__(self, latents: Tensor, timestep: Tensor, number: int) -> Tensor:
+        assert int(timestep) == number
+        self.asked.append(number)
         return torch.tanh(latents)
 
 
@@ -40,7 +41,7 @@ def test_it_yields_after_every_step() -> None:
 def test_a_step_is_the_two_sums_of_the_plan() -> None:
     first, second = Update(900, 2.0, -0.5, 0.25, 3.0, 0.0), Update(400, 1.0, 1.0, 0.0, 2.0, -1.0)
     latents = torch.ones(1, 4, 2, 2)
-    one, two = denoise(lambda x, t: x * t / 100, (first, second), latents)
+    one, two = denoise(lambda x, t, _: x * t / 100, (first, second), latents)
     assert torch.equal(one.predicted, torch.full_like(latents, 2 - 0.5 * 9))
     assert torch.equal(one.latents, torch.full_like(latents, 0.25 - 3 * 2.5))
     assert torch.equal(two.predicted, torch.full_like(latents, -7.25 - 7.25 * 4))

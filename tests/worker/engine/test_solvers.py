@@ -45,7 +45,7 @@ CASES = [
 ]
 
 
-def fake(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+def fake(latents: torch.Tensor, timestep: torch.Tensor, _: int = 0) -> torch.Tensor:
     """A denoiser that any mistake shows through: smooth, bounded, not linear, different at every timestep."""
     return 0.7 * torch.tanh(latents) + 0.3 * torch.sin(3 * latents + timestep / 150)
 

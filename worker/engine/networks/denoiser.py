@@ -5,9 +5,13 @@ embedding, then those of the pages' own, and the prediction is uncond + guidance
 embedding equals the empty prompt's bit for bit, or guidance is 1, that is the page's own row alone, and the other is
 not computed.
 
-An edition may state another guidance near pure noise, where a strong one pulls every page to the same mean picture
-(Kynkäänniemi et al. 2024, "Applying guidance in a limited interval"). Both rows are computed there all the same, so
-that a run has one shape.
+Weights may bring a guide: a weaker U-Net, which then reads the empty prompt in the other's place (Karras et al. 2024,
+"Guiding a Diffusion Model with a Bad Version of Itself"). So a page is led away from what the guide does badly too, and
+not only from what any picture looks like. For the empty prompt the two nets differ as well, so its page is guided too.
+
+An edition may state another guidance near pure noise, where a strong one pulls every page to the same mean picture,
+and a timestep below which there is none, where the picture is settled and guidance changes little (Kynkäänniemi et al.
+2024, "Applying guidance in a limited interval"). A step without guidance computes the page's own row alone.
 """
 
 from dataclasses import dataclass
@@ -25,22 +29,24 @@ from worker.engine.networks.unet import Text, UNet
 
 @dataclass(frozen=True)
 class Guidance:
-    """How far past the empty prompt's prediction a page goes: `scale`, and `early` beyond timestep `early_above`."""
+    """How far past the empty prompt's prediction a page goes: `scale`, `early` beyond timestep `early_above`, and no
+    further than its own below `late_below`."""
 
     scale: float
     early: float
     early_above: int
+    late_below: int = 0
 
     @property
     def is_none(self) -> bool:
         """Whether the empty prompt's prediction has no part in any step."""
         return self.scale == self.early == 1.0
 
-    def at(self, timestep: Tensor) -> float | Tensor:
-        """The guidance at a timestep (), where the device need not be waited for."""
-        if self.scale == self.early:
-            return self.scale
-        return torch.where(timestep > self.early_above, self.early, self.scale)
+    def at(self, timestep: int) -> float:
+        """The guidance at a timestep; 1 is none."""
+        if timestep < self.late_below:
+            return 1.0
+        return self.early if timestep > self.early_above else self.scale
 
 
 class Denoiser:
@@ -54,11 +60,13 @@ class Denoiser:
         batch: int,
         device: torch.device,
         dtype: torch.dtype,
+        guide: Any | None = None,
     ) -> None:
-        """Take a diffusers U-Net, the empty prompt's embedding (1, 77, 768) and the number of rows of every run.
+        """Take a diffusers U-Net, the empty prompt's embedding (1, 77, 768), the number of rows of every run, and a
+        weaker U-Net where there is one.
 
-        The U-Net's weights move into our own layers, and it cannot be used afterwards. Raises WeightsRefused where its
-        form is not one that worker.engine.networks.unet knows.
+        The U-Nets' weights move into our own layers, and they cannot be used afterwards. Raises WeightsRefused where
+        their form is not one that worker.engine.networks.unet knows.
         """
         self.batch, self.device, self.dtype = batch, device, dtype
         self.kernels: Kernels = choose_kernels(device, dtype)
@@ -67,16 +75,22 @@ class Denoiser:
         """Pages of one call of the U-Net. On a CPU a batch gains nothing, and torch's group normalisation divides it
         among the threads wherever that falls, so that a page's numbers would depend on its place."""
         self._guidance = guidance
-        unet = unet.requires_grad_(False).eval().to(device)
-        self._unet = UNet(unet, self.kernels, (self._together * (1 if guidance.is_none else 2), *LATENTS_SHAPE))
+        both = self._together * (1 if guidance.is_none or guide is not None else 2)
+        self._unet = UNet(unet.requires_grad_(False).eval().to(device), self.kernels, (both, *LATENTS_SHAPE))
         self._empty = embedding_of_empty[0].copy()
         self._rows = torch.from_numpy(embedding_of_empty).to(device, dtype)  # (1, 77, 768)
+        self._guide: UNet | None = None
+        if guide is not None and not guidance.is_none:
+            guide = guide.requires_grad_(False).eval().to(device)
+            self._guide = UNet(guide, self.kernels, (self._together, *LATENTS_SHAPE))
+            with torch.inference_mode():
+                self._guide_text = self._guide.read(self._rows.expand(self._together, -1, -1))
         self._guided = False
         self._texts: list[Text] = []
 
     def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
         """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
-        return not self._guidance.is_none and not np.array_equal(embedding, self._empty)
+        return not self._guidance.is_none and (self._guide is not None or not np.array_equal(embedding, self._empty))
 
     def start(self, embeddings: npt.NDArray[np.float16]) -> None:
         """Set the embeddings (B, 77, 768) of the run that follows; its pages must all be guided or all not.
@@ -93,20 +107,27 @@ class Denoiser:
             self._texts = [self._read(part) for part in states.split(self._together)]
 
     @torch.inference_mode()
-    def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
-        """The prediction (B, 4, h, w), float32, for latents (B, 4, h, w), float32, and a timestep ()."""
+    def __call__(self, latents: Tensor, timestep: Tensor, number: int) -> Tensor:
+        """The prediction (B, 4, h, w), float32, for latents (B, 4, h, w), float32, and a timestep () and its number.
+
+        The number decides how many rows are computed, so it must be known without waiting for the device.
+        """
+        guidance = self._guidance.at(number) if self._guided else 1.0
         parts = zip(latents.split(self._together), self._texts, strict=True)
-        return torch.cat([self._predict(part, timestep, text) for part, text in parts])
+        return torch.cat([self._predict(part, timestep, text, guidance) for part, text in parts])
 
     def _read(self, states: Tensor) -> Text:
-        if self._guided:
+        if self._guided and self._guide is None:
             states = torch.cat([self._rows.expand_as(states), states])  # (2B, 77, 768)
         return self._unet.read(states)
 
-    def _predict(self, latents: Tensor, timestep: Tensor, text: Text) -> Tensor:
+    def _predict(self, latents: Tensor, timestep: Tensor, text: Text, guidance: float) -> Tensor:
         rows = latents.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        output = self._unet(rows, timestep, text).float()  # (B, 4, h, w), guided (2B, 4, h, w): as many as texts
-        if not self._guided:
-            return output
-        uncond, cond = output.chunk(2)  # (B, 4, h, w) each
-        return uncond + self._guidance.at(timestep) * (cond - uncond)
+        if guidance == 1.0:
+            own = [(keys[-len(rows) :], values[-len(rows) :]) for keys, values in text]  # the rows after the empty ones
+            return self._unet(rows, timestep, own).float()  # (B, 4, h, w)
+        if self._guide is not None:
+            uncond = self._guide(rows, timestep, self._guide_text).float()  # (B, 4, h, w)
+            return uncond + guidance * (self._unet(rows, timestep, text).float() - uncond)
+        uncond, cond = self._unet(rows, timestep, text).float().chunk(2)  # (B, 4, h, w) each
+        return uncond + guidance * (cond - uncond)

@@ -37,7 +37,7 @@ _OLD_NAMES: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn
 
 
 def load_model(weights: Path, component: str, dtype: torch.dtype) -> Any:
-    """The "unet" or "vae" of a weights folder that `check_weights` has looked at, on the CPU in `dtype`.
+    """The "unet", "guide" or "vae" of a weights folder that `check_weights` has looked at, on the CPU in `dtype`.
 
     Raises WeightsRefused where it lacks a tensor, has one too many, or has one of another shape.
     """
