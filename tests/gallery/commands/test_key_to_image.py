@@ -6,16 +6,15 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import pytest
-from django.core.management import call_command
 from PIL import Image
 
 from tests import ROOT
+from tests.gallery.commands.conftest import Run, here
 from worker.catalogue.expansion import page_latents, stacks_key
 from worker.catalogue.key import Key
 from worker.catalogue.limits import PICTURE_FILE_BYTES
@@ -25,37 +24,7 @@ from worker.engine.start_latents import blob, fixed_generator
 
 KEY = stacks_key("borges", 1)
 
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, tiny_data: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
-    """Run the command in this process and in an empty folder: exit code, standard output, standard error."""
-    settings.DATA_DIR = tiny_data
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments: str, edition: str | None = "tiny") -> tuple[int, str, str]:
-        chosen = [] if edition is None else ["--edition", edition]
-        code = 0
-        try:
-            call_command("key_to_image", *arguments, *chosen)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    yield run
-    if "torch" in sys.modules:
-        import torch
-
-        torch.use_deterministic_algorithms(False)
-
-
-def here() -> list[str]:
-    return sorted(path.name for path in Path.cwd().iterdir())
+COMMAND = "key_to_image"
 
 
 @pytest.fixture
