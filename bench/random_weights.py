@@ -1,7 +1,8 @@
 """Random weights in the ordinary diffusers layout: `python -m bench.random_weights FOLDER`.
 
 The model hub cannot be asked by a test or a bench, so this writes a folder of exactly Stable Diffusion 1.5's
-configuration (`--size sd`) or a small one of the same blocks (`--size tiny`). Its pictures mean nothing; its
+configuration (`--size sd`) or a small one of the same blocks (`--size tiny`), and the forms that were distilled from it
+(`--form bk-sdm-small` …, `--taesd`). Its pictures mean nothing; its
 shapes, file names and cost are those of the real one. May import torch, diffusers, transformers; nothing of ours.
 """
 
@@ -18,12 +19,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 from transformers.utils import logging as transformers_logging
 
 SIZES = ("sd", "tiny")
+FORMS: dict[str, dict[str, Any]] = {
+    "sd": {},
+    "bk-sdm-base": {"layers_per_block": 1},
+    "bk-sdm-small": {"layers_per_block": 1, "mid_block_type": None},
+    "bk-sdm-tiny": {
+        "layers_per_block": 1,
+        "mid_block_type": None,
+        "down_block_types": ["CrossAttnDownBlock2D"] * 3,
+        "up_block_types": ["CrossAttnUpBlock2D"] * 3,
+    },
+    "small-sd": {"layers_per_block": 1, "mid_block_type": "UNetMidBlock2D"},
+    "lcm": {"time_cond_proj_dim": 256},
+}
+"""What the U-Nets that were distilled from Stable Diffusion 1.5's say otherwise than its `config.json`: Kim et al. 2023
+(BK-SDM, `src/unet_config/` of Nota-NetsPresso/BK-SDM), Segmind's small-sd, and Luo et al. 2023 (LCM)."""
 
 TIMESTEPS = 1000
 VAE_SCALE = 0.18215  # SD 1.5's latent scale, kept for `tiny` so that both read alike
@@ -31,9 +47,10 @@ EMBEDDING_WIDTH = 768  # a key holds (77, 768)
 EMBEDDING_LENGTH = 77
 
 
-def unet_config(size: str) -> dict[str, Any]:
+def unet_config(size: str, form: str = "sd") -> dict[str, Any]:
     """The U-Net's configuration; `sd` is `unet/config.json` of Stable Diffusion 1.5 (859.5 M parameters)."""
     channels = {"sd": [320, 640, 1280, 1280], "tiny": [32, 64, 64, 64]}[size]
+    changes = FORMS[form]
     return {
         "sample_size": 64,
         "in_channels": 4,
@@ -43,7 +60,7 @@ def unet_config(size: str) -> dict[str, Any]:
         "freq_shift": 0,
         "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
         "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
-        "block_out_channels": channels,
+        "block_out_channels": channels[: len(changes.get("down_block_types", channels))],
         "layers_per_block": 2 if size == "sd" else 1,
         "downsample_padding": 1,
         "mid_block_scale_factor": 1,
@@ -53,6 +70,7 @@ def unet_config(size: str) -> dict[str, Any]:
         "cross_attention_dim": EMBEDDING_WIDTH,
         # SD 1.5's file says "dim" and means the number of heads; attention over 4,160 tokens is what a tiny step costs.
         "attention_head_dim": 8 if size == "sd" else 1,
+        **changes,
     }
 
 
@@ -70,6 +88,25 @@ def vae_config(size: str) -> dict[str, Any]:
         "norm_num_groups": 32 if size == "sd" else 8,
         "sample_size": 512,
         "scaling_factor": VAE_SCALE,
+    }
+
+
+def taesd_config(size: str) -> dict[str, Any]:
+    """The configuration of TAESD, an AutoencoderTiny; `sd` is that of madebyollin/taesd (2.4 M parameters)."""
+    widths, blocks = ([64] * 4, [1, 3, 3, 3]) if size == "sd" else ([8] * 4, [1, 1, 1, 1])
+    return {
+        "in_channels": 3,
+        "out_channels": 3,
+        "encoder_block_out_channels": widths,
+        "decoder_block_out_channels": widths,
+        "act_fn": "relu",
+        "latent_channels": 4,
+        "upsampling_scaling_factor": 2,
+        "num_encoder_blocks": blocks,
+        "num_decoder_blocks": blocks[::-1],
+        "latent_magnitude": 3,
+        "latent_shift": 0.5,
+        "scaling_factor": 1.0,
     }
 
 
@@ -190,10 +227,12 @@ def fill(model: nn.Module, seed: int) -> nn.Module:
     return model
 
 
-def write(folder: Path, size: str = "sd", say: Callable[[str], None] = print) -> Path:
+def write(
+    folder: Path, size: str = "sd", say: Callable[[str], None] = print, form: str = "sd", taesd: bool = False
+) -> Path:
     """Write the folder (2.1 GB for `sd`, 11 MB for `tiny`) and give it back; it appears whole or not at all.
 
-    Raises `FileExistsError` where `folder` exists.
+    `form` is one of FORMS; with `taesd` the VAE is an AutoencoderTiny. Raises `FileExistsError` where `folder` exists.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists already; delete it first or name another folder.")
@@ -204,10 +243,11 @@ def write(folder: Path, size: str = "sd", say: Callable[[str], None] = print) ->
     write_tokenizer(beside / "tokenizer", size)
     (beside / "scheduler").mkdir()
     write_json(beside / "scheduler" / "scheduler_config.json", SCHEDULER_CONFIG)
-    write_json(beside / "model_index.json", MODEL_INDEX)
+    vae = ["diffusers", "AutoencoderTiny" if taesd else "AutoencoderKL"]
+    write_json(beside / "model_index.json", MODEL_INDEX | {"vae": vae})
     parts: list[tuple[str, Callable[[], nn.Module]]] = [
-        ("unet", lambda: UNet2DConditionModel(**unet_config(size))),
-        ("vae", lambda: AutoencoderKL(**vae_config(size))),
+        ("unet", lambda: UNet2DConditionModel(**unet_config(size, form))),
+        ("vae", lambda: AutoencoderTiny(**taesd_config(size)) if taesd else AutoencoderKL(**vae_config(size))),
         ("text_encoder", lambda: CLIPTextModel(CLIPTextConfig(**text_config(size)))),
     ]
     for seed, (name, make) in enumerate(parts, start=1):
@@ -225,10 +265,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.random_weights", description=__doc__)
     parser.add_argument("folder", type=Path, help="the folder to write; must not exist")
     parser.add_argument("--size", choices=SIZES, default="sd", help="sd: Stable Diffusion 1.5; tiny: for tests")
+    parser.add_argument("--form", choices=tuple(FORMS), default="sd", help="of the U-Net (sd)")
+    parser.add_argument("--taesd", action="store_true", help="an AutoencoderTiny in place of the VAE")
     options = parser.parse_args(arguments)
     transformers_logging.disable_progress_bar()
     try:
-        write(options.folder, options.size, say=lambda line: print(line, file=sys.stderr))
+        write(options.folder, options.size, lambda line: print(line, file=sys.stderr), options.form, options.taesd)
     except OSError as error:
         print(f"Could not write the weights: {error}", file=sys.stderr)
         return 2

@@ -27,7 +27,7 @@ from worker.files import write_atomically
 
 CLASSES: Final[Mapping[str, frozenset[str]]] = {
     "unet": frozenset({"UNet2DConditionModel"}),
-    "vae": frozenset({"AutoencoderKL", "PocketAutoencoder"}),
+    "vae": frozenset({"AutoencoderKL", "AutoencoderTiny", "PocketAutoencoder"}),
     "text_encoder": frozenset({"CLIPTextModel"}),
     "safety_checker": frozenset({"StableDiffusionSafetyChecker"}),
 }
@@ -194,16 +194,21 @@ def check_shapes(folder: Path, configs: Mapping[str, Mapping[str, Any]]) -> None
     expect("unet", "cross_attention_dim", 768, unet.get("cross_attention_dim"))
     expect("unet", "in_channels", 4, unet.get("in_channels", 4))
     expect("unet", "out_channels", 4, unet.get("out_channels", 4))
-    for name in ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim"):
+    for name in ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type", "num_class_embeds"):
         expect("unet", name, None, unet.get(name))
     expect("text_encoder", "hidden_size", 768, text.get("hidden_size", 512))
     expect("text_encoder", "max_position_embeddings", 77, text.get("max_position_embeddings", 77))
     expect("vae", "latent_channels", 4, vae.get("latent_channels", 4))
     expect("vae", "in_channels", 3, vae.get("in_channels", 3))
     expect("vae", "out_channels", 3, vae.get("out_channels", 3))
-    blocks = vae.get("block_out_channels", [64])
-    scale = 2 ** (len(blocks) - 1) if isinstance(blocks, list) else None
-    expect("vae", "the scale (two to the number of block_out_channels less one)", 8, scale)
+    if vae["_class_name"] == "AutoencoderTiny":
+        expect("vae", "upsampling_scaling_factor", 2, vae.get("upsampling_scaling_factor", 2))
+        named = {name: vae.get(name, [64] * 4) for name in ("encoder_block_out_channels", "decoder_block_out_channels")}
+    else:
+        named = {"block_out_channels": vae.get("block_out_channels", [64])}
+    for name, blocks in named.items():
+        scale = 2 ** (len(blocks) - 1) if isinstance(blocks, list) else None
+        expect("vae", f"the scale (two to the number of {name} less one)", 8, scale)
 
 
 def component_tensors(folder: Path, component: str) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from training.quarter_hour import shards
 from training.quarter_hour.home import config_of
 from training.quarter_hour.networks import Autoencoder, TextEncoder, Unet
 from worker.engine.networks.autoencoder import PocketAutoencoder
-from worker.engine.networks.unet import refuse_other_forms
+from worker.engine.networks.unet import other_form
 
 EDITION = ROOT / "editions" / "pocket-1"
 
@@ -24,7 +24,7 @@ EDITION = ROOT / "editions" / "pocket-1"
 def test_the_unet_of_every_plan_computes_what_that_of_diffusers_does(plan: QuarterPlan):
     torch.manual_seed(0)
     theirs = UNet2DConditionModel(**config_of(plan))
-    refuse_other_forms(theirs)
+    assert other_form(theirs) is None
     ours = Unet(plan.channels, plan.layers, plan.heads)
     ours.load_state_dict(theirs.state_dict())
     noised, timesteps, states = torch.randn(2, 4, 16, 24), torch.tensor([3, 999]), torch.randn(2, 77, 768)

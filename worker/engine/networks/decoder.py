@@ -2,7 +2,8 @@
 
 The way back is the VAE's own class as it is, since it runs once for a picture that somebody gives. The way to pixels
 runs for every page, so it is written out here in the layers of networks.kernels: for diffusers' AutoencoderKL (the form
-of Stable Diffusion 1.5's) and for our PocketAutoencoder. Nothing needs a map after the residual sum that follows it, so
+of Stable Diffusion 1.5's) and for our PocketAutoencoder. Another form of AutoencoderKL, and AutoencoderTiny (TAESD), is
+computed by its own class (networks.foreign). Nothing needs a map after the residual sum that follows it, so
 these sums overwrite it: at full size a map of 128 channels has 68 MB in bfloat16, and a fresh one costs as much in page
 faults as a pass over it.
 """
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from worker.catalogue.key import LATENTS_SHAPE
 from worker.engine.networks.autoencoder import PocketAutoencoder, ResidualBlock
+from worker.engine.networks.foreign import ForeignPainter
 from worker.engine.networks.kernels import (
     Conv,
     GroupNorm,
@@ -35,11 +37,12 @@ class Decoder:
     def __init__(self, vae: Any, batch: int, device: torch.device, dtype: torch.dtype) -> None:
         """Take a VAE; its latents' scale is read from its configuration.
 
-        Its decoder's weights move into our own layers, and only its encoder can be used afterwards. Raises
-        WeightsRefused where its form is not one that is known here.
+        Its decoder's weights move into our own layers where they know its form, and only its encoder can be used
+        afterwards. Raises WeightsRefused where its latents are not made by a scale alone.
         """
         self.batch, self.device, self.dtype = batch, device, dtype
-        self.kernels: Kernels = choose_kernels(device, dtype)
+        kernels = choose_kernels(device, dtype)
+        self.kernels: Kernels = kernels if _is_our_form(vae) else "diffusers"
         """How the VAE is run; part of the rendition."""
         self._scale = float(vae.config.scaling_factor)
         self._vae = vae.requires_grad_(False).eval().to(device)
@@ -47,10 +50,12 @@ class Decoder:
         """Pages of one call of the VAE; on a CPU each is computed alone, for the reason given in networks.denoiser."""
         shape = (self._together, *LATENTS_SHAPE)
         self._paint: Callable[[Tensor], Tensor]
-        if isinstance(vae, PocketAutoencoder):
-            self._paint = _PocketPainter(self._vae, self.kernels, shape)
+        if self.kernels == "diffusers":
+            self._paint = ForeignPainter(self._vae)
+        elif isinstance(vae, PocketAutoencoder):
+            self._paint = _PocketPainter(self._vae, kernels, shape)
         else:
-            self._paint = _Painter(self._vae, self.kernels, shape)
+            self._paint = _Painter(self._vae, kernels, shape)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,7 +89,6 @@ class _Painter:
     """The decoder of an AutoencoderKL: latents (B, 4, h, w), unscaled, to a picture (B, 3, 8h, 8w) in about −1 … 1."""
 
     def __init__(self, vae: Any, kernels: Kernels, shape: tuple[int, int, int, int]) -> None:
-        _refuse_other_forms(vae)
         source = vae.decoder
         rows, _, h, w = shape
         self._layers: list[Callable[[Tensor], Tensor]] = []
@@ -146,19 +150,22 @@ class _Attention:
         return x.add_(answer.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2))
 
 
-def _refuse_other_forms(vae: Any) -> None:
-    """Raise WeightsRefused where an AutoencoderKL has a part or a setting that `_Painter` does not know."""
-    found = {
-        "act_fn": vae.config.act_fn == "silu",
-        "up_block_types": set(vae.config.up_block_types) == {"UpDecoderBlock2D"},
-        "mid_block_add_attention": vae.config.get("mid_block_add_attention", True),
-        "shift_factor": vae.config.get("shift_factor") is None,
-        "latents_mean": vae.config.get("latents_mean") is None,
-    }
-    for name, known in found.items():
-        if not known:
-            value = vae.config.get(name)
-            raise WeightsRefused(f"The VAE's {name} is {value}: its form is not one that the press can run.")
+def _is_our_form(vae: Any) -> bool:
+    """Whether our own layers know every part of a VAE's decoder. Raises WeightsRefused where no class may run it."""
+    if isinstance(vae, PocketAutoencoder):
+        return True
+    for name in ("shift_factor", "latents_mean"):
+        if vae.config.get(name):
+            raise WeightsRefused(
+                f"The VAE's {name} is {vae.config.get(name)} and should not be there: the latents of Stable Diffusion"
+                " 1.x have a scale alone."
+            )
+    return (
+        type(vae).__name__ == "AutoencoderKL"
+        and vae.config.act_fn == "silu"
+        and set(vae.config.up_block_types) == {"UpDecoderBlock2D"}
+        and bool(vae.config.get("mid_block_add_attention", True))
+    )
 
 
 class _PocketPainter:

@@ -8,6 +8,9 @@ not computed.
 An edition may state another guidance near pure noise, where a strong one pulls every page to the same mean picture
 (Kynkäänniemi et al. 2024, "Applying guidance in a limited interval"). Both rows are computed there all the same, so
 that a run has one shape.
+
+A U-Net with `time_cond_proj_dim` was distilled from a guided one and is told how strong that guidance is (Meng et al.
+2023, "On Distillation of Guided Diffusion Models"; Luo et al. 2023, LCM): every page is one row then.
 """
 
 from dataclasses import dataclass
@@ -19,8 +22,9 @@ import torch
 from torch import Tensor
 
 from worker.catalogue.key import LATENTS_SHAPE
+from worker.engine.networks.foreign import ForeignUNet
 from worker.engine.networks.kernels import Kernels, choose_kernels
-from worker.engine.networks.unet import Text, UNet
+from worker.engine.networks.unet import UNet, other_form
 
 
 @dataclass(frozen=True)
@@ -57,26 +61,33 @@ class Denoiser:
     ) -> None:
         """Take a diffusers U-Net, the empty prompt's embedding (1, 77, 768) and the number of rows of every run.
 
-        The U-Net's weights move into our own layers, and it cannot be used afterwards. Raises WeightsRefused where its
-        form is not one that worker.engine.networks.unet knows.
+        The U-Net's weights move into our own layers, and it cannot be used afterwards; where its form is not one that
+        worker.engine.networks.unet knows, diffusers' own class computes it.
         """
         self.batch, self.device, self.dtype = batch, device, dtype
-        self.kernels: Kernels = choose_kernels(device, dtype)
+        kernels = choose_kernels(device, dtype)
+        self.kernels: Kernels = kernels if other_form(unet) is None else "diffusers"
         """How the U-Net is run; part of the rendition."""
         self._together = 1 if device.type == "cpu" else batch
         """Pages of one call of the U-Net. On a CPU a batch gains nothing, and torch's group normalisation divides it
         among the threads wherever that falls, so that a page's numbers would depend on its place."""
         self._guidance = guidance
         unet = unet.requires_grad_(False).eval().to(device)
-        self._unet = UNet(unet, self.kernels, (self._together * (1 if guidance.is_none else 2), *LATENTS_SHAPE))
+        width = unet.config.get("time_cond_proj_dim")
+        self._told: tuple[Tensor, Tensor] | None = None  # the guidance, and the early one, as the U-Net is told of them
+        if width is not None:
+            scale, early = (guidance_embedding(w, width) for w in (guidance.scale, guidance.early))
+            self._told = (scale.to(device, dtype), early.to(device, dtype))
+        rows = self._together * (2 if self._told is None and not guidance.is_none else 1)
+        self._unet: Any = UNet(unet, kernels, (rows, *LATENTS_SHAPE)) if self.kernels == kernels else ForeignUNet(unet)
         self._empty = embedding_of_empty[0].copy()
         self._rows = torch.from_numpy(embedding_of_empty).to(device, dtype)  # (1, 77, 768)
         self._guided = False
-        self._texts: list[Text] = []
+        self._texts: list[Any] = []
 
     def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
         """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
-        return not self._guidance.is_none and not np.array_equal(embedding, self._empty)
+        return self._told is None and not self._guidance.is_none and not np.array_equal(embedding, self._empty)
 
     def start(self, embeddings: npt.NDArray[np.float16]) -> None:
         """Set the embeddings (B, 77, 768) of the run that follows; its pages must all be guided or all not.
@@ -98,15 +109,32 @@ class Denoiser:
         parts = zip(latents.split(self._together), self._texts, strict=True)
         return torch.cat([self._predict(part, timestep, text) for part, text in parts])
 
-    def _read(self, states: Tensor) -> Text:
+    def _read(self, states: Tensor) -> Any:
         if self._guided:
             states = torch.cat([self._rows.expand_as(states), states])  # (2B, 77, 768)
         return self._unet.read(states)
 
-    def _predict(self, latents: Tensor, timestep: Tensor, text: Text) -> Tensor:
+    def _predict(self, latents: Tensor, timestep: Tensor, text: Any) -> Tensor:
         rows = latents.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        if self._told is not None:
+            scale, early = self._told
+            told = torch.where(timestep > self._guidance.early_above, early, scale)  # (1, width)
+            output: Tensor = self._unet(rows, timestep, text, told)
+            return output.float()  # (B, 4, h, w)
         output = self._unet(rows, timestep, text).float()  # (B, 4, h, w), guided (2B, 4, h, w): as many as texts
         if not self._guided:
             return output
         uncond, cond = output.chunk(2)  # (B, 4, h, w) each
         return uncond + self._guidance.at(timestep) * (cond - uncond)
+
+
+def guidance_embedding(guidance: float, width: int) -> Tensor:
+    """What a U-Net with `time_cond_proj_dim` = `width` is told of a guidance, (1, width), float32.
+
+    sin and cos of 1000 · (guidance − 1) · 10000^(−i / (width/2 − 1)), as diffusers' pipelines of latent consistency
+    models have it; the paper's w is guidance − 1. In float32, since the models were distilled with its roundings.
+    """
+    half = width // 2
+    falling = torch.exp(torch.arange(half, dtype=torch.float32) * -(torch.log(torch.tensor(10000.0)) / (half - 1)))
+    angles = torch.tensor([[guidance - 1.0]]) * 1000.0 * falling  # (1, half)
+    return torch.nn.functional.pad(torch.cat([torch.sin(angles), torch.cos(angles)], 1), (0, width % 2))

@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Kernels = Literal["eager", "onednn"]
+Kernels = Literal["eager", "onednn", "diffusers"]
+"""The two ways, and what a rendition calls a network that these layers do not know (networks.foreign)."""
 
 _SCORES_OF_CHUNK: Final = 3_500_000
 """Attention scores of one chunk, all heads together in bfloat16: 7 MB, a good part of a level-3 cache."""

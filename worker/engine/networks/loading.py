@@ -23,6 +23,7 @@ from worker.errors import WeightsRefused
 _CLASSES: Final[dict[str, Any]] = {
     "UNet2DConditionModel": diffusers.UNet2DConditionModel,
     "AutoencoderKL": diffusers.AutoencoderKL,
+    "AutoencoderTiny": diffusers.AutoencoderTiny,
     "PocketAutoencoder": PocketAutoencoder,
 }
 _DTYPES: Final = {

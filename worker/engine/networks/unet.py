@@ -1,8 +1,9 @@
 """The U-Net of diffusers' UNet2DConditionModel in the layers of networks.kernels. May import torch and worker.errors.
 
 The order of the layers is that of diffusers' class and of the paper (Rombach et al. 2022, "High-Resolution Image
-Synthesis with Latent Diffusion Models"), in the one form that Stable Diffusion 1.5 and our own editions have; any other
-form is refused by name. What is written here rather than taken from there:
+Synthesis with Latent Diffusion Models"), in the form of Stable Diffusion 1.5 and of what was distilled from it: fewer
+blocks, no middle or one without attention (BK-SDM, small-sd), guidance as part of the time (LCM). Any other form is
+named by `other_form` and left to networks.foreign. What is written here rather than taken from there:
 
 * where every page's latents go with two texts, everything before the first cross-attention is computed once for both;
 * the keys and values of the cross-attention are computed once for a run (`UNet.read`), since the text stays;
@@ -51,12 +52,11 @@ _FORM: Final[dict[str, tuple[object, ...]]] = {
     "encoder_hid_dim_type": (None,),
     "mid_block_only_cross_attention": (None, False),
     "mid_block_scale_factor": (1,),
-    "mid_block_type": ("UNetMidBlock2DCrossAttn",),
+    "mid_block_type": ("UNetMidBlock2DCrossAttn", "UNetMidBlock2D", None),
     "only_cross_attention": (False,),
     "resnet_out_scale_factor": (1.0,),
     "resnet_skip_time_act": (False,),
     "resnet_time_scale_shift": ("default",),
-    "time_cond_proj_dim": (None,),
     "time_embedding_act_fn": (None,),
     "time_embedding_type": ("positional",),
     "timestep_post_act": (None,),
@@ -68,18 +68,19 @@ _INNER_OF_CHUNK: Final = 2_600_000
 """Inner activations of a feed-forward layer's chunk of tokens: 5 MB in bfloat16."""
 
 
-def refuse_other_forms(source: Any) -> None:
-    """Raise WeightsRefused where a diffusers U-Net has a part or a setting that this module does not know."""
+def other_form(source: Any) -> str | None:
+    """What a diffusers U-Net has that this module does not know, as a sentence; None where it knows all of it."""
     for name, known in _FORM.items():
         found = source.config.get(name, known[0])
         if found not in known:
-            raise WeightsRefused(
-                f"The U-Net's {name} should be {' or '.join(map(str, known))} and is {found}: its form is not one "
-                "that the press can run.",
-            )
+            return f"The U-Net's {name} should be {' or '.join(map(str, known))} and is {found}."
+    depths = source.config.get("transformer_layers_per_block", 1)
+    if any(depth != 1 for depth in (depths if isinstance(depths, list | tuple) else [depths])):
+        return f"The U-Net's transformer_layers_per_block should be 1 and is {depths}."
     for found in (*source.config["down_block_types"], *source.config["up_block_types"]):
         if found not in _BLOCKS:
-            raise WeightsRefused(f"The U-Net's blocks should be of {', '.join(sorted(_BLOCKS))}; one is {found}.")
+            return f"The U-Net's blocks should be of {', '.join(sorted(_BLOCKS))}; one is {found}."
+    return None
 
 
 class UNet:
@@ -90,13 +91,16 @@ class UNet:
     """
 
     def __init__(self, source: Any, kernels: Kernels, shape: tuple[int, int, int, int]) -> None:
-        refuse_other_forms(source)
+        if (other := other_form(source)) is not None:
+            raise WeightsRefused(other)
         rows, _, h, w = shape
         self._time_sines = source.time_proj
         self._time = [
             Linear(layer.weight, layer.bias, kernels)
             for layer in (source.time_embedding.linear_1, source.time_embedding.linear_2)
         ]
+        guidance = source.time_embedding.cond_proj
+        self._guidance = Linear(guidance.weight, None, kernels) if guidance is not None else None
         self._conv_in = Conv(source.conv_in, kernels, shape)
         sizes = [(h, w)]
         self._down: list[_Stage] = []
@@ -105,8 +109,10 @@ class UNet:
             if block.downsamplers is not None:
                 sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
             _empty(block)
-        self._mid = _Stage(source.mid_block, kernels, rows, sizes[-1], None)
-        _empty(source.mid_block)
+        self._mid: list[_Stage] = []
+        if source.mid_block is not None:
+            self._mid.append(_Stage(source.mid_block, kernels, rows, sizes[-1], None))
+            _empty(source.mid_block)
         self._up: list[_Stage] = []
         for block in source.up_blocks:
             size = sizes.pop() if block.upsamplers is not None else sizes[-1]
@@ -114,18 +120,22 @@ class UNet:
             _empty(block)
         self._norm_out = GroupNorm(source.conv_norm_out, silu=True)
         self._conv_out = Conv(source.conv_out, kernels, (rows, source.conv_out.in_channels, h, w))
-        self._texts = [block.text for stage in (*self._down, self._mid, *self._up) for block in stage.transformers]
+        self._texts = [block.text for stage in (*self._down, *self._mid, *self._up) for block in stage.transformers]
 
     def read(self, states: Tensor) -> Text:
         """What the cross-attentions need of the texts' embeddings (B, M, 768), in the order in which they come."""
         return [attend.read(states) for attend in self._texts]
 
-    def __call__(self, latents: Tensor, timestep: Tensor, text: Text) -> Tensor:
+    def __call__(self, latents: Tensor, timestep: Tensor, text: Text, guidance: Tensor | None = None) -> Tensor:
         """The prediction for as many rows as there are texts: B, or 2B where each page's latents go with two texts.
 
+        `guidance` (1, time_cond_proj_dim) goes to the time of a U-Net that was distilled to be told of it.
         Up to the first cross-attention the two halves are the same numbers, and only one of them is computed.
         """
         time = self._time_sines(timestep.reshape(1)).to(latents.dtype)  # (1, C)
+        if guidance is not None:
+            assert self._guidance is not None, "guidance for a U-Net that is not told of it"
+            time = time + self._guidance(guidance)
         time = self._time[1](F.silu(self._time[0](time)))
         time = F.silu(time)  # (1, 4C); every residual block begins with this SiLU
         texts = iter(text)
@@ -140,10 +150,11 @@ class UNet:
             if stage.down is not None:
                 x = stage.down(x)
                 skips.append(x)
-        for resnet, transformer in self._mid.layers:
-            x = resnet(x, time)
-            if transformer is not None:
-                x = transformer(x, next(texts))
+        for stage in self._mid:
+            for resnet, transformer in stage.layers:
+                x = resnet(x, time)
+                if transformer is not None:
+                    x = transformer(x, next(texts))
         for stage in self._up:
             for resnet, transformer in stage.layers:
                 skip = skips.pop()
@@ -162,7 +173,7 @@ class _Stage:
         self, source: Any, kernels: Kernels, rows: int, size: tuple[int, int], above: tuple[int, int] | None
     ) -> None:
         resnets = [_Resnet(resnet, kernels, rows, size) for resnet in source.resnets]
-        found = getattr(source, "attentions", None) or ()
+        found = [layer for layer in getattr(source, "attentions", None) or () if layer is not None]
         self.transformers = [_Transformer(transformer, kernels) for transformer in found]
         # The middle ends with a residual block that no transformer follows; other blocks have one for each or none.
         transformers = [*self.transformers, *[None] * (len(resnets) - len(self.transformers))]

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 
-from bench.random_weights import fill, vae_config
+from bench.random_weights import fill, taesd_config, vae_config
 from worker.catalogue.key import LATENTS_SHAPE
 from worker.engine.networks.autoencoder import PocketAutoencoder
 from worker.engine.networks.decoder import Decoder
@@ -20,6 +20,18 @@ def ordinary(**changes: Any) -> Any:
     """A small AutoencoderKL with random weights; equal arguments, equal weights."""
     with torch.device("meta"):
         empty = AutoencoderKL(**(vae_config("tiny") | changes))
+    return fill(empty, 3).float().eval().requires_grad_(False)
+
+
+def unusual() -> Any:
+    """An AutoencoderKL of a form that our own layers do not know."""
+    return ordinary(act_fn="gelu")
+
+
+def taesd() -> Any:
+    """A small AutoencoderTiny with random weights."""
+    with torch.device("meta"):
+        empty = AutoencoderTiny(**taesd_config("tiny"))
     return fill(empty, 3).float().eval().requires_grad_(False)
 
 
@@ -42,7 +54,7 @@ def as_pixels(picture: Tensor) -> Tensor:
     return (picture.permute(0, 2, 3, 1) * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-@pytest.mark.parametrize("make", [ordinary, pocket])
+@pytest.mark.parametrize("make", [ordinary, pocket, unusual, taesd])
 def test_it_paints_what_the_class_of_the_weights_paints(make: Any) -> None:
     """But for values that lie on the edge of two, where the same sums in another order fall to either side."""
     given = latents(1)
@@ -57,6 +69,15 @@ def test_it_paints_what_the_class_of_the_weights_paints(make: Any) -> None:
     assert float((difference > 0).float().mean()) < 1e-3
 
 
+@pytest.mark.parametrize("make", [unusual, taesd])
+def test_a_form_that_our_layers_do_not_know_is_painted_by_its_own_class_to_the_bit(make: Any) -> None:
+    given, vae, decoder = latents(1), make(), Decoder(make(), 1, CPU, torch.float32)
+    scaled = (given / vae.config.scaling_factor).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(decoder.decode(given)[0], as_pixels(vae.decode(scaled).sample))
+    assert decoder.kernels == "diffusers"
+    assert Decoder(ordinary(), 1, CPU, torch.float32).kernels != "diffusers"
+
+
 def test_each_page_of_a_batch_is_painted_as_if_it_were_alone() -> None:
     given = latents(2)
     together, _ = Decoder(ordinary(), 2, CPU, torch.float32).decode(given)
@@ -64,7 +85,7 @@ def test_each_page_of_a_batch_is_painted_as_if_it_were_alone() -> None:
     assert torch.equal(together, torch.cat([alone.decode(row[None])[0] for row in given]))
 
 
-@pytest.mark.parametrize("make", [ordinary, pocket])
+@pytest.mark.parametrize("make", [ordinary, pocket, taesd])
 def test_a_picture_goes_into_latents_by_the_class_s_own_encoder(make: Any) -> None:
     picture = torch.randint(0, 256, (1, 416, 640, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(6))
     vae = make()
@@ -77,7 +98,7 @@ def test_a_picture_goes_into_latents_by_the_class_s_own_encoder(make: Any) -> No
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [({"act_fn": "gelu"}, "act_fn is gelu"), ({"shift_factor": 0.1}, "shift_factor is 0.1")],
+    [({"latents_mean": [0.1] * 4}, r"latents_mean is \[0.1"), ({"shift_factor": 0.1}, "shift_factor is 0.1")],
 )
 def test_it_refuses_another_form_by_name(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(WeightsRefused, match=named):

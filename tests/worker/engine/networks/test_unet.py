@@ -8,7 +8,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from bench.random_weights import fill, unet_config
+from bench.random_weights import FORMS, fill, unet_config
 from worker.engine.networks.kernels import Kernels, choose_kernels
 from worker.engine.networks.unet import UNet
 from worker.errors import WeightsRefused
@@ -20,7 +20,10 @@ POCKET = {
     "attention_head_dim": 4,
 }
 LINEAR_PROJECTIONS = {"use_linear_projection": True, "layers_per_block": 2}
-SHAPES: dict[str, dict[str, Any]] = {"sd": {}, "pocket": POCKET, "linear-projections": LINEAR_PROJECTIONS}
+SHAPES: dict[str, dict[str, Any]] = {"pocket": POCKET, "linear-projections": LINEAR_PROJECTIONS} | {
+    form: unet_config("tiny", form) for form in FORMS
+}
+"""What `unet_config("tiny")` is changed to: our own, and every form that was distilled from Stable Diffusion 1.5's."""
 SIZE = (26, 40)
 """Height and width of the latents: with three ways down 13 × 20, 7 × 10 and 4 × 5, so two ways up are not twice."""
 
@@ -57,9 +60,10 @@ def error(found: Tensor, expected: Tensor) -> float:
 def test_in_float32_it_is_the_u_net_of_diffusers(changes: dict[str, Any], kernels: Kernels) -> None:
     """Within 1e-5 of it, relative, in Euclidean norms: the same sums in another order."""
     latents, states = inputs(2, torch.float32)
-    expected = make(changes, torch.float32)(latents, torch.tensor(501), states).sample
+    told = torch.linspace(-1, 1, 256)[None] if "time_cond_proj_dim" in changes else None
+    expected = make(changes, torch.float32)(latents, torch.tensor(501), states, timestep_cond=told).sample
     ours = UNet(make(changes, torch.float32), kernels, (2, 4, *SIZE))
-    found = ours(latents, torch.tensor(501), ours.read(states))
+    found = ours(latents, torch.tensor(501), ours.read(states), told)
     print(f"relative difference {error(found, expected):.1e}")
     assert error(found, expected) < 1e-5
 
@@ -115,6 +119,7 @@ def test_it_takes_the_weights_over_and_leaves_none_behind() -> None:
         ({"act_fn": "gelu"}, "act_fn should be silu and is gelu"),
         ({"resnet_time_scale_shift": "scale_shift"}, "resnet_time_scale_shift"),
         ({"time_embedding_type": "fourier"}, "time_embedding_type"),
+        ({"transformer_layers_per_block": 2}, "transformer_layers_per_block should be 1 and is 2"),
         ({"down_block_types": ["AttnDownBlock2D"] * 3 + ["DownBlock2D"]}, "one is AttnDownBlock2D"),
     ],
 )
