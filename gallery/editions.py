@@ -9,6 +9,7 @@ from typing import Final
 from cachetools import TTLCache, cached
 from django.conf import settings
 
+from worker.editions.adapters import digest_with_adapters
 from worker.editions.edition import DEFAULT_EDITION, Edition, all_editions
 from worker.editions.repertoire import Repertoire, read_repertoire
 from worker.editions.weights import weights_digest
@@ -55,7 +56,8 @@ def default_edition() -> str:
 
 def weights_here(edition: Edition) -> str | None:
     """Return the digest of an edition's weights as they lie here, None where they do not. May hash files: blocks."""
-    return _weights_digest(edition.weights, edition.digest_cache) if edition.installed else None
+    found = _weights_digest(edition.weights, edition.digest_cache) if edition.installed else None
+    return found and digest_with_adapters(found, edition.adapters)
 
 
 @cached(TTLCache(maxsize=32, ttl=_FRESH_SECONDS), lock=threading.Lock())

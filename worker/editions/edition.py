@@ -8,19 +8,21 @@ cannot take the slug of a shipped one.
 """
 
 import functools
+import itertools
 import json
 import logging
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from worker.catalogue.address import DEFAULT_EDITION, is_slug
 from worker.catalogue.expansion import Lexicon
+from worker.editions.adapters import Adapter, check_adapter, digest_with_adapters
 from worker.editions.weights import FilePin, WeightsFacts, check_weights, missing_files
-from worker.errors import EditionRefused
+from worker.errors import EditionRefused, WeightsRefused
 
 __all__ = [
     "DEFAULT_EDITION",
@@ -35,7 +37,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 SHIPPED: Final = Path(__file__).resolve().parent.parent.parent / "editions"
-SOLVERS: Final = ("ddim", "dpm-solver++")
+SOLVERS: Final = ("ddim", "dpm-solver++", "lcm")
 DEVICES: Final = ("cpu", "cuda", "mps")
 BATCH_MAX: Final = 64
 """The most rows that one run has, on any device."""
@@ -46,11 +48,12 @@ TIMESTEPS: Final = 1000
 _KEYS = {
     "": {
         *("title", "summary", "licence", "licence_url", "solver", "guidance", "default_steps", "step_limit"),
-        *("safety_checker", "early", "precision", "batch", "weights", "preview"),
+        *("safety_checker", "early", "precision", "batch", "adapters", "weights", "preview"),
     },
     "early": {"guidance", "above"},
     "weights": {"model", "digest", "hub", "revision", "files"},
     "preview": {"matrix", "bias"},
+    "adapters": {"file", "strength", "digest"},
 }
 
 
@@ -90,6 +93,8 @@ class Edition:
     safety_checker: bool
     precision: Mapping[str, str]
     batch: Mapping[str, int]
+    adapters: tuple[Adapter, ...]
+    """What is fused into the weights when they are loaded, in this order."""
     folder: Path
     weights: Path
     """The folder with `unet/`, `vae/`, `text_encoder/`, `tokenizer/` and `scheduler/`, there or not."""
@@ -103,7 +108,7 @@ class Edition:
     @property
     def installed(self) -> bool:
         """Whether every file of the weights is there. Whether they are the right ones is for `check`."""
-        return not self.missing
+        return not self.missing and all(adapter.file.is_file() for adapter in self.adapters)
 
     @property
     def missing(self) -> list[str]:
@@ -147,13 +152,23 @@ class Edition:
             raise EditionRefused(
                 f"Edition {self.slug} is not installed: {self.weights} lacks {names}.", hint=self.remedy
             )
-        return check_weights(
+        facts = check_weights(
             self.weights,
-            digest=self.digest,
+            digest=None if self.adapters else self.digest,
             pins=self.hub.files if self.hub else None,
             cache=self.digest_cache,
             checker=self.safety_checker,
         )
+        for adapter in self.adapters:
+            check_adapter(adapter)
+        found = digest_with_adapters(facts.digest, self.adapters)
+        if self.digest not in (None, found):
+            raise WeightsRefused(
+                f"The weights in {self.weights} with their adapters should have the digest {self.digest} and have"
+                f" {found}."
+            )
+        size = facts.bytes + sum(adapter.file.stat().st_size for adapter in self.adapters)
+        return replace(facts, digest=found, bytes=size)
 
 
 def load_edition(slug: str, data_dir: Path) -> Edition:
@@ -214,6 +229,7 @@ def _read(folder: Path, data_dir: Path) -> Edition:
         safety_checker=safety_checker,
         precision=_precision(reader),
         batch=_batch(reader),
+        adapters=_adapters(reader, folder),
         folder=folder,
         weights=weights,
         hub=hub,
@@ -231,7 +247,7 @@ class _Reader:
         self.path = path
         self.document = _toml(path)
         for name, known in _KEYS.items():
-            for key in self.table(name):
+            for key in itertools.chain.from_iterable(self.tables(name)):
                 if key not in known:
                     where = f"[{name}] of {path}" if name else str(path)
                     raise EditionRefused(
@@ -243,6 +259,15 @@ class _Reader:
         found = self.document.get(name, {}) if name else self.document
         if not isinstance(found, dict):
             raise self.refused(name, "a table", found)
+        return found
+
+    def tables(self, name: str) -> list[dict[str, Any]]:
+        """The tables under a name: those of an array such as [[adapters]], else the one."""
+        found = self.document.get(name) if name == "adapters" else None
+        if found is None:
+            return [self.table(name)]
+        if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+            raise self.refused(name, f"tables, each below a line [[{name}]]", found)
         return found
 
     def text(self, name: str) -> str:
@@ -345,6 +370,20 @@ def _batch(reader: _Reader) -> dict[str, int]:
         if device not in DEVICES:
             raise reader.refused("batch", "a table with keys out of " + ", ".join(DEVICES), device)
     return {device: reader.whole(f"batch.{device}", 1, BATCH_MAX) if device in table else 1 for device in DEVICES}
+
+
+def _adapters(reader: _Reader, folder: Path) -> tuple[Adapter, ...]:
+    adapters = []
+    for table in reader.tables("adapters") if "adapters" in reader.document else []:
+        file, strength, digest = table.get("file"), table.get("strength"), table.get("digest")
+        if not isinstance(file, str) or not file.endswith(".safetensors"):
+            raise reader.refused("adapters.file", "the path of a .safetensors file", file)
+        if not isinstance(strength, int | float) or isinstance(strength, bool) or not -4 <= strength <= 4:
+            raise reader.refused("adapters.strength", "a number from -4 to 4", strength)
+        if not isinstance(digest, str) or not _is_hex(digest, 64):
+            raise reader.refused("adapters.digest", "the SHA-256 of the file, 64 hexadecimal digits", digest)
+        adapters.append(Adapter((folder / file).resolve(), float(strength), digest))
+    return tuple(adapters)
 
 
 def _preview(reader: _Reader) -> PreviewMatrix | None:

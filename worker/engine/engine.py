@@ -9,7 +9,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import diffusers
 import numpy as np
@@ -20,11 +21,12 @@ from torch import Tensor
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import KeyOfMark, resolve
 from worker.catalogue.key import LATENTS_SHAPE, Key
+from worker.catalogue.noise import noise_order
 from worker.editions.edition import STEPS_MAX, Edition
 from worker.editions.weights import has_safety_checker
 from worker.engine import device as devices
 from worker.engine import memory
-from worker.engine.loop import Step, denoise
+from worker.engine.loop import Noise, Step, denoise
 from worker.engine.networks.decoder import Decoder
 from worker.engine.networks.denoiser import Denoiser, Guidance
 from worker.engine.networks.loading import load_model
@@ -86,11 +88,13 @@ class Engine:
         self._bytes = memory.bytes_of_weights(weights.parameters, dtype)
         self._scheduler_config = edition.scheduler_config
         make_plan(edition.solver, self._scheduler_config, edition.default_steps)  # refuses what it does not know
+        if edition.solver == "lcm":
+            make_plan(edition.solver, self._scheduler_config, edition.step_limit)  # such a model has few timesteps
         self._remembered: OrderedDict[str, npt.NDArray[np.float16]] = OrderedDict()
         with memory.explained(EditionRefused, edition.slug, self._bytes, self.device):
-            self._text = TextEncoder(edition.weights)
+            self._text = TextEncoder(edition.weights, edition.adapters)
             empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
-            unet = load_model(edition.weights, "unet", dtype)
+            unet = _load_unet(edition, dtype)
             guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above)
             self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype)
             self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
@@ -266,7 +270,8 @@ class Engine:
                 return self.denoiser(latents, timestep)
 
         self.denoiser.start(embeddings)
-        yield from denoise(predict, plan, torch.from_numpy(start).to(self.device))
+        latents = torch.from_numpy(start).to(self.device)
+        yield from denoise(predict, plan, latents, noise_of(latents, plan))
 
     def _read_rendition(self) -> Rendition:
         """The rendition, from the objects that run and the process that they run in."""
@@ -284,6 +289,7 @@ class Engine:
             instruction_set=devices.instruction_set(self.device),
             threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
             kernels=" and ".join(kernels),
+            adapters=_adapters_of(self.edition),
         )
 
     def _refuse_another_rendition(self) -> None:
@@ -294,6 +300,43 @@ class Engine:
                 f"The press was started as {self.rendition} and would now print as {now}.",
                 hint="Something in this process has changed torch's settings; restart the press.",
             )
+
+
+def noise_of(latents: Tensor, plan: Plan) -> Noise:
+    """The noise of a plan's steps, from the initial latents (B, 4, h, w) as worker.catalogue.noise orders them.
+
+    The orders go to the device here, so that no step makes the host wait.
+    """
+    numbers = latents.flatten(1)  # (B, 16640)
+    orders = {
+        step: tuple(torch.tensor(part, device=latents.device) for part in noise_order(step))
+        for step, update in enumerate(plan, 1)
+        if update.to_noise
+    }
+
+    def noise(step: int) -> Tensor:
+        order, signs = orders[step]
+        return (numbers.index_select(1, order) * signs).view_as(latents)
+
+    return noise
+
+
+def _adapters_of(edition: Edition) -> str:
+    """What a rendition says of an edition's adapters, and of the library that fuses them."""
+    if not edition.adapters:
+        return ""
+    return " and ".join(adapter.format() for adapter in edition.adapters) + f" by peft {version('peft')}"
+
+
+def _load_unet(edition: Edition, dtype: torch.dtype) -> Any:
+    """The U-Net in `dtype`; adapters are fused in float32 before it is rounded."""
+    if not edition.adapters:
+        return load_model(edition.weights, "unet", dtype)
+    from worker.engine.networks.adapters import fuse  # peft takes seconds to import, and few editions have adapters
+
+    unet = load_model(edition.weights, "unet", torch.float32)
+    fuse(unet, "unet", edition.adapters)
+    return unet.to(dtype)
 
 
 def _load_safety(edition: Edition, device: torch.device) -> "SafetyChecker | None":

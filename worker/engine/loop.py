@@ -14,6 +14,8 @@ from worker.engine.solvers import Plan
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(latents (B, 4, h, w), timestep ()) → what the model predicts, (B, 4, h, w), guidance applied."""
+Noise = Callable[[int], Tensor]
+"""Step 1, 2, … → the normal numbers after it, (B, 4, h, w), on the latents' device."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Step:
 
 
 @torch.inference_mode()
-def denoise(predict: Predict, plan: Plan, latents: Tensor) -> Iterator[Step]:
+def denoise(predict: Predict, plan: Plan, latents: Tensor, noise: Noise | None = None) -> Iterator[Step]:
     """Run the plan (formulas: worker.engine.solvers) from the initial latents; yield a Step after each of its steps.
 
     Stop iterating, or close the generator, to cancel. The coefficients are Python numbers and the timesteps go to the
@@ -40,4 +42,7 @@ def denoise(predict: Predict, plan: Plan, latents: Tensor) -> Iterator[Step]:
         output = predict(latents, timesteps[index])  # (B, 4, h, w)
         previous, predicted = predicted, update.of_latents * latents + update.of_output * output
         latents = update.keep * latents + update.to_predicted * predicted + update.to_previous * previous
+        if update.to_noise:
+            assert noise is not None, "a plan with noise, and none to take"
+            latents = latents + update.to_noise * noise(index + 1)
         yield Step(index + 1, len(plan), latents, predicted)

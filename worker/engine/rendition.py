@@ -23,7 +23,10 @@ class Rendition:
     instruction_set: str
     threads: int
     kernels: str
-    """How the U-Net and the VAE are run: "eager", or what networks.denoiser and networks.decoder made of them."""
+    """How the U-Net and the VAE are run: "eager" or "onednn" by our own layers, "diffusers" by the classes of their
+    makers; one word where it is the same for both."""
+    adapters: str = ""
+    """What is fused into the weights, with its strength; mostly nothing. `weights` is the digest of all together."""
 
     @property
     def facts(self) -> dict[str, str | int]:
@@ -39,6 +42,7 @@ class Rendition:
         return (
             f"{self.edition} {self.weights[:16]} {self.precision} batch {self.batch}, {self.torch}, "
             f"{self.device} {self.name} [{self.instruction_set}] {self.threads} threads, {self.kernels}"
+            + (f", with {self.adapters}" if self.adapters else "")
         )
 
     def __str__(self) -> str:

@@ -1,10 +1,11 @@
 """Solvers: the numbers of every step of the loop, worked out in float64 before it starts. NumPy and worker.errors only.
 
 Notation: a latent at timestep t is x = α·x₀ + σ·ε with α = √ᾱ(t), σ = √(1 − ᾱ(t)); ᾱ comes from the model's own
-`scheduler_config.json`. Both solvers are linear in what the model says, so a step is three sums:
+`scheduler_config.json`. All solvers are linear in what the model says, so a step is three sums:
 
     predicted = update.of_latents · x + update.of_output · output          (x₀ as the model sees it now)
     x         = update.keep · x + update.to_predicted · predicted + update.to_previous · (predicted of the step before)
+              + update.to_noise · (normal numbers; worker.catalogue.noise)
 
 A `Plan` is one `Update` a step. Nothing here touches a tensor, so nothing here can make a device wait.
 """
@@ -39,7 +40,7 @@ _UNKNOWN: Final = (
 
 @dataclass(frozen=True)
 class Update:
-    """One step: what the model is told (`timestep`) and the five numbers of the module's two lines."""
+    """One step: what the model is told (`timestep`) and the six numbers of the module's two lines."""
 
     timestep: int
     of_latents: float
@@ -47,13 +48,15 @@ class Update:
     keep: float
     to_predicted: float
     to_previous: float
+    to_noise: float = 0.0
+    """Of a standard deviation of 1; none in a solver that follows one path from the latents to the picture."""
 
 
 Plan = tuple[Update, ...]
 
 
 def make_plan(solver: str, config: Mapping[str, Any], steps: int, timesteps: Sequence[int] | None = None) -> Plan:
-    """The plan of `steps` steps of "ddim" or "dpm-solver++" under a model's scheduler config.
+    """The plan of `steps` steps of "ddim", "dpm-solver++" or "lcm" under a model's scheduler config.
 
     With `timesteps`, falling, as many as steps, the steps lie there and not where the config's spacing has them. Raises
     EditionRefused where the config asks for what no solver here does, InputRefused where the model's training had too
@@ -64,7 +67,9 @@ def make_plan(solver: str, config: Mapping[str, Any], steps: int, timesteps: Seq
         return ddim(config, steps, timesteps)
     if solver == "dpm-solver++":
         return dpm_solver(config, steps, timesteps)
-    raise EditionRefused(f"A solver should be ddim or dpm-solver++, and is {solver!r}.")
+    if solver == "lcm":
+        return lcm(config, steps, timesteps)
+    raise EditionRefused(f"A solver should be ddim or dpm-solver++ or lcm, and is {solver!r}.")
 
 
 def _refuse_models_no_solver_can_run(config: Mapping[str, Any]) -> None:
@@ -183,6 +188,32 @@ def dpm_solver(config: Mapping[str, Any], steps: int, chosen: Sequence[int] | No
     return tuple(plan)
 
 
+def lcm(config: Mapping[str, Any], steps: int, chosen: Sequence[int] | None = None) -> Plan:
+    """Multistep sampling of a latent consistency model (Luo et al. 2023, algorithm 3), of fresh noise z at each step:
+
+        predicted = c_skip·x + c_out·x₀,   c_skip = ¼ / (s² + ¼),   c_out = s / √(s² + ¼),   s = timestep_scaling · t
+        x' = α'·predicted + σ'·z,   and after the last step  x' = predicted
+
+    c_skip and c_out are the boundary conditions of a consistency model (Song et al. 2023, appendix C, σ_data = ½),
+    under which it leaves alone what has no noise. The model was distilled on `original_inference_steps` (50) timesteps,
+    t = k − 1, 2k − 1, … with k = ⌊T / 50⌋, and steps are spread over those from the top, as diffusers' LCMScheduler
+    does. Raises InputRefused for more steps than there are.
+    """
+    alphas = alphas_cumprod(config)
+    timesteps = _timesteps_lcm(config, len(alphas), steps) if chosen is None else _chosen(chosen, len(alphas), steps)
+    prediction, scaling = config.get("prediction_type", "epsilon"), float(config.get("timestep_scaling", 10.0))
+    plan = []
+    for t, after in zip(timesteps, [*timesteps[1:], None], strict=True):
+        alpha, sigma = math.sqrt(alphas[t]), math.sqrt(1.0 - alphas[t])
+        scaled = scaling * t
+        skip, out = 0.25 / (scaled**2 + 0.25), scaled / math.sqrt(scaled**2 + 0.25)
+        of_latents, of_output = _predicted(prediction, alpha, sigma)
+        bar = 1.0 if after is None else float(alphas[after])
+        noise = math.sqrt(1.0 - bar)
+        plan.append(Update(t, skip + out * of_latents, out * of_output, 0.0, math.sqrt(bar), 0.0, noise))
+    return tuple(plan)
+
+
 def _log_snr(bar: float) -> float:
     """λ = log(α/σ) = ½·log(ᾱ / (1 − ᾱ))."""
     return 0.5 * math.log(bar / (1.0 - bar))
@@ -216,6 +247,22 @@ def _timesteps_dpm(config: Mapping[str, Any], total: int, steps: int) -> list[in
         low = int(config.get("steps_offset", 0))
         return _checked(np.arange(1, steps + 1)[::-1] * (total // (steps + 1)) + low, total)
     return _checked(_trailing(spacing, total, steps), total)
+
+
+def _timesteps_lcm(config: Mapping[str, Any], total: int, steps: int) -> list[int]:
+    """Falling timesteps as diffusers' LCMScheduler counts them: of those that the model was distilled on, the top."""
+    distilled = int(config.get("original_inference_steps", 50))
+    if not 1 <= distilled <= total:
+        raise EditionRefused(
+            f"original_inference_steps in the scheduler config should be 1 to {total}, and is {distilled}."
+        )
+    if steps > distilled:
+        raise InputRefused(
+            f"A model distilled on {distilled} timesteps (original_inference_steps) cannot be run for {steps} steps.",
+            hint="The step_limit in its edition.toml may say so; 4 to 8 steps are what such models are for.",
+        )
+    falling = np.arange(distilled, 0, -1) * (total // distilled) - 1
+    return _checked(falling[np.floor(np.linspace(0, distilled, steps, endpoint=False)).astype(int)], total)
 
 
 def _trailing(spacing: object, total: int, steps: int) -> Doubles:

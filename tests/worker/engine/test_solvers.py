@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, LCMScheduler
 
 from worker.engine.loop import denoise
 from worker.engine.solvers import Update, alphas_cumprod, make_plan
 from worker.errors import EditionRefused, InputRefused
 
 # diffusers 0.42 hands NumPy 2 a tensor in a way that NumPy means to give up.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context"),
+]
 
 # The schedule of SD 1.5, as its scheduler_config.json has it.
 SD_15: dict[str, Any] = {
@@ -26,6 +29,7 @@ SD_15: dict[str, Any] = {
     "clip_sample": False,
 }
 SCHEDULERS = {"ddim": DDIMScheduler, "dpm-solver++": DPMSolverMultistepScheduler}
+LCM = {name: value for name, value in SD_15.items() if name != "steps_offset"}
 
 ROUNDING = 5e-6
 """Largest relative difference allowed: at most 50 float32 steps, and diffusers multiplies its ᾱ up in float32, we in
@@ -225,6 +229,61 @@ def test_it_refuses_a_config_that_asks_for_more(solver: str, change: dict[str, A
 def test_it_refuses_more_steps_than_the_model_has_timesteps(solver: str) -> None:
     with pytest.raises(InputRefused, match="trained on 40 timesteps cannot be run for 60 steps"):
         make_plan(solver, {**SD_15, "num_train_timesteps": 40}, 60)
+
+
+LCM_CASES: list[tuple[dict[str, Any], int]] = [
+    ({}, 1),
+    ({}, 4),
+    ({}, 7),
+    ({"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}, 8),
+    ({"original_inference_steps": 100, "timestep_scaling": 3.0}, 48),
+]
+
+
+@pytest.mark.parametrize(("change", "steps"), LCM_CASES)
+def test_it_computes_what_the_lcm_scheduler_of_diffusers_computes_from_the_same_noise(
+    change: dict[str, Any], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = torch.randn((steps, *start().shape), generator=torch.Generator().manual_seed(4))
+    scheduler = LCMScheduler(**LCM, **change)
+    scheduler.set_timesteps(steps)
+    left = iter(noise)
+    monkeypatch.setattr("diffusers.schedulers.scheduling_lcm.randn_tensor", lambda *_, **__: next(left))
+    latents, expected, denoised = start(), [], []
+    for timestep in scheduler.timesteps:
+        stepped = scheduler.step(fake(latents, timestep), timestep, latents)
+        latents = stepped.prev_sample
+        expected.append(latents)
+        denoised.append(stepped.denoised)
+    plan = make_plan("lcm", {**LCM, **change}, steps)
+    assert [update.timestep for update in plan] == scheduler.timesteps.tolist()
+    found = list(denoise(fake, plan, start(), lambda step: noise[step - 1]))
+    largest = difference([step.latents for step in found], expected)
+    print(f"lcm {change} {steps} steps: {largest:.1e}")
+    assert largest < ROUNDING
+    assert difference([step.predicted for step in found], denoised) < ROUNDING
+    assert len(list(left)) == 1, "noise after every step but the last"
+
+
+def test_the_timesteps_of_lcm_are_those_of_diffusers_for_every_number_of_steps() -> None:
+    scheduler = LCMScheduler(**LCM)
+    for steps in range(1, 51):
+        scheduler.set_timesteps(steps)
+        assert [update.timestep for update in make_plan("lcm", LCM, steps)] == scheduler.timesteps.tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "steps", "error", "said"),
+    [
+        ({}, 52, InputRefused, r"distilled on 50 timesteps \(original_inference_steps\) cannot be run for 52 steps"),
+        ({"original_inference_steps": 2000}, 4, EditionRefused, "should be 1 to 1000, and is 2000"),
+    ],
+)
+def test_lcm_refuses_what_its_model_was_not_distilled_for(
+    change: dict[str, Any], steps: int, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        make_plan("lcm", {**LCM, **change}, steps)
 
 
 def known(solver: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The text encoder: from a prompt to its embedding. May import torch, transformers, worker.errors and catalogue.key.
+"""The text encoder: from a prompt to its embedding. May import torch, transformers, worker.errors, catalogue.key and
+editions.adapters.
 
 It runs on the CPU in float64, whatever the press prints on. Float32 sums depend on the number of threads and on the
 processor, and with them 0.4 % of an embedding's values on the key's grid; the error of a float64 sum (1e-16) is so far
@@ -6,6 +7,7 @@ below the grid's step (2⁻¹¹ of a value) that the snapped values are the same
 its plain kernel: the "eager" attention of transformers takes its softmax in float32, whatever the model's type.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,18 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from worker.catalogue.key import EMBEDDING_SHAPE, snap_embedding
+from worker.editions.adapters import Adapter
 from worker.errors import WeightsRefused
 
 
 class TextEncoder:
     """The tokenizer and text encoder of one edition, loaded once. Nothing of one prompt survives into the next."""
 
-    def __init__(self, weights: Path) -> None:
-        """Load `tokenizer/` and `text_encoder/` of `weights`. Raises WeightsRefused where tensors are missing."""
+    def __init__(self, weights: Path, adapters: Sequence[Adapter] = ()) -> None:
+        """Load `tokenizer/` and `text_encoder/` of `weights`, and fuse what the adapters say of the latter.
+
+        Raises WeightsRefused where tensors are missing, or an adapter does not fit.
+        """
         transformers_logging.disable_progress_bar()  # loading takes a second; the commands draw bars of their own
         self._tokenizer: Any = CLIPTokenizer.from_pretrained(str(weights / "tokenizer"), local_files_only=True)
         model, info = CLIPTextModel.from_pretrained(
@@ -39,6 +45,10 @@ class TextEncoder:
             if info.get(what):
                 name = min(map(str, info[what]))
                 raise WeightsRefused(f"{weights / 'text_encoder'} should hold the tensor {name} and does not.")
+        if adapters:
+            from worker.engine.networks.adapters import fuse  # peft takes seconds to import
+
+            fuse(model, "text_encoder", adapters)
         self._model: Any = model.eval().requires_grad_(False)
 
     def embed(self, prompt: str) -> npt.NDArray[np.float64]:
