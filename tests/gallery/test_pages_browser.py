@@ -197,7 +197,7 @@ def test_a_tab_has_one_place_whatever_became_of_its_page(context: BrowserContext
     wait_until(lambda: state_of(site, waiting) == "absent", 60, "the next page has given it up")
     page.goto(site + waiting.path())
     page.reload()
-    expect(page.locator("#sentence")).to_contain_text("No press of this edition")
+    expect(page.locator("#sentence")).to_contain_text("Nothing draws new pictures right now")
     assert state_of(site, waiting) == "queued", "a reload keeps the place"
     page.close(run_before_unload=True)  # as people close tabs
     wait_until(lambda: state_of(site, waiting) == "absent", 60, "a tab that is closed gives it up")
@@ -214,7 +214,7 @@ def test_the_next_page_is_printed_while_one_is_looked_at(context: BrowserContext
     assert page.locator("#picture").is_visible(), "it is there at once"
 
 
-@pytest.mark.parametrize(("focused", "afterwards"), [("nav a.chief", "nav a.chief"), ("text=Leave", "figure")])
+@pytest.mark.parametrize(("focused", "afterwards"), [("nav a.chief", "nav a.chief"), ("text=Cancel", "figure")])
 def test_the_focus_stays_when_the_picture_arrives(
     context: BrowserContext, site: str, focused: str, afterwards: str
 ) -> None:
@@ -226,8 +226,8 @@ def test_the_focus_stays_when_the_picture_arrives(
     assert page.locator(afterwards).evaluate("(element) => element === document.activeElement")
     same = page.evaluate("window.held && window.held === document.activeElement")
     assert same is (focused == afterwards), "the very element, on the page that was not loaded again"
-    expect(page.locator("[role=status]#spoken")).to_have_text("The page is printed.")
-    expect(page.get_by_text("About this page")).to_be_visible()
+    expect(page.locator("[role=status]#spoken")).to_have_text("The picture is drawn.")
+    expect(page.get_by_text("About this picture")).to_be_visible()
     expect(page.locator("details.save summary")).to_be_visible()
 
 
@@ -357,7 +357,7 @@ def test_the_page_is_set_in_its_own_typefaces(context: BrowserContext, site: str
     page.on("request", lambda request: asked.append(request.url))
     for _ in range(2):  # a browser may do without them once
         page.goto(site + address.path(), wait_until="networkidle")
-        page.click("text=About this page")
+        page.click("text=About this picture")
     families = page.evaluate("[...document.fonts].filter((f) => f.status === 'loaded').map((f) => f.family)")
     assert {family.strip('"') for family in families} == {"Literata", "JetBrains Mono"}
     assert len({url for url in asked if "/fonts/" in url}) == 3, "preloads and sheets name the same files"

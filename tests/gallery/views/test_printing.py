@@ -55,7 +55,7 @@ def test_a_stream_says_what_it_waits_for_and_is_kept_alive(site: str) -> None:
         stream = connection.getresponse()
         lines = [stream.readline().decode() for _ in range(5)]
         assert lines[0] == "retry: 2000\n"
-        assert "No press of this edition is at work just now" in lines[4]
+        assert "Nothing draws new pictures right now" in lines[4]
         assert ask(site, address.path()[:-1] + ".json").json["state"] == "queued"
         stream.readline()
         assert stream.readline() == b": still here\n"  # after 15 seconds without news

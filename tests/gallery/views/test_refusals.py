@@ -22,9 +22,9 @@ from tests.visitor import ask, fresh, post
         ("/tiny/prompt/%2E%2E%2F%2E%2E%2Fetc%2Fpasswd/1/", ". and .. alone between slashes"),
         ("/tiny/key/borges/411/", "411 is not among them"),
         ("/tiny/key/borges/0/", "“0” is no page"),
-        ("/tiny/key/bor%20ges/1/", "cannot name a volume"),
+        ("/tiny/key/bor%20ges/1/", "cannot be a name"),
         ("/tiny/prompt/" + 501 * "a" + "/1/", "this one has 501"),
-        ("/tiny/mark/numxaqqioe4lpfc6qxh46pi5y/", "is no mark"),
+        ("/tiny/mark/numxaqqioe4lpfc6qxh46pi5y/", "is no short name of a key"),
         ("/nothing/here/", "is no address"),
     ],
 )
@@ -51,7 +51,7 @@ def test_an_unknown_edition_and_an_unknown_mark_are_no_pages(site: str) -> None:
     assert "There is no edition named “atlantis”" in edition.text
     mark = ask(site, "/tiny/mark/numxaqqioe4lpfc6qxh46pi5yy/")
     assert mark.status == 404
-    assert "does not hold the key" in mark.text
+    assert "has not seen the key" in mark.text
 
 
 @pytest.mark.parametrize(
