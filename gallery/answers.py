@@ -172,7 +172,7 @@ def refusal(
     retry_after = retry_after_of(error, status)
     if form == ".json" or wants_json(request):
         response: HttpResponse = JsonResponse(error_shape(error), status=status)
-    elif not form or form.endswith("/"):
+    elif "." not in form and not form.endswith("/events"):  # what people open; files and streams are read by programs
         title, heading = _HEADINGS.get(HTTPStatus(status), _REFUSED)
         context = {"error": error, "status": status, "title": title, "retry_after": retry_after}
         context["heading"] = error.heading or heading

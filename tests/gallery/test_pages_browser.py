@@ -134,7 +134,7 @@ def test_a_page_fills_while_the_press_works(context: BrowserContext, site: str) 
     assert len({now["bar"] for now in seen}) > 4, "the bar is seen to grow"
     picture = page.locator("#picture")
     expect(picture).to_be_visible()
-    assert picture.get_attribute("alt") == f"The page with the mark {address.name}"
+    assert picture.get_attribute("alt") == f"The picture with the short name {address.name}"
     assert pixels_shown(page) == pixels_kept(site, address)
     assert page.locator("main").get_attribute("data-state") == "kept"
 
@@ -424,7 +424,7 @@ def test_a_page_stays_while_a_proxy_answers_for_a_site_that_starts_again(context
 
     page.route(f"{site}/**", refuse)
     page.goto(site + address.path())
-    page.wait_for_function("document.querySelector('#sentence').textContent.includes('trying again')")
+    page.wait_for_function("document.querySelector('#sentence').textContent.includes('Reconnecting')")
     with page.expect_request(lambda request: request.method == "HEAD"):
         pass
     assert page.locator("main.page").is_visible() and "HEAD" in asked
@@ -441,6 +441,7 @@ def test_the_share_sheet_is_offered_where_there_is_one(browser: Browser, site: s
         assert page.locator("button[data-share]").is_hidden(), "this browser has no share sheet"
         page.evaluate("navigator.share = async (what) => { window.shared = what; }")  # only phones have one
         page.evaluate("document.dispatchEvent(new Event('page-printed'))")
+        page.get_by_text("Share", exact=True).click()
         page.click("button[data-share]")
         assert page.evaluate("window.shared") == {"url": site + address.path(), "title": address.name}
 
@@ -1024,8 +1025,12 @@ def test_a_page_stands_in_a_frame_of_another_site(context: BrowserContext, site:
     address = fresh("prompt")
     printed(site, address)
     page = context.new_page()
-    said = ask(site, f"/oembed?url={quote(site + address.path(), safe='')}").json
-    with another_origin(str(said["html"])) as elsewhere:
+    page.goto(site + address.path())
+    page.get_by_text("Share", exact=True).click()
+    assert page.get_by_label("Link", exact=True).input_value() == site + address.path()
+    code = page.get_by_label("To show the picture on a page of your own").input_value()
+    assert code == ask(site, f"/oembed?url={quote(site + address.path(), safe='')}").json["html"]
+    with another_origin(code) as elsewhere:
         page.goto(elsewhere)
         framed = page.frame_locator("iframe")
         expect(framed.get_by_role("img")).to_be_visible()
@@ -1144,6 +1149,7 @@ def test_a_second_print_is_followed_replayed_and_compared(context: BrowserContex
     page.goto(site + address.path())
     page.click("text=Anatomy")
     page.get_by_role("button", name="Draw it again").click()
+    expect(page).to_have_url(site + address.path() + "anatomy/#again")  # shortened, and still at its place
     expect(page.locator(".verdict")).to_have_text("Identical: every pixel is the same.")
     slider = page.locator("#step")
     assert int(slider.get_attribute("max") or 0) > 2, "a preview of several steps, and the picture"
@@ -1163,7 +1169,7 @@ def test_two_pages_lie_under_one_slider_that_keys_move(browser: Browser, context
     page.goto(site + addresses[0].path())
     history = json.dumps([{"path": each.path(), "name": each.name, "at": 1} for each in reversed(addresses)])
     page.evaluate("(history) => localStorage.setItem('babelia-history', history)", history)
-    page.click("text=Compare with")
+    page.get_by_role("link", name="Compare").click()
     page.click("text=With the one you saw last")
     expect(page.locator(".verdict")).to_contain_text("PSNR")
     cut = page.locator("#cut")

@@ -87,9 +87,17 @@ def test_what_is_sent_to_an_address_that_takes_no_forms_is_refused_with_a_senten
 
 
 def test_an_address_of_a_form_is_not_a_blank_page_to_who_opens_it(site: str) -> None:
-    answer = ask(site, "/key/open")
+    answer = ask(site, fresh().path()[:-1] + "/leave")
     assert answer.status == 405 and answer.headers["allow"] == "POST"
     assert "There is nothing to see at this address" in answer.text
+
+
+@pytest.mark.parametrize(("path", "form"), [("/key/open", "/key/"), ("/corridor/open", "/corridor/")])
+def test_a_form_that_was_refused_is_opened_again_as_a_form(site: str, path: str, form: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = ask(site, path, method)
+        assert (answer.status, answer.headers["location"]) == (302, form)
+    assert ask(site, path, "DELETE").status == 405
 
 
 def test_a_mistake_of_ours_has_a_page_of_its_own() -> None:

@@ -31,6 +31,7 @@ WORKSHOP = re.compile(
     r"|keepers|librarians?|lexicon|page \d+ of)\b",
     re.IGNORECASE,
 )
+PATHS = re.compile(r"\S*/\S*")
 OF_HEADINGS = {"h1", "h2", "h3", "script", "style", "code", "q"}
 """Elements whose text is not read: headings, names that somebody gave, and code."""
 ATTRIBUTES = {"alt", "title", "aria-label", "placeholder", "content", "label"}
@@ -65,7 +66,7 @@ def of_the_workshop(html: str) -> list[str]:
     reader = Reader()
     reader.feed(html)
     for_all = [text.partition("For the keeper:")[0] for text in reader.read]
-    return [text for text in for_all if WORKSHOP.search(text)]
+    return [text for text in for_all if WORKSHOP.search(PATHS.sub("", text))]
 
 
 def test_a_word_of_the_workshop_is_found_where_it_is_read_and_in_no_heading() -> None:
@@ -96,8 +97,6 @@ PAGES = (
 READY = Press("one", "ready", ("pocket-1",), "", "", "here", 1)
 LOADING = Press("one", "loading", ("pocket-1",), "", "", "here", 1)
 BROKEN = Press("one", "broken", ("pocket-1",), "", "No edition is installed, so it has nothing to print.", "", 1)
-    "one", "broken", ("pocket-1",), "", "No edition is installed, so this press has nothing to print.", "", 1
-)
 BLOCKED = Press("one", "blocked", ("pocket-1",), "", "The disk is full, so no page can be printed.", "here", 1)
 STATES: dict[str, tuple[Progress, list[Press]]] = {
     "next": (Progress("queued", place=1, seconds=4.0), [READY]),
