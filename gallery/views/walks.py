@@ -64,6 +64,8 @@ async def nearby(request: HttpRequest, address: Address) -> HttpResponseBase:
     middle = _tile(sheet.middle, words)
     context = {
         "edition": address.edition,
+        "title": f"Near {address.name}",
+        "on_card": "The picture in the middle",
         "name": address.name,
         "page": path_of(address),
         "tiles": [*around[:4], middle, *around[4:]] if around else [middle],
@@ -218,6 +220,8 @@ def _strip(request: HttpRequest, asked: Asked, found: Corridor) -> dict[str, Any
     labels[0], labels[-1] = alt_text(asked.first), alt_text(asked.last)
     return _form(request.GET) | {
         "edition": asked.first.edition,
+        "title": f"From {asked.first.name} to {asked.last.name}",
+        "on_card": "The picture at its beginning",
         "begins": asked.first,
         "ends": asked.last,
         "begins_page": path_of(asked.first),

@@ -898,6 +898,22 @@ def fill_wall(press: RunningPress, pages: int) -> None:
         )
 
 
+def test_who_is_lost_is_led_on(context: BrowserContext, site: str) -> None:
+    page = context.new_page()
+    page.goto(site + "/nothing/here/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
+    page.locator("main").get_by_role("link", name="Reading room").click()
+    page.get_by_role("navigation", name="Library").get_by_role("link", name="Shelf").click()
+    page.get_by_role("link", name="Babelia", exact=True).first.click()
+    page.get_by_role("link", name="About", exact=True).click()
+    page.locator("footer").get_by_role("link", name="Feed").evaluate(
+        "async (feed) => { window.kind = (await fetch(feed.href)).headers.get('Content-Type'); }"
+    )
+    assert page.evaluate("window.kind").startswith("application/atom+xml")
+    manifest = page.locator("link[rel=manifest]").get_attribute("href")
+    assert ask(site, manifest or "").json["start_url"] == "/pocket-1/"
+
+
 def test_a_visitor_finds_the_page_of_the_day_in_the_reading_room(context: BrowserContext, site: str) -> None:
     page = context.new_page()
     page.goto(site)

@@ -189,6 +189,11 @@ def test_a_shelf_is_one_link_that_is_never_sent_and_is_put_on_another(
         page.goto(site + address.path())
         page.get_by_role("button", name="Keep").click()
     page.goto(site + "/shelf/")
+    for box in page.locator("[data-list=babelia-shelf]").get_by_label("Choose").all():
+        box.check()
+    page.get_by_role("button", name="Walk between two").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"From {two[1].name} to {two[0].name}")
+    page.goto(site + "/shelf/")
     page.click("text=One link for all")
     expect(page.locator("#link")).to_be_visible()
     link = page.input_value("#link")
@@ -234,6 +239,13 @@ def test_a_slideshow_turns_by_itself_and_by_hand(context: BrowserContext, site: 
     expect(play).to_have_text("Pause")
     page.keyboard.press("Escape")
     expect(play).to_have_text("Go on")
+    shuffle = page.get_by_role("button", name="Shuffle")
+    shuffle.click()
+    expect(shuffle).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("document.fullscreenElement?.id === 'show'")
+    page.keyboard.press("f")
+    page.wait_for_function("!document.fullscreenElement")
 
 
 def test_a_slideshow_of_a_volume_waits_for_what_is_not_drawn_while_the_last_picture_stays(
