@@ -13,6 +13,7 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -22,7 +23,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from worker.catalogue.kinds import kind_of
 from worker.catalogue.limits import PICTURE_FILE_BYTES, PICTURE_PIXELS, PICTURE_SIDE
 from worker.catalogue.png import HEIGHT, WIDTH
-from worker.errors import InputRefused
+from worker.errors import InputRefused, reason
 
 How = Literal["fill", "fit", "stretch"]
 """Fill the page and crop around the centre; fit into the page, white beside it; stretch to the page's shape."""
@@ -82,6 +83,23 @@ def fit_picture(data: bytes, how: How = "fill") -> Fitted:
             OverflowError, ZeroDivisionError, AttributeError, RuntimeError) as error:  # fmt: skip
         # Pillow's readers raise all of these for files that do not hold what their headers promise.
         raise InputRefused(f"This is {kind}, and it is damaged or cut short: it cannot be read to its end.") from error
+
+
+def read_picture(path: Path, how: How = "fill") -> tuple[bytes, Fitted]:
+    """The bytes of a picture file and what `fit_picture` makes of them. Raises InputRefused, which names the file."""
+    try:
+        if path.is_dir():
+            raise InputRefused(f"{path} is a folder; a picture file was expected.")
+        with path.open("rb") as file:
+            data = file.read(PICTURE_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise InputRefused(f"There is no file {path}.") from error
+    except (OSError, ValueError) as error:
+        raise InputRefused(f"{path} cannot be read: {reason(error)}.") from error
+    try:
+        return data, fit_picture(data, how)
+    except InputRefused as error:
+        raise InputRefused(f"{path} cannot be used. {error}") from error
 
 
 def _is_read(kind: str) -> bool:
