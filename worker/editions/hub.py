@@ -51,7 +51,7 @@ def look_up(name: str, revision: str | None, endpoint: str | None = None) -> Lis
 
     where = name + (f"@{revision}" if revision else "")
     try:
-        found = HfApi(endpoint=endpoint).model_info(
+        found = HfApi(endpoint=endpoint or _endpoint()).model_info(
             name, revision=revision, files_metadata=True, timeout=30, token=False
         )
     except OfflineModeIsEnabled as error:
@@ -158,7 +158,9 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
     disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns of each retry, across the progress bar
     try:
-        url = hf_hub_url(edition.hub.name, pin.source or name, revision=edition.hub.revision, endpoint=endpoint)
+        url = hf_hub_url(
+            edition.hub.name, pin.source or name, revision=edition.hub.revision, endpoint=endpoint or _endpoint()
+        )
         found = get_hf_file_metadata(url, token=False, timeout=30)
         if found.commit_hash != edition.hub.revision:
             raise WeightsRefused(
@@ -187,6 +189,11 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
         if error.errno is not None:  # of this machine's disk
             raise
         raise EditionRefused(f"The model hub's answer for {name} of {edition.hub.name} ended early.") from error
+
+
+def _endpoint() -> str | None:
+    """HF_ENDPOINT as it is now; the hub's client reads it once, when it is imported."""
+    return os.environ.get("HF_ENDPOINT") or None
 
 
 def _copy(source: Path, file: "_Counted", here: int) -> None:

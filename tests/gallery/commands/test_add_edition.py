@@ -1,6 +1,5 @@
 """`manage.py add_edition`: every form of the same numbers prints the same pixels; what is refused leaves nothing."""
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -15,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
 from django.core.management import call_command
 from safetensors.torch import load_file, save_file
@@ -240,7 +238,7 @@ def test_what_cannot_be_added_is_said_in_a_sentence_and_leaves_nothing(
         ([str(tiny_weights), "--guidance", "much"], "guidance is a number from 0 to 100"),
         (["owner/tiny"], "The model hub cannot be reached for owner/tiny"),
     ]
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     for arguments, sentence in table:
         said = refused(capsys, "mine", *arguments, "--no-print")
         assert re.search(sentence, said), f"{arguments}: {said}"
@@ -264,7 +262,7 @@ def hub(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         files[name.replace(".safetensors", ".fp16.safetensors")] = files.pop(name)
     files["v1.ckpt"] = pickle.dumps([1] * 1000)
     with run_hub(Hub(files, licence="creativeml-openrail-m")) as running:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", running.url)  # HF_ENDPOINT is read at import
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
         yield running
 
 
@@ -319,7 +317,9 @@ def test_ctrl_c_half_way_leaves_nothing(hub: Hub, data: Path) -> None:
         text=True,
     )
     try:
-        wait_until(lambda: any(large(path) for path in partials(data)), 120, "a large file has come half-way")
+        half_way = [("GET", f"/store/{name}", None) for name, content in hub.files.items() if len(content) > 1_000_000]
+        wait_until(lambda: any(request in hub.asked for request in half_way), 120, "a large file comes")
+        assert list(data.rglob("*.partial"))
         process.send_signal(signal.SIGINT)
         printed, said = process.communicate(timeout=120)
     finally:
@@ -327,13 +327,3 @@ def test_ctrl_c_half_way_leaves_nothing(hub: Hub, data: Path) -> None:
     assert (process.returncode, printed) == (130, "")
     assert "Stopped; nothing was added." in said and "Traceback" not in said
     assert not data.exists()
-
-
-def partials(data: Path) -> list[Path]:
-    return list(data.rglob("*.partial"))
-
-
-def large(path: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return path.stat().st_size >= 900_000
-    return False
