@@ -95,8 +95,11 @@ def require_configuration(names: Collection[str], where: str) -> None:
             raise WeightsRefused(f"{where} should hold {name} and does not.")
 
 
-def refuse_other_pipelines(folder: Path) -> None:
-    """Raise WeightsRefused, by name, where the small files in `folder` are those of another model, or of a part."""
+def refuse_other_pipelines(folder: Path, where: str) -> None:
+    """Raise WeightsRefused, by name, where the small files in `folder` are those of another model, or of a part.
+
+    `where` is what a person calls the folder.
+    """
     named = str(_read(folder / "model_index.json").get("_class_name", ""))
     other = next((what for begin, what in PIPELINES.items() if named.startswith(begin)), None)
     unet = _read(folder / "unet" / "config.json")
@@ -112,7 +115,7 @@ def refuse_other_pipelines(folder: Path) -> None:
         what = {9: "a model for inpainting", 8: "a model that edits pictures (InstructPix2Pix)"}[unet["in_channels"]]
         other = f"{what}, whose U-Net takes {unet['in_channels']} channels"
     if other:
-        raise WeightsRefused(f"{folder} should hold Stable Diffusion 1.x and holds {other}.")
+        raise WeightsRefused(f"{where} should hold Stable Diffusion 1.x and holds {other}.")
 
 
 def names_in(folder: Path) -> list[str]:

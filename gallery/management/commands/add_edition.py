@@ -45,6 +45,7 @@ REPOSITORY: Final = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./
 FIRST_PAGE: Final = "borges"
 """The short key of the volume whose page 1 is printed."""
 PREDICTIONS: Final = {"epsilon": "the noise (epsilon)", "v_prediction": "the velocity (v)"}
+ANOTHER_FORM: Final = "A checkpoint of another form is added with its own configuration: --config FOLDER."
 DTYPES: Final = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 
 
@@ -135,7 +136,7 @@ class Command(PressCommand):
         parts = {}
         for component in COMPONENTS:
             names = convert(tensors, component, configs[component])
-            refuse_other_tensors(component, configs[component], names, str(file))
+            refuse_other_tensors(component, configs[component], names, str(file), ANOTHER_FORM)
             parts[component] = [adding.Piece(new, shape, tensors[old], file) for new, (old, shape) in names.items()]
         self.write(staging, parts)
         return Brought("one checkpoint", file.name, claims.licence, claims.title)
@@ -143,7 +144,7 @@ class Command(PressCommand):
     def bring_folder(self, staging: adding.Staging, folder: Path, options: dict[str, Any]) -> Brought:
         """Copy a folder of any variant, whole or in shards. Raises WeightsRefused, InputRefused."""
         refuse_config(options)
-        layout.refuse_other_pipelines(folder)
+        layout.refuse_other_pipelines(folder, str(folder))
         chosen = layout.choose(layout.names_in(folder), options["variant"], str(folder))
         configs = read_configs(folder)
         weights = (".safetensors", ".index.json")
@@ -174,6 +175,8 @@ class Command(PressCommand):
     ) -> Brought:
         """Fetch a repository at the commit that its revision is now, first what is small. Raises EditionRefused …"""
         refuse_config(options)
+        if options["prediction"] is not None:
+            raise InputRefused("--prediction goes with a file or a folder; a repository's files stay as they are.")
         listing = look_up(name, revision)
         chosen = layout.choose(listing.pins, options["variant"], f"{name}@{listing.revision[:12]}")
         pins = {
@@ -186,7 +189,7 @@ class Command(PressCommand):
         check_room(staging.fetched, sum(pin.bytes for pin in pins.values()))
         with self.bar(sum(pin.bytes for pin in pins.values()), f"fetching {name}") as bar:
             fetch(replace(edition, hub=Hub(name, listing.revision, small)), bar.update)
-            layout.refuse_other_pipelines(staging.fetched)
+            layout.refuse_other_pipelines(staging.fetched, name)
             configs = read_configs(staging.fetched)
             fetch(replace(edition, hub=Hub(name, listing.revision, pins)), bar.update)
 
@@ -303,10 +306,8 @@ def refuse_config(options: dict[str, Any]) -> None:
 def finish(staging: adding.Staging, brought: Brought, options: dict[str, Any]) -> Edition:
     """Write what describes the edition, and look at all of it as every press does. Raises WeightsRefused …"""
     weights = staging.fetched if brought.fetched else staging.folder
-    if options["prediction"] is not None and brought.fetched is None:
+    if options["prediction"] is not None:
         adding.set_prediction(weights, options["prediction"], False)
-    elif options["prediction"] is not None:
-        raise InputRefused("--prediction goes with a file or a folder; a repository's files stay as they are.")
     cache = staging.folder / "digests.json"
     adding.remember_digests(cache, weights, staging.digests)
     licence = options["licence"] or brought.licence or "unknown"

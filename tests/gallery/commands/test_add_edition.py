@@ -295,10 +295,14 @@ def test_a_repository_is_pinned_at_the_commit_found_and_checked_ever_after(
 def test_a_repository_that_cannot_be_an_edition_leaves_nothing(
     hub: Hub, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert "goes with a file or a folder" in refused(capsys, "mine", "owner/tiny", "--prediction", "epsilon")
+    assert not hub.asked
     assert "should know owner/other and answers 404" in refused(capsys, "mine", "owner/other")
     unet = json.loads(hub.files["unet/config.json"])
     hub.files["unet/config.json"] = json.dumps(unet | {"cross_attention_dim": 1024}).encode()
-    assert "holds Stable Diffusion 2.x" in refused(capsys, "mine", "owner/tiny")
+    assert "owner/tiny should hold Stable Diffusion 1.x and holds Stable Diffusion 2.x" in refused(
+        capsys, "mine", "owner/tiny"
+    )
     assert not [path for _, path, _ in hub.asked if path.endswith("safetensors")]  # the small ones were enough
     for name in [name for name in hub.files if name.endswith(".safetensors")]:
         hub.files[name.replace(".fp16.safetensors", ".bin")] = hub.files.pop(name)

@@ -105,12 +105,12 @@ def test_what_is_no_such_layout_is_refused(names: list[str], variant: str | None
 def test_another_model_is_refused_by_name(file: str, content: dict[str, Any], said: str, tmp_path: Path) -> None:
     (tmp_path / "unet").mkdir()
     (tmp_path / file).write_text(json.dumps(content))
-    with pytest.raises(WeightsRefused, match=f"should hold Stable Diffusion 1.x and holds {said}"):
-        refuse_other_pipelines(tmp_path)
+    with pytest.raises(WeightsRefused, match=f"^it should hold Stable Diffusion 1.x and holds {said}"):
+        refuse_other_pipelines(tmp_path, "it")
 
 
 def test_a_model_of_our_kind_is_not_refused(tiny_weights: Path) -> None:
-    refuse_other_pipelines(tiny_weights)
+    refuse_other_pipelines(tiny_weights, "it")
     assert choose(names_in(tiny_weights), None, "here").files.keys() >= {*SMALL, *PLAIN}
 
 

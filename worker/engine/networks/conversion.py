@@ -69,10 +69,10 @@ def keep(tensors: Mapping[str, Tensor], component: str) -> Names:
     return {present(component, name): (name, tensor.shape) for name, tensor in kept.items()}
 
 
-def refuse_other_tensors(component: str, config: Mapping[str, Any], found: Names, where: str) -> None:
-    """Raise WeightsRefused where `found` are not the tensors that the component's class has; `where` they lie.
+def refuse_other_tensors(component: str, config: Mapping[str, Any], found: Names, where: str, hint: str = "") -> None:
+    """Raise WeightsRefused where `found` are not the tensors that the component's class has.
 
-    `config` is its config.json with a `_class_name`. A text encoder may have more than its class, which leaves that.
+    They lie in `where`, and `hint` says what to do. `config` is its config.json with a `_class_name`. A text encoder may have more than its class, which leaves that.
     """
     wanted = _wanted(component, config)
     there = {name: tuple(shape) for name, (_, shape) in found.items()}
@@ -83,7 +83,7 @@ def refuse_other_tensors(component: str, config: Mapping[str, Any], found: Names
             raise WeightsRefused(
                 f"The tensor {name} of the {component} in {where} should be {expected}, for the form that its "
                 f"configuration describes, and {said}.",
-                hint="A checkpoint of another form is added with its own configuration: --config FOLDER.",
+                hint=hint or None,
             )
 
 
