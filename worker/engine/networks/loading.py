@@ -45,12 +45,12 @@ def load_model(weights: Path, component: str, dtype: torch.dtype) -> Any:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     name = config["_class_name"]
     with torch.device("meta"):
-        model = _CLASSES[name].from_config(config)
+        model = model_class(name).from_config(config)
     wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     tensors: dict[str, Tensor] = {}
     for file in deciding_files(weights):
         if file.startswith(f"{component}/") and file.endswith(".safetensors"):
-            tensors |= {_present_name(key): tensor for key, tensor in _read(weights / file, dtype)}
+            tensors |= {present_name(key): tensor for key, tensor in _read(weights / file, dtype)}
     for key in sorted(wanted.keys() | tensors.keys()):
         found = tuple(tensors[key].shape) if key in tensors else None
         if found != wanted.get(key):
@@ -59,6 +59,11 @@ def load_model(weights: Path, component: str, dtype: torch.dtype) -> Any:
             raise WeightsRefused(f"The tensor {key} in {folder} should be there {expected}, for a {name}, and {there}.")
     model.load_state_dict(tensors, assign=True)
     return model
+
+
+def model_class(name: str) -> Any:
+    """The class of a U-Net or a VAE by its name in a config.json that `check_weights` has looked at."""
+    return _CLASSES[name]
 
 
 def _read(path: Path, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
@@ -80,7 +85,7 @@ def _read(path: Path, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def _present_name(name: str) -> str:
+def present_name(name: str) -> str:
     """`name` as today's classes have it."""
     old = re.fullmatch(r"(.*\.attentions\.\d+)\.(query|key|value|proj_attn)\.(weight|bias)", name)
     return f"{old[1]}.{_OLD_NAMES[old[2]]}.{old[3]}" if old else name
