@@ -99,7 +99,9 @@ LISTEN = env.text(
     form="an address of this machine: 127.0.0.1, ::1, or 0.0.0.0 or :: for all of them",
     valid=env.is_listening_address,
 )
-PORT = env.integer("BABELIA_PORT", 8000, 1, 65535, "the site's port; if it is taken, the next free one is used")
+PORT = env.integer(
+    "BABELIA_PORT", 8000, 1, 65535, "the site's port; where it is taken, `make run` moves on, a site alone refuses"
+)
 SITE_PROCESSES = env.integer(
     "BABELIA_SITE_PROCESSES", min(2, os.cpu_count() or 1), 1, 64, "processes of the site", shown="2"
 )

@@ -290,6 +290,16 @@ def free_port() -> int:
         return port
 
 
+def has_ipv6() -> bool:
+    """Whether this machine has a loopback of IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def is_listening(port: int) -> bool:
     """Whether somebody accepts connections on a port of loopback."""
     with socket.socket() as probe:
