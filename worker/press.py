@@ -339,7 +339,7 @@ class PrintingPress:
         """The kept picture that a second print is compared with. Raises InputRefused where there is none."""
         picture = self.store.picture(Address(edition, "mark", key.mark, None))
         if picture is None:
-            raise InputRefused("The first print of this page is not kept any more: there is nothing to compare with.")
+            raise InputRefused("The first drawing is not kept any more: there is nothing to compare with.")
         return picture
 
     def _run(self, engine: Engine, entries: list[tuple[Claim, Key]]) -> None:
@@ -459,8 +459,8 @@ class PrintingPress:
             log.error("Could not print %s: %s", name, sentence)
         else:
             sentence = (
-                f"The press could not print this page ({type(error).__name__}). Try again in a few minutes; "
-                "the press's log says more."
+                "This picture could not be drawn. Try again in a few minutes. "
+                f"For the keeper: {type(error).__name__}; the press's log says more."
             )
             log.error("Could not print %s", name, exc_info=error)
         try:

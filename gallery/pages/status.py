@@ -31,6 +31,9 @@ ASK_AGAIN_SECONDS: Final = 5
 AHEAD_PATIENCE: Final = 60.0
 """Seconds within which a page that is printed ahead is begun, or not at all: its tab says when it leaves."""
 
+FOR_KEEPER: Final = "For the keeper:"
+"""What stands before a detail that visitors need not understand: its meaning for them was said already."""
+
 # Many people open one page at once, and everybody who waits asks after the presses: for a second, one look serves all.
 _records: TTLCache[Address, PageRecord] = TTLCache(maxsize=2000, ttl=1.0)
 _presses: TTLCache[str, list[Press]] = TTLCache(maxsize=1, ttl=1.0)
@@ -171,8 +174,8 @@ async def require_known(address: Address) -> None:
     """Raise AddressRefused where a mark's key is neither held here nor can be derived here."""
     if address.kind == "mark" and not await asyncio.to_thread(store().can_resolve, address.name):
         raise AddressRefused(
-            f"This library does not hold the key with the mark {address.name}.",
-            hint="A mark is the name of a key, not the key. Paste the key itself or drop a picture that holds it.",
+            f"This library has not seen the key with the short name {address.name} yet.",
+            hint="Paste the whole key, or drop a picture that was saved from its page.",
         )
 
 
@@ -185,10 +188,8 @@ async def require_printable(address: Address) -> None:
     edition = edition_of(address.edition)
     if edition.installed or any(edition.slug in press.editions for press in await presses()):
         return
-    remedy = edition.remedy if edition.hub else "Its keepers put the weights into the edition's folder."
-    raise EditionRefused(
-        f"No press of this library can print {edition.title}: its weights are not installed.", hint=remedy
-    )
+    remedy = edition.remedy if edition.hub else "Put its weights into the edition's folder."
+    raise EditionRefused(f"{edition.title} is not installed here.", hint=f"{FOR_KEEPER} {remedy}")
 
 
 async def presses() -> list[Press]:
@@ -270,10 +271,12 @@ async def not_printed(address: Address, progress: Progress) -> LibraryBusy | Pri
     if progress.state == "busy":
         error = LibraryBusy(sentence)
     elif progress.state == "failed":
-        hint = "Open the page itself to have it tried again; a program sets `again`."
+        hint = "Open its page to have it tried again; a program sets `again`."
         error = PrintFailed(sentence, hint=hint)
     else:
-        error = PrintFailed(f"This page is not printed yet. {sentence}", hint="Ask again in a few seconds.")
+        if progress.state != "absent":
+            sentence = f"This picture is not drawn yet. {sentence}"
+        error = PrintFailed(sentence, hint="Ask again in a few seconds.")
     error.retry_after = progress.retry_after or ceil(progress.seconds or ASK_AGAIN_SECONDS)
     return error
 
@@ -287,11 +290,11 @@ async def sentence_for(address: Address, progress: Progress) -> str:
         return sentence_of(progress)
     blocked = await _blocked(address.edition)
     if blocked is not None:
-        return f"Nothing can be printed just now. {blocked}"
+        return f"New pictures cannot be drawn right now; those opened before still show. {FOR_KEEPER} {blocked}"
     if any(press.state == "loading" for press in own):
-        return "The press is starting; this page is printed as soon as it is ready."
-    broken = next((f" {press.sentence}" for press in own if press.sentence), "")
-    return f"No press of this edition is at work just now; the page waits for one.{broken}"
+        return "The model is being loaded; your picture is drawn as soon as it is ready."
+    broken = next((f" {FOR_KEEPER} {press.sentence}" for press in own if press.sentence), "")
+    return f"Nothing draws new pictures right now. Yours waits for its turn; those opened before still show.{broken}"
 
 
 async def _blocked(edition: str) -> str | None:

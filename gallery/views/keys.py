@@ -10,6 +10,7 @@ from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import (
     TooLarge,
+    back_to,
     error_shape,
     refusal,
     render_page,
@@ -33,6 +34,7 @@ async def key_form(request: HttpRequest) -> HttpResponse:
     return render_page(request, "key.html", {})
 
 
+@back_to("key")
 @require_own_post
 async def open_key(request: HttpRequest) -> HttpResponseBase:
     """Whatever opens a page: a full key, which is held from now on, a picture, a link, words. On to that page."""

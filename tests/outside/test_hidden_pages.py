@@ -200,7 +200,7 @@ def test_a_key_hidden_before_it_was_ever_printed_is_never_printed_nor_told(site:
     for address, mark in zip(addresses, marks, strict=True):
         told = ask(site, address.path()[:-1] + "/events")
         if told.status == 200:
-            assert "The keepers of this library have hidden this page." in told.text
+            assert "The keeper of this library has taken this picture down." in told.text
             assert "data:image" not in told.text and mark not in told.text
     require_gone(site, *addresses, *map(by_mark, marks))
     assert prints_of(press, *addresses, *map(by_mark, marks)) == 0

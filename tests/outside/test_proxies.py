@@ -60,7 +60,7 @@ def test_behind_a_plain_nginx_nothing_stops_its_owner(
         page.get_by_role("button", name="Draw it again").click()
         page.locator("#sentence, #result").first.wait_for()  # not the URL: the page takes the visitor out of its own
         page.goto(url + waiting.path())
-        page.get_by_role("button", name="Leave").click()
+        page.get_by_role("button", name="Cancel").click()
         page.wait_for_url(url + "/")
     assert of_browser(url, address.path()[:-1] + "/again").status == 303
 
@@ -192,7 +192,7 @@ def test_below_a_path_pictures_can_be_dropped_and_pages_left(
         expect(shown).to_be_visible()
         assert shown.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") == 640
         page.goto(below + Address("pocket-1", "key", secrets.token_hex(8), 1).path())
-        page.get_by_role("button", name="Leave").click()
+        page.get_by_role("button", name="Cancel").click()
         page.wait_for_url(below + "/")
 
 

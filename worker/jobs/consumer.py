@@ -40,10 +40,10 @@ from worker.jobs.progress import (
 ATTEMPTS = 3
 """How often a page is tried before it counts as failed."""
 STOPPED_THE_PRESS = (
-    f"Printing this page stopped the press {ATTEMPTS} times without a word, so it is left alone for ten minutes. "
-    "Try again then, or look at the press's log: too little memory is the usual reason."
+    f"Drawing this picture failed {ATTEMPTS} times without a word, so it is left alone for ten minutes. Try again "
+    "then. For the keeper: it stopped the press, whose log may say more; too little memory is the usual reason."
 )
-LOST_ITS_ADDRESS = "The queue's file was damaged, and the address of this page with it. Ask for it again."
+LOST_ITS_ADDRESS = "This picture lost its place, for a file was damaged. Ask for it again."
 PRESS_EXPIRY = 15
 """Seconds for which a press counts as alive without being heard of."""
 REPRINT_EXPIRY = 3600

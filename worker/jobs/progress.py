@@ -174,8 +174,8 @@ def redis_away(error: Exception) -> StoreUnavailable:
             error,
         )
         return StoreUnavailable(
-            "The library's queue has no room left, so no page can be asked for right now.",
-            hint="What is kept can still be read. Its keeper has to give the queue more memory.",
+            "New pictures cannot be drawn right now, for too many wait.",
+            hint="Pictures opened before still show. For the keeper: the queue has no room left; give it more memory.",
         )
     if "MISCONF" in str(error):
         _tell_keeper(
@@ -184,13 +184,13 @@ def redis_away(error: Exception) -> StoreUnavailable:
             error,
         )
         return StoreUnavailable(
-            "The library's queue cannot be written to its disk, so no page can be asked for right now.",
-            hint="What is kept can still be read. Its keeper has to free some space on the queue's disk.",
+            "New pictures cannot be drawn right now, for a disk is full.",
+            hint="Pictures opened before still show. For the keeper: the queue cannot be written; free its disk.",
         )
     log.debug("Redis does not answer: %r", error)  # it names hosts, and the sentence below is for visitors
     return StoreUnavailable(
-        "Redis does not answer, so no page can be asked for right now.",
-        hint="What is kept can still be read. Try again in a moment.",
+        "New pictures cannot be drawn right now: Redis does not answer.",
+        hint="Pictures opened before still show. Try again in a moment.",
     )
 
 

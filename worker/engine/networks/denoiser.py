@@ -98,6 +98,15 @@ class Denoiser:
         parts = zip(latents.split(self._together), self._texts, strict=True)
         return torch.cat([self._predict(part, timestep, text) for part, text in parts])
 
+    @torch.inference_mode()
+    def alone(self, latents: Tensor, timestep: Tensor) -> Tensor:
+        """The prediction (1, 4, h, w) for the first page of the run, latents (1, 4, h, w), without the rows beside it.
+
+        Its bits may be others than those of a call with every row: what is printed is computed by that call.
+        """
+        rows = latents.expand(self._together, -1, -1, -1)
+        return self._predict(rows, timestep, self._texts[0])[:1]
+
     def _read(self, states: Tensor) -> Text:
         if self._guided:
             states = torch.cat([self._rows.expand_as(states), states])  # (2B, 77, 768)
