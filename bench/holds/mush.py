@@ -17,7 +17,8 @@ import torch.nn.functional as F
 
 from training.judging.judges import Examples, Judge, evidence, half, load_judges
 from training.scenes.sprites import open_pack
-from worker.catalogue.address import Address
+from worker.catalogue.address import Address, Kind
+from worker.catalogue.expansion import volume_phrases
 from worker.engine.engine import Engine
 
 SEED = 20_261_130
@@ -28,12 +29,21 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def measure(engine: Engine, number: int) -> Iterator[dict[str, Any]]:
-    """Rows `number`, `number` + 1, …: a page of the stacks, a page of a short key, some rendered scenes."""
+    """Rows `number`, `number` + 1, …: a page of the stacks, one of a short key, one of words, some rendered scenes.
+
+    The words are a phrase that the short key is drawn of, such as “a dog on a beach”.
+    """
     judge, pack = load_judges()[0], open_pack()
     while True:
         row: dict[str, Any] = {}
-        for kind in ("stacks", "key"):
-            address = Address(engine.edition.slug, kind, f"holds-mush-{number + 1}", 1)  # type: ignore[arg-type]
+        name = f"holds-mush-{number + 1}"
+        names: dict[Kind, str] = {
+            "stacks": name,
+            "key": name,
+            "prompt": volume_phrases(name, engine.edition.lexicon)[0],
+        }
+        for kind, said in names.items():
+            address = Address(engine.edition.slug, kind, said, 1)
             key = engine.resolve(address)
             if key.steps <= engine.edition.step_limit:
                 printed = engine.print_page(key)

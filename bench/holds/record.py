@@ -61,10 +61,10 @@ class Record:
         rows: list[dict[str, Any]] = self._parts[part]["rows"]
         return rows
 
-    def add(self, part: str, row: Mapping[str, Any], pictures: Mapping[str, bytes] | None = None) -> None:
-        """Append a row and write the file, with pictures (file name to WebP) beside it."""
+    def write(self, part: str, index: int, row: Mapping[str, Any], pictures: Mapping[str, bytes] | None = None) -> None:
+        """Put a row at its place, the one after the last where it is new, and write the file; pictures beside it."""
         own = self._parts[part]
-        own["rows"].append(dict(row))
+        own["rows"][index : index + 1] = [dict(row)]
         own["measured"] = datetime.now(UTC).date().isoformat()
         with suppress(OSError, ValueError, KeyError):  # another part may be measured at the same time
             self._parts = json.loads(self.path.read_text(encoding="utf-8"))["parts"] | {part: own}

@@ -67,6 +67,7 @@ def holds_context(holdings: Holdings) -> dict[str, Any]:
     told = {name: made[name](part) | {"part": part} for name, part in found.items()}
     days = sorted(part.measured for part in found.values())
     return told | {
+        "picture_bits": f"{8 * VALUES:,}",
         "weights": holdings.weights[:16],
         "first_day": days[0] if days else "",
         "last_day": days[-1] if days else "",
@@ -208,10 +209,10 @@ def error_of(values: Sequence[float]) -> float:
 
 PLACES: Final = (
     "sign",
-    *(f"exponent {8 >> bit}" for bit in range(4)),
-    *(f"fraction 1/{2 << bit}" for bit in range(10)),
+    *(f"times {1 << (8 >> bit)}" for bit in range(4)),
+    *(f"1/{2 << bit}" for bit in range(10)),
 )
-"""What a bit of a number is worth, from the first to the last."""
+"""What flipping a bit of a number does: the other sign, 256 times as much or as little, … a 1,024th more or less."""
 _NOTHING: Final = 0.01
 """Grey levels at which a flip that changes no pixel is drawn."""
 
@@ -300,13 +301,15 @@ def mush_context(part: Part) -> dict[str, Any]:
     threshold = quantiles([scene["evidence"] for scene in scenes], n=20, method="inclusive")[0]
     groups = {
         "rendered scenes": scenes,
-        "pages that words or a name lead to": [row["key"] for row in part.rows if "key" in row],
+        "pages of words": [row["prompt"] for row in part.rows if "prompt" in row],
+        "pages of a name": [row["key"] for row in part.rows if "key" in row],
         "pages of the stacks": [row["stacks"] for row in part.rows if "stacks" in row],
     }
-    own, stacks = list(groups.values())[1:]
+    words, own, stacks = list(groups.values())[1:]
     return {
         "scenes": len(scenes),
         "stacks": Share(sum(each["evidence"] < threshold for each in stacks), len(stacks)) if stacks else None,
+        "words": Share(sum(each["evidence"] < threshold for each in words), len(words)) if words else None,
         "own": Share(sum(each["evidence"] < threshold for each in own), len(own)) if own else None,
         "threshold": f"{threshold:.1f}",
         "groups": [

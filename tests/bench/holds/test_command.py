@@ -54,7 +54,7 @@ def test_each_part_is_measured_alone_and_goes_on(
 
     capsys.readouterr()
     assert run(tiny_data, tmp_path, "--part", "mush") == 0
-    assert capsys.readouterr().out == "mush: 1 of 1 are there\n", "nothing is measured twice"
+    assert capsys.readouterr().out == "mush: 1 are there\n", "nothing is measured twice"
 
 
 def test_what_a_person_got_wrong_is_one_sentence(

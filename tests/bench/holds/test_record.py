@@ -16,10 +16,11 @@ def test_rows_go_on_where_they_were_and_parts_do_not_disturb_each_other(tiny_edi
     folder = tmp_path / "holds"
     first, second = (Record(tiny_edition, "abc", "by hand", folder) for _ in range(2))
     assert first.begin("mush", {"scenes": 1}, anew=False) == []
-    first.add("mush", {"a": 1})
+    first.write("mush", 0, {"a": 1})
     second.begin("bits", {}, anew=False)
-    second.add("bits", {"b": 1}, {"one.webp": b"picture"})
-    first.add("mush", {"a": 2})
+    second.write("bits", 0, {"b": 0})
+    second.write("bits", 0, {"b": 1}, {"one.webp": b"picture"})
+    first.write("mush", 1, {"a": 2})
     again = Record(tiny_edition, "abc", "by hand", folder)
     assert again.begin("mush", {"scenes": 1}, anew=False) == [{"a": 1}, {"a": 2}]
     assert again.begin("bits", {}, anew=False) == [{"b": 1}]
@@ -43,7 +44,7 @@ def test_another_model_or_another_way_is_refused(
 ) -> None:
     record = Record(tiny_edition, "abc", "by hand", tmp_path)
     record.begin("bits", {}, anew=False)
-    record.add("bits", {})
+    record.write("bits", 0, {})
     before = record.path.read_bytes()
     with pytest.raises(InputRefused, match=told):
         Record(tiny_edition, weights, rendition, tmp_path).begin("bits", how, anew=False)
@@ -60,7 +61,7 @@ def test_a_file_that_holds_no_measurements_is_named(tiny_edition: Edition, tmp_p
 def test_another_guidance_is_another_edition(tiny_edition: Edition, tmp_path: Path) -> None:
     record = Record(tiny_edition, "abc", "by hand", tmp_path)
     record.begin("bits", {}, anew=False)
-    record.add("bits", {})
+    record.write("bits", 0, {})
     assert json.loads(record.path.read_text())["settings"]["guidance"] == 5.0
     with pytest.raises(InputRefused, match="prints in another way"):
         Record(dataclasses.replace(tiny_edition, guidance=2.0), "abc", "by hand", tmp_path)

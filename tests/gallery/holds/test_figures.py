@@ -90,13 +90,18 @@ def seen(evidence: float) -> dict[str, float]:
 
 def test_mush_is_what_lies_below_the_twentieth_part_of_the_rendered_scenes() -> None:
     rows = [
-        {"stacks": seen(0.4 if n < 15 else 3.0), "key": seen(5.0), "scenes": [seen(float(5 * n + k)) for k in range(5)]}
+        {
+            "stacks": seen(0.4 if n < 15 else 3.0),
+            "key": seen(5.0),
+            "prompt": seen(9.0),
+            "scenes": [seen(float(5 * n + k)) for k in range(5)],
+        }
         for n in range(20)
     ]
     told = mush_context(part(*rows))
     assert (told["scenes"], told["threshold"]) == (100, "5.0"), "scenes run from 0 to 99 evenly: a twentieth is 4.95"
     assert (told["stacks"].hits, told["stacks"].of, told["own"].hits) == (20, 20, 0)
-    assert [group["count"] for group in told["groups"]] == [100, 20, 20]
+    assert [group["count"] for group in told["groups"]] == [100, 20, 20, 20]
 
 
 def test_pictures_stand_by_kind_with_medians_of_each_depth_and_pairs() -> None:
