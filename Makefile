@@ -58,11 +58,12 @@ lint: .venv/.tests  ## check format, style and types
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
 
-# OpenVINO is a peer and nothing of ours needs it: where it cannot be had, the bench says so and goes on without it.
+# OpenVINO is a peer, scikit-image brings photographs, and nothing else of ours needs them: where they cannot be had, the
+# bench says so and goes on without them.
 .venv/.bench: requirements-bench.txt .venv/.runs
 	@echo "Installing what the bench compares with into .venv ..."
 	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.txt \
-		&& touch $@ || echo "OpenVINO could not be installed; the bench goes on without it." >&2
+		&& touch $@ || echo "What the bench compares with could not be installed; it goes on without." >&2
 
 bench: .venv/.bench  ## measure the figures that the README states
 	@$(VENV)/python -m bench

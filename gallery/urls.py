@@ -3,6 +3,7 @@
 from django.urls import path, register_converter
 
 from gallery.addresses import AddressConverter, EditionConverter, RoomConverter, VolumeConverter
+from gallery.holds import views as holds
 from gallery.views import (
     anatomy,
     keys,
@@ -91,6 +92,8 @@ urlpatterns = [
     path("key/open", keys.open_key, name="open-key"),
     # around the library
     path("about/", library.about, name="about"),
+    path("about/holds/", holds.show, name="holds"),
+    path("about/holds/<slug:file>.webp", holds.picture, name="holds-picture"),
     path("robots.txt", library.robots, name="robots"),
     # for other programs: feed readers, sites that show a page, telephones
     path("feed.atom", shares.feed, name="feed"),

@@ -70,7 +70,7 @@ ARROWS = {
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
         *("worker.films", "gallery", "worker.finding"),
     ),
-    "gallery.urls": ("gallery.addresses", "gallery.views"),
+    "gallery.urls": ("gallery.addresses", "gallery.holds", "gallery.views"),
     "gallery.management": (
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
         *("worker.keys", "worker.series", "worker.films", "babelia.services", "babelia.processes.library"),

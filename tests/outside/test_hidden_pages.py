@@ -35,6 +35,8 @@ OF_NO_PAGE = {
     "key": "a form",
     "open-key": "is asked for below",
     "about": "tests/gallery/views/test_library.py hides one whose key it shows",
+    "holds": "tests/gallery/holds/test_views.py hides one of its pages",
+    "holds-picture": "looked at there",
     "robots": "words",
     "room": "its wall is looked at below; tests/gallery/views/test_rooms.py hides its page of the day",
     "today": "leads to an address",
