@@ -1,7 +1,8 @@
 """`manage.py find_key`: from pictures to keys, in one process and in a fresh one; bad input is one sentence, exit 2."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def data(tmp_path: Path, tiny_data: Path) -> Path:
 @pytest.fixture
 def run(
     tmp_path: Path, data: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+) -> Iterator[Run]:
     """Run the command in this process and in an empty folder: exit code, standard output, standard error."""
     settings.DATA_DIR, settings.DEVICE = data, "cpu"
     few = replace(search._EFFORTS["quick"], steps=2, rounds=1, goes=1)
@@ -52,7 +53,11 @@ def run(
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
-    return run
+    yield run
+    if "torch" in sys.modules:
+        import torch
+
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
