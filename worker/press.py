@@ -24,6 +24,7 @@ from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
 from worker.editions.edition import SHIPPED, load_edition
 from worker.errors import BabeliaError, EditionRefused, InputRefused, PageHidden, PrintFailed, StoreUnavailable
+from worker.finding.copies import Copies
 from worker.jobs import preview
 from worker.jobs.consumer import Claim, JobConsumer, press_name
 from worker.jobs.progress import Press
@@ -117,6 +118,7 @@ class PrintingPress:
         self._remind = remind
         self._unheard = False
         self.store = store
+        self.copies = Copies(store)
         self.jobs = jobs
         self.editions = tuple(editions)
         self.times = Times()
@@ -413,6 +415,7 @@ class PrintingPress:
             weights=printed.rendition.weights,
             unread=self._unread(claim.address),
         )
+        self.copies.note(claim.address.edition, key.mark, printed.pixels)
         self.jobs.finish(claim, key.mark, seconds=seconds)
         log.info("Printed %s in %.2f s", name_in_log(claim.address), seconds)
 
