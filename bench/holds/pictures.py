@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from bench.holds.kinds import KINDS, MOST
+from bench.holds.kinds import KINDS, MOST, picture
+from bench.pictures import Kind
 from worker.engine.engine import Engine
 from worker.errors import InputRefused
 from worker.finding import search as searching
@@ -50,9 +51,9 @@ def measure(engine: Engine, rows: Sequence[dict[str, Any]], count: int, depths: 
 
 
 def _searched(
-    engine: Engine, kind: str, number: int, depth: Depth, effort: list[int], before: dict[str, Any] | None
+    engine: Engine, kind: Kind, number: int, depth: Depth, effort: list[int], before: dict[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    asked = KINDS[kind](engine, number)
+    asked = picture(kind, number, engine)
     began, drawn, step = time.process_time(), None, None
     for step in search(engine, asked.pixels, Wish(engine.edition.slug, depth)):
         drawn = drawn if step.pixels is None else step.pixels

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from bench.holds import __main__ as command
-from bench.holds import bits, dimension, mush
+from bench.holds import bits, dimension, kinds, mush, pictures
+from worker.finding import search
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +71,37 @@ def test_what_a_person_got_wrong_is_one_sentence(
     (tmp_path / "holds.json").write_text("nothing")
     assert run(tiny_data, tmp_path, "--part", "mush") == 2
     assert "should hold measurements and cannot be read" in capsys.readouterr().err
+
+
+def test_pictures_are_searched_for_and_again_where_a_search_has_become_another(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pictures, "KINDS", ("flat",))
+    monkeypatch.setitem(search._EFFORTS, "quick", search._Effort(steps=2, rounds=1, goes=1))
+    asked = ("--part", "pictures", "--depth", "quick")
+    assert run(tiny_data, tmp_path, *asked) == 0
+    (row,) = json.loads((tmp_path / "holds.json").read_text())["parts"]["pictures"]["rows"]
+    assert (row["kind"], row["number"], row["efforts"]["quick"][:3]) == ("flat", 0, [2, 1, 1])
+    assert row["dB"].keys() == {"bound", "quick"} and len(row["mark"]) == 26
+    for file in row["files"].values():
+        with Image.open(tmp_path / f"{file}.webp") as image:
+            assert image.size == (320, 208)
+    capsys.readouterr()
+    assert run(tiny_data, tmp_path, *asked) == 0
+    assert capsys.readouterr().out == "pictures: 1 are there\n", "nothing is searched for twice"
+    monkeypatch.setitem(search._EFFORTS, "quick", search._Effort(steps=4, rounds=1, goes=1))
+    assert run(tiny_data, tmp_path, *asked) == 0
+    (row,) = json.loads((tmp_path / "holds.json").read_text())["parts"]["pictures"]["rows"]
+    assert row["efforts"]["quick"][0] == 4
+
+
+def test_without_photographs_it_is_said_where_they_come_from(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None)
+    monkeypatch.setattr(pictures, "KINDS", ("photographs",))
+    assert run(tiny_data, tmp_path, "--part", "pictures") == 2
+    assert "scikit-image, which is not installed. `pip install --no-deps" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert run(tiny_data, tmp_path, "--part", "pictures", "--count", "13") == 2
+    assert "There are 12 pictures of each kind, and 13 were asked for." in capsys.readouterr().err
