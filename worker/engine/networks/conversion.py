@@ -72,7 +72,8 @@ def keep(tensors: Mapping[str, Tensor], component: str) -> Names:
 def refuse_other_tensors(component: str, config: Mapping[str, Any], found: Names, where: str, hint: str = "") -> None:
     """Raise WeightsRefused where `found` are not the tensors that the component's class has.
 
-    They lie in `where`, and `hint` says what to do. `config` is its config.json with a `_class_name`. A text encoder may have more than its class, which leaves that.
+    They lie in `where`, and `hint` says what to do. `config` is the component's config.json with a `_class_name`. A
+    text encoder may have more than its class, which leaves that.
     """
     wanted = _wanted(component, config)
     there = {name: tuple(shape) for name, (_, shape) in found.items()}
