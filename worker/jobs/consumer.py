@@ -58,6 +58,14 @@ FOUND_EXPIRY = 3600
 log = logging.getLogger(__name__)
 
 
+class ClaimsLost(Exception):
+    """Every page of a run is another press's by now."""
+
+
+class SteppedAside(Exception):
+    """A run was given up for a page that somebody waits for: its own were left, or come after all others."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """One page that this press has taken and nobody else prints meanwhile, or a search that nobody else is at."""
