@@ -251,7 +251,7 @@ class PrintingPress:
     # -- printing
 
     def print_waiting(self, edition: str) -> bool:
-        """Take what waits of an edition, as much as one run has room for or one search, and print it. Whether more waits.
+        """Take what waits of an edition, one search or as much as one run holds, and print it. Whether more waits.
 
         Whatever goes wrong with a page is told to those who wait for it; only a Redis that is away is raised, as
         StoreUnavailable, before anything was taken.
@@ -461,7 +461,7 @@ class PrintingPress:
         found = sought.facts | {"mark": sought.key.mark, "decibels": difference.psnr, "largest": difference.largest}
         try:
             self.jobs.tell_found(claim, json.dumps(found).encode())
-        except StoreUnavailable as error:  # the claim lapses, and the next press finds the page kept
+        except StoreUnavailable as error:  # the claim lapses, and whoever is next goes on from the draft
             log.warning("Nobody hears what %s found: %s", name_in_log(claim.wanted), error)
             return
         self.jobs.finish(claim, sought.key.mark, seconds=sought.facts["seconds"])

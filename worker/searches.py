@@ -1,4 +1,4 @@
-"""A search at the press: from the picture that somebody brought to a key, a step at a time, until it is as near as it gets.
+"""A search at the press: from the picture that somebody brought to a key, step by step, as near as it gets.
 
 Owns what a press does between two steps of a search: telling how near it is, stepping aside for a page that somebody
 waits for, and going on from where a search stopped, whichever press was at it. The picture is in Redis and in memory,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from worker.finding.search import SearchStep
 
 SLICE: Final = 120.0
-"""Seconds after which a search goes back to its turn, so that no limit on one print (BABELIA_PRINT_LIMIT) cuts it off."""
+"""Seconds after which a search goes back to its turn, so that BABELIA_PRINT_LIMIT does not cut it off."""
 TELL_PAUSE: Final = 0.2
 """Seconds between two previews of a search."""
 DRAFT_PAUSE: Final = 2.0

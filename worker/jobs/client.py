@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import logging
 import re
 import time
@@ -229,10 +230,14 @@ class JobClient:
 
     # -- searches
 
-    async def park(self, search: Search, picture: bytes) -> None:
-        """Have a picture (PNG) ready to be searched for, for ten minutes; so many others make it go earlier."""
+    async def park(self, search: Search, picture: bytes, said: str) -> None:
+        """Have a picture (PNG) ready to be searched for, for ten minutes; so many others make it go earlier.
+
+        `said`: what its file was, to be read out of `sofar` until a press has been at it.
+        """
         assert len(picture) <= SEARCH_PICTURE_BYTES, "a fitted picture is no larger than its pixels"
-        await self._within(self._call("park", search.digest, search.format(), search.edition, search.depth, picture))
+        named = (search.digest, search.format(), search.edition, search.depth)
+        await self._within(self._call("park", *named, picture, json.dumps({"said": said})))
 
     async def search_named(self, id: str) -> Search | None:
         """The search of that name, where it is known still."""

@@ -401,11 +401,16 @@ function operations.ask(
 end
 
 -- A picture is here and nobody searches for it yet: for a while, so that its visitor can look and choose.
-function operations.park(page, search, edition, depth, picture)
+function operations.park(page, search, edition, depth, picture, said)
   redis.call('SET', 'babelia:search:' .. page, picture, 'EX', REST)
   redis.call('HSET', at(page), 'address', search, 'edition', edition, 'depth', depth)
   redis.call('EXPIRE', at(page), PAGE_EXPIRY)
-  if state_of(page) == 'absent' then rest(page) else redis.call('EXPIRE', 'babelia:search:' .. page, PAGE_EXPIRY) end
+  if state_of(page) ~= 'absent' then
+    redis.call('EXPIRE', 'babelia:search:' .. page, PAGE_EXPIRY)
+    return
+  end
+  redis.call('SET', 'babelia:sofar:' .. page, said, 'NX')
+  rest(page)
 end
 
 -- Asks for a search as for a page. `picture` is '' where it is here already; without one there is nothing to search for.
