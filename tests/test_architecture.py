@@ -36,9 +36,12 @@ ARROWS = {
         *("worker.keys",),
     ),
     "worker.keys": ("worker.errors", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
+    "worker.searches": (
+        *("worker.errors", "worker.catalogue", "worker.engine", "worker.store", "worker.jobs", "worker.finding"),
+    ),
     "worker.press": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.engine", "worker.store", "worker.jobs"),
-        *("worker.keys",),
+        *("worker.keys", "worker.searches"),
     ),
     "worker.tasks": ("worker.press",),
     "training": (
@@ -59,6 +62,10 @@ ARROWS = {
         *("worker.keys", "worker.films", "gallery.addresses", "gallery.description", "gallery.editions"),
         *("gallery.ledger", "gallery.models", "gallery.visits"),
     ),
+    "gallery.finding": (
+        *("worker.errors", "worker.catalogue", "worker.store", "worker.jobs", "worker.finding", "babelia.services"),
+        "gallery",
+    ),
     "gallery.keeper": (
         *("worker.errors", "worker.catalogue", "worker.store", "babelia.services", "gallery.addresses"),
         *("gallery.answers", "gallery.bounds", "gallery.ledger", "gallery.models"),
@@ -67,7 +74,7 @@ ARROWS = {
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
         *("worker.films", "gallery"),
     ),
-    "gallery.urls": ("gallery.addresses", "gallery.views"),
+    "gallery.urls": ("gallery.addresses", "gallery.finding", "gallery.views"),
     "gallery.management": (
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
         *("worker.keys", "worker.series", "worker.films", "babelia.services", "babelia.processes.library"),

@@ -22,7 +22,7 @@ from PIL import Image
 from worker.catalogue.comparison import pixels_of
 from worker.catalogue.key import Key
 from worker.catalogue.png import pixel_digest
-from worker.errors import InputRefused, KeyRefused
+from worker.errors import InputRefused, KeyRefused, PrintFailed
 from worker.jobs.consumer import Claim, ClaimsLost, JobConsumer, SteppedAside
 from worker.jobs.preview import FORMAT
 from worker.jobs.progress import Search
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SLICE: Final = 120.0
 """Seconds after which a search goes back to its turn, so that BABELIA_PRINT_LIMIT does not cut it off."""
+LONGEST: Final = 1800.0
+"""Seconds after which a search ends with the best key that it has, however often it was begun anew."""
 TELL_PAUSE: Final = 0.2
 """Seconds between two previews of a search."""
 DRAFT_PAUSE: Final = 2.0
@@ -50,7 +52,7 @@ class Sought:
 
     key: Key
     target: npt.NDArray[np.uint8]  # (416, 640, 3): the picture that was searched for
-    facts: dict[str, Any]  # bound, noise, seconds: what is told of the search beside its page
+    facts: dict[str, Any]  # bound (dB), likeness to ordinary noise (0 … 1), seconds: what is told beside its page
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class _Paused:
 
     page: str
     told: dict[str, Any]
+    last: SearchStep
     steps: Iterator[SearchStep]
 
 
@@ -85,29 +88,31 @@ class Searches:
         told, draft = self._jobs.sofar(claim)
         before, began = _seconds(told), time.monotonic()
         paused, self._paused = self._paused, None
+        last: SearchStep | None = None
         if paused is not None and paused.page == claim.page and paused.told == told:
-            steps = paused.steps
+            steps, last = paused.steps, paused.last
         else:
             steps = self._begin(engine, search, target, draft)
-        shown = drafted = float("-inf")
-        last = None
-        for last in steps:
+        shown, drafted, drafted_key = float("-inf"), float("-inf"), None
+        for step in steps:
             heard()
-            now = time.monotonic()
-            told = _facts(last) | {"seconds": round(before + now - began, 2)}
-            preview, key = b"", b""
-            if now - shown >= TELL_PAUSE:
-                shown, preview = now, encode(last.pixels)
-            if now - drafted >= DRAFT_PAUSE:
-                drafted, key = now, last.key.data
-            self._jobs.tell_sofar(claim, told, key)
-            if not self._jobs.step(claim, last.index, last.of, preview=preview):
+            now, last = time.monotonic(), step
+            told = _facts(step) | {"seconds": round(before + now - began, 2)}
+            preview, draft = b"", b""
+            if step.pixels is not None and now - shown >= TELL_PAUSE:
+                shown, preview = now, encode(step.pixels)
+            if step.key is not None and step.key is not drafted_key and now - drafted >= DRAFT_PAUSE:
+                drafted, drafted_key, draft = now, step.key, step.key.data
+            self._jobs.tell_sofar(claim, told, draft)
+            if not self._jobs.step(claim, step.index, step.of, preview=preview):
                 raise ClaimsLost
-            if last.index < last.of and self._jobs.step_aside([claim], editions, over=now - began > SLICE):
-                self._paused = _Paused(claim.page, told, steps)
+            if before + now - began > LONGEST and step.key is not None:
+                break
+            if step.index < step.of and self._jobs.step_aside([claim], editions, over=now - began > SLICE):
+                self._paused = _Paused(claim.page, told, step, steps)
                 raise SteppedAside
-        if last is None:
-            raise InputRefused("This picture cannot be searched for: the search ended before its first step.")
+        if last is None or last.key is None:
+            raise PrintFailed("The search ended before it had found a key.")
         return Sought(last.key, target, _facts(last) | {"seconds": round(before + time.monotonic() - began, 2)})
 
     def _target(self, claim: Claim, search: Search) -> npt.NDArray[np.uint8]:
@@ -133,7 +138,7 @@ class Searches:
             begin = self._store.key(search.begin)
             if begin is None:
                 raise InputRefused(f"The library does not hold the key {search.begin}, to go on from.")
-        return search_from(engine, target, Wish(search.edition, search.depth, search.prompt), begin)
+        return search_from(engine, target, Wish(search.edition, search.depth, search.prompt or None), begin)
 
 
 def encode(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -145,9 +150,9 @@ def encode(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _facts(step: SearchStep) -> dict[str, Any]:
-    """What is told of a step: JSON has no infinity, which is how far two equal pictures are apart in dB."""
-    facts = {"decibels": step.decibels, "bound": step.bound, "noise": step.noise}
-    rounded = {name: round(float(value), 3) if np.isfinite(value) else None for name, value in facts.items()}
+    """What is told of a step, as JSON holds it."""
+    numbers = {"decibels": step.decibels, "bound": step.bound, "likeness": step.likeness}
+    rounded = {name: round(float(value), 3) for name, value in numbers.items() if value is not None}
     return {"phase": step.phase} | rounded
 
 

@@ -33,8 +33,8 @@ class Result:
     address: Address
     record: PageRecord
     decibels: float | None  # of the page against the picture; None: every pixel is the same
-    bound: float | None  # of the picture through the autoencoder alone; None where it loses nothing
-    noise: float | None  # how like ordinary noise the found latents are
+    bound: float | None  # of the picture through the autoencoder alone, in dB
+    likeness: float | None  # how like ordinary noise the found latents are, 0 … 1
     seconds: float
     listed: bool
 
@@ -59,6 +59,11 @@ class SearchStatus:
     def waits(self) -> bool:
         """Whether it waits or a press is at it."""
         return self.progress.state in WAITS
+
+    @property
+    def decibels(self) -> float | None:
+        """How near it is by now, in dB."""
+        return _number(self.sofar.get("decibels")) if self.result is None else self.result.decibels
 
     @property
     def parked(self) -> bool:
@@ -112,7 +117,7 @@ async def result_of(search: Search) -> Result | None:
     if record is None:
         return None
     listed = await ledger.keep_found(record)
-    numbers = {name: _number(found.get(name)) for name in ("decibels", "bound", "noise")}
+    numbers = {name: _number(found.get(name)) for name in ("decibels", "bound", "likeness")}
     return Result(address, record, **numbers, seconds=_number(found.get("seconds")) or 0.0, listed=listed)
 
 
@@ -144,7 +149,7 @@ async def sentence_of_search(search: Search, progress: Progress, sofar: dict[str
 async def start(
     search: Search, visitor: Visitor, *, depth: str, prompt: str = "", begin: str = "", patience: float = 30.0
 ) -> tuple[Search, Progress]:
-    """Have a picture that is here searched for, in a depth, near words, from an earlier key; the search, and where it is.
+    """Have a picture that is here searched for: in a depth, near words, from an earlier key; the search, and its progress.
 
     What is searched for with other words or in another depth is another search, with the same picture. Raises
     InputRefused for what is no depth and for a picture that is gone, and what `search_status` raises.
@@ -169,7 +174,10 @@ def wish(search: Search, *, depth: str, prompt: str = "", begin: str = "") -> Se
     found = next((each for each in DEPTHS if each == depth), None)
     if found is None:
         raise InputRefused(f"A search is {', '.join(DEPTHS[:-1])} or {DEPTHS[-1]}, not “{depth[:20]}”.")
-    words = canonical_prompt(prompt) if prompt.strip() else ""
+    try:
+        words = canonical_prompt(prompt) if prompt.strip() else ""
+    except AddressRefused as error:
+        raise InputRefused(str(error), hint="Say in other words what is to be seen, or leave them out.") from error
     return replace(search, depth=found, prompt=words, begin=begin)
 
 

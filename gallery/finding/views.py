@@ -1,6 +1,6 @@
 """Find my picture: the form, the picture before its search, the search while it lasts, what it found.
 
-A search is named by what is searched for, so that whoever has the link sees the same picture and the same progress. None
+A search is named by what is searched for, so that whoever has the link sees the same picture and progress. None
 of these pages is for search engines, and none starts a search but by the button.
 """
 
@@ -118,7 +118,7 @@ async def show(request: HttpRequest, search: Search) -> HttpResponse:
     visitor = visitor_of(request)
     waits = request.method == "GET" and is_named(request) and may_start_print(request)
     status = await search_status(search, visitor if waits else None, patience=patience_of(request))
-    context = await _context(status, visitor.tab)
+    context = await _context(status, visitor.tab, opened="opened" in request.GET)
     code = 503 if status.progress.state in ("busy", "failed") else 200
     response = uncached(render_page(request, "search_for.html", context, status=code))
     response["X-Robots-Tag"] = "noindex, nofollow"
@@ -127,8 +127,8 @@ async def show(request: HttpRequest, search: Search) -> HttpResponse:
     return response
 
 
-async def _context(status: SearchStatus, tab: str) -> dict[str, Any]:
-    """Return what the page of a search shows."""
+async def _context(status: SearchStatus, tab: str, opened: bool) -> dict[str, Any]:
+    """Return what the page of a search shows; `opened`: its picture was brought as one that names a page."""
     search, progress, result = status.search, status.progress, status.result
     picture = await job_client().picture_of(search) if status.parked else None
     return {
@@ -146,6 +146,7 @@ async def _context(status: SearchStatus, tab: str) -> dict[str, Any]:
         "gain": None if result is None or None in (result.decibels, result.bound) else result.decibels - result.bound,
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
         "visitor": tab,
+        "opened": opened,
         "own": {
             name: reverse(f"find-{name}", args=[search.id])
             for name in ("search", "start", "events", "preview", "picture", "leave", "forget", "list")
@@ -160,13 +161,13 @@ async def begin(request: HttpRequest, search: Search) -> HttpResponseBase:
     require_patience(request)
     visitor = visitor_of(request)
     earlier = await result_of(search) if "onwards" in request.POST else None
-    given = {"depth": request.POST.get("depth", "good"), "prompt": request.POST.get("prompt", "")}
-    try:
-        wanted, progress = await start(
-            search, visitor, **given, begin="" if earlier is None else earlier.address.name, patience=30.0
-        )
-    except AddressRefused as error:  # words that no prompt may hold
-        raise InputRefused(str(error), hint=error.hint) from error
+    wanted, progress = await start(
+        search,
+        visitor,
+        depth=request.POST.get("depth", "good"),
+        prompt=request.POST.get("prompt", ""),
+        begin="" if earlier is None else earlier.address.name,
+    )
     if progress.state == "busy":
         busy = LibraryBusy("So many pictures are searched for already that no more are taken right now.")
         busy.retry_after = progress.retry_after
@@ -213,7 +214,7 @@ def _private(body: bytes, kind: str) -> HttpResponse:
 @require_own_post
 @at_search()
 async def leave(request: HttpRequest, search: Search) -> HttpResponseBase:
-    """The tab no longer waits. Cancelled, the picture is gone, unless others wait; a page that is left says `unseen`."""
+    """The tab no longer waits. Cancelled, the picture goes unless others wait; a page that is left says `unseen`."""
     await job_client().leave(search, visitor_of(request).tab)
     if "unseen" in request.POST:
         return uncached(HttpResponse(status=HTTPStatus.NO_CONTENT))
