@@ -134,7 +134,7 @@ async def follow_search(request: HttpRequest, name: str, visitor: str | None = N
 
 @router.post("/find/{name}/leave", response={200: FindOut, **BODY_ERRORS}, summary="Leave a search")
 async def leave_search(request: HttpRequest, name: str, payload: LeaveSearch) -> dict[str, Any]:
-    """No longer wait for a search. Others who wait for it are not touched; where there are none, its picture is gone."""
+    """No longer wait for a search. Where nobody else does, it is given up, and its picture is gone."""
     search = await search_named(name)
     await job_client().leave(search, payload.visitor)
     status = await search_status(search)
