@@ -73,18 +73,19 @@ async def copies_of(picture: bytes) -> list[Found]:
 
     Raises StoreUnavailable where it cannot be told what is hidden.
     """
-    copies = await asyncio.to_thread(lambda: _copies().find(pixels_of(picture)))
+    copies = await asyncio.to_thread(lambda: Copies(store()).find(pixels_of(picture), COPIES_SHOWN))
     found = []
     for copy in copies:
-        address = Address(copy.edition, "mark", copy.mark, None)
-        record = await asyncio.to_thread(store().record, copy.edition, copy.mark)
-        if record is None or await ledger.is_hidden(address, copy.mark):
+        address, mark = copy.address, copy.address.name
+        record = await asyncio.to_thread(store().record, copy.edition, mark)
+        if record is None or await ledger.is_hidden(address, mark):
             continue
         own = Address.parse_kept(record.address)
-        if own.is_current and ledger.known_mark(own) == copy.mark:
-            if await ledger.is_hidden(own, copy.mark):
+        if own.is_current and ledger.known_mark(own) == mark:
+            if await ledger.is_hidden(own, mark):
                 continue
             address = own
         thumbnail = None if record.flagged else path_of(address, "/thumbnail.webp")
-        found.append(Found(address, path_of(address), thumbnail, alt_text(address), copy.decibels))
-    return found[:COPIES_SHOWN]
+        decibels = None if copy.exact else copy.decibels
+        found.append(Found(address, path_of(address), thumbnail, alt_text(address), decibels))
+    return found

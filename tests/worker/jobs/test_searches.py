@@ -1,4 +1,4 @@
-"""Searches in the queue, over a real Valkey: behind the pages, one at a time, one however many ask; what is forgotten."""
+"""Searches in the queue, over a real Valkey: behind the pages, one however many ask, and what is forgotten of them."""
 
 import contextlib
 import json
