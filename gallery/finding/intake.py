@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from worker.finding.copies import Copies
 from worker.finding.fitting import WAYS, Fitted, How, fit_picture
 
 from babelia.services import job_client, store

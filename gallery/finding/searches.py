@@ -149,7 +149,7 @@ async def sentence_of_search(search: Search, progress: Progress, sofar: dict[str
 async def start(
     search: Search, visitor: Visitor, *, depth: str, prompt: str = "", begin: str = "", patience: float = 30.0
 ) -> tuple[Search, Progress]:
-    """Have a picture that is here searched for: in a depth, near words, from an earlier key. Return it, and where it is.
+    """Have a picture that is here searched for: in a depth, near words, from an earlier key. Return it and its place.
 
     What is searched for with other words or in another depth is another search, with the same picture. Raises
     InputRefused for what is no depth and for a picture that is gone, and what `search_status` raises.
