@@ -11,8 +11,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from worker.finding.copies import Copies
-from worker.finding.fitting import WAYS, Fitted, How, fit_picture
 
 from babelia.services import job_client, store
 from gallery import ledger
@@ -21,6 +19,8 @@ from gallery.pages.sentences import alt_text
 from worker.catalogue.address import Address
 from worker.catalogue.comparison import pixels_of
 from worker.catalogue.png import pixel_digest
+from worker.finding.copies import Copies
+from worker.finding.fitting import WAYS, Fitted, How, fit_picture
 from worker.jobs.progress import Search
 
 COPIES_SHOWN: Final = 4
