@@ -140,6 +140,10 @@ class Engine:
             raise InputRefused(f"The number of steps should be 1 to {STEPS_MAX}, and is {steps}.")
         return Lane(steps, self.denoiser.is_guided(key.embedding))
 
+    def plan(self, steps: int) -> Plan:
+        """The numbers of the loop's steps, as pages of so many steps are printed with."""
+        return make_plan(self.edition.solver, self._scheduler_config, steps)
+
     def run(
         self,
         jobs: Sequence[Key],
@@ -155,7 +159,7 @@ class Engine:
         lanes = {self.lane(key, steps) for key in jobs}
         assert len(lanes) == 1, f"pages of several lanes in one run: {lanes}"
         self._refuse_another_rendition()
-        plan = make_plan(self.edition.solver, self._scheduler_config, lanes.pop().steps)
+        plan = self.plan(lanes.pop().steps)
         rows = [*range(len(jobs)), *[0] * (self.batch - len(jobs))]
         given = np.stack([key.latents for key in jobs]) if latents is None else np.asarray(latents)
         assert given.shape == (len(jobs), *LATENTS_SHAPE), f"latents {given.shape} for {len(jobs)} pages"

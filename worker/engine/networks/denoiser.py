@@ -66,7 +66,7 @@ class Denoiser:
         self._together = 1 if device.type == "cpu" else batch
         """Pages of one call of the U-Net. On a CPU a batch gains nothing, and torch's group normalisation divides it
         among the threads wherever that falls, so that a page's numbers would depend on its place."""
-        self._guidance = guidance
+        self.guidance = guidance
         unet = unet.requires_grad_(False).eval().to(device)
         self._unet = UNet(unet, self.kernels, (self._together * (1 if guidance.is_none else 2), *LATENTS_SHAPE))
         self._empty = embedding_of_empty[0].copy()
@@ -76,7 +76,7 @@ class Denoiser:
 
     def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
         """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
-        return not self._guidance.is_none and not np.array_equal(embedding, self._empty)
+        return not self.guidance.is_none and not np.array_equal(embedding, self._empty)
 
     def start(self, embeddings: npt.NDArray[np.float16]) -> None:
         """Set the embeddings (B, 77, 768) of the run that follows; its pages must all be guided or all not.
@@ -98,6 +98,15 @@ class Denoiser:
         parts = zip(latents.split(self._together), self._texts, strict=True)
         return torch.cat([self._predict(part, timestep, text) for part, text in parts])
 
+    @torch.inference_mode()
+    def alone(self, latents: Tensor, timestep: Tensor) -> Tensor:
+        """The prediction (1, 4, h, w) for the first page of the run, latents (1, 4, h, w), without the rows beside it.
+
+        Its bits may be others than those of a call with every row: what is printed is computed by that call.
+        """
+        rows = latents.expand(self._together, -1, -1, -1)
+        return self._predict(rows, timestep, self._texts[0])[:1]
+
     def _read(self, states: Tensor) -> Text:
         if self._guided:
             states = torch.cat([self._rows.expand_as(states), states])  # (2B, 77, 768)
@@ -109,4 +118,4 @@ class Denoiser:
         if not self._guided:
             return output
         uncond, cond = output.chunk(2)  # (B, 4, h, w) each
-        return uncond + self._guidance.at(timestep) * (cond - uncond)
+        return uncond + self.guidance.at(timestep) * (cond - uncond)
