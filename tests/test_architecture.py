@@ -58,7 +58,7 @@ ARROWS = {
     "babelia.urls": ("gallery.urls", "gallery.api", "gallery.keeper"),
     "gallery": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
-        *("gallery.pages", "worker.finding"),
+        *("gallery.pages", "gallery.finding", "worker.finding"),
     ),
     "gallery.pages": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
