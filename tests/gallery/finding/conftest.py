@@ -49,6 +49,9 @@ class Library:
     def post(self, path: str, fields: dict[str, Any] | None = None, **headers: str) -> Any:
         return async_to_sync(AsyncClient().post)(path, fields or {}, headers={"user-agent": HOME} | headers)
 
+    def post_json(self, path: str, value: Any) -> Any:
+        return async_to_sync(AsyncClient().post)(path, json.dumps(value), content_type="application/json")
+
     def bring(self, data: bytes, path: str = "/find/send", **fields: Any) -> Any:
         """Send a picture file in a form."""
         return self.post(path, {"edition": "tiny", "file": SimpleUploadedFile("mine.png", data), **fields})
