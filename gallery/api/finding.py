@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from babelia.services import job_client
 from gallery.addresses import path_of
 from gallery.answers import of_unknown_length, require_size
-from gallery.api.openapi import BODY_ERRORS, COUNTED_ERRORS, ERRORS, sends
+from gallery.api.openapi import BODY_ERRORS, COUNTED_ERRORS, ERRORS, PRINTS, sends
 from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of
 from gallery.finding.intake import bring, copies_of
@@ -122,7 +122,7 @@ async def search_facts(request: HttpRequest, name: str) -> dict[str, Any]:
 
 @router.get(
     "/find/{name}/events",
-    response=ERRORS,
+    response=PRINTS,
     openapi_extra=sends("text/event-stream", "Events, until the last"),
     summary="Follow a search",
 )

@@ -68,7 +68,7 @@ def test_every_operation_names_its_refusals_and_kinds(site: str) -> None:
         "post /api/key": {"201", *sent, "429", *page},
         "post /api/find": {"200", "202", *sent, "429", *page},
         "get /api/find/{name}": {"200", *page},
-        "get /api/find/{name}/events": {"200", *page},
+        "get /api/find/{name}/events": {"200", "429", *page},
         "post /api/find/{name}/leave": {"200", *sent, *page},
         "get /api/editions": {"200", *tagged},
         "get /api/recent": {"200", "400", *tagged},
