@@ -26,6 +26,7 @@ def test_a_picture_is_brought_searched_for_found_and_held_against_its_page(
         page = context.new_page()
         page.goto(f"{site}/")
         page.get_by_role("link", name="Find my picture").first.click()
+        page.locator("#edition").select_option("tiny")
         page.locator("#picture").set_input_files(mine)
         expect(page.get_by_alt_text("Your picture, as it will be searched for")).to_have_css("object-fit", "cover")
         page.get_by_label("Fit into the page").check()
@@ -57,6 +58,7 @@ def test_a_copy_of_a_kept_page_leads_to_it_without_scripts(browser: Browser, sit
     with visiting(browser, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{site}/find/")
+        page.locator("#edition").select_option("tiny")
         page.locator("#picture").set_input_files(mine)
         page.get_by_role("button", name="Look it up").click()
         page.locator("#copies + ul a").first.click()

@@ -23,7 +23,7 @@ def text(answer: Any) -> str:
 
 def test_the_form_says_what_happens_and_how_a_picture_is_fitted(library: Library) -> None:
     page = text(library.get("/find/"))
-    for said in ("Fill the page", "Fit into the page", "Stretch to the page", "never written to a disk", "ten minutes"):
+    for said in ("Fill the page", "Fit into the page", "Stretch to the page", "then it is deleted", "ten minutes"):
         assert said in page
     assert 'href="/find/"' in text(library.get("/")) and 'href="/find/"' in text(library.get("/about/"))
 
