@@ -8,7 +8,8 @@ drawn before, and to be equal to pᵢ where it was not.
 What comes out is put on the key's grid and drawn; what the page lacks is then put on top of what is asked for, and so
 on: a quasi-Newton method whose Jacobian is the inversion. Clipping and rounding are inside it, for each drawing begins
 at what a key can hold. The U-Net is called without gradients, so that the engine's own kernels compute all of it, on
-any device and for any edition. Gradients go through the decoder alone (`Strokes`).
+any device and for any edition. Where that ends, gradients through decoder and loop go on
+(`Descent`).
 """
 
 from collections.abc import Iterator
@@ -75,25 +76,42 @@ class Inversion:
     Between two calls the engine may print; each call sets the embedding anew.
     """
 
-    def __init__(self, engine: "Engine", steps: int, embedding: Floats) -> None:
-        """`embedding` (77, 768) on the key's grid. Raises InputRefused where the edition has no such run."""
+    def __init__(self, engine: "Engine", steps: int, embedding: Floats, wanted: Latents) -> None:
+        """`embedding` (77, 768) on the key's grid; `wanted` is where the loop is to end.
+
+        Raises InputRefused where the edition has no such run.
+        """
         self._engine = engine
         self._embeddings = np.repeat(embedding[None], engine.batch, 0)
-        self.plan: Plan = engine.plan(steps)
+        self._plan: Plan = engine.plan(steps)
         bars = alphas_cumprod(engine.edition.scheduler_config)
-        self._alphas = [max(float(bars[update.timestep]), ALMOST_ZERO) ** 0.5 for update in self.plan]
-        self._times = torch.tensor([update.timestep for update in self.plan], device=engine.device)
+        self._alphas = [max(float(bars[update.timestep]), ALMOST_ZERO) ** 0.5 for update in self._plan]
+        self._times = torch.tensor([update.timestep for update in self._plan], device=engine.device)
+        self._wanted = self._asked = _tensor(wanted, engine)
+        self._known: Course | None = None
+        self._tried: list[tuple[Tensor, Tensor]] = []
 
-    def backwards(self, wanted: Latents, rounds: int, known: Course | None = None) -> Iterator[Floats | None]:
-        """Latents, float16 (4, 52, 80) on the key's grid, from which the loop ends near `wanted`.
+    def correct(self, drawn: Course, share: float = 1.0) -> None:
+        """Have the next `backwards` make up for what the page of the last one, `drawn`, lacks, or for a share of it.
 
-        Yields None after each step but the last. With `known`, a course that ended near there, each step begins at what
-        it was, moved as its end is moved.
+        Anderson's mixing again: the first page stays the one from which the steps are taken to move, so that what is
+        asked for and what is then lacking belong to one function, whose root it looks for.
+        """
+        if self._known is None:
+            self._known = drawn
+        self._tried.append((self._asked, share * (self._wanted - drawn.latents[-1])))
+        self._asked = _mixed(self._tried[-_REMEMBERED:])
+
+    def backwards(self, rounds: int) -> Iterator[Floats | None]:
+        """Latents, float16 (4, 52, 80) on the key's grid, from which the loop ends near what is wanted.
+
+        Yields None after each step but the last. After a `correct` each step begins at what it was, moved as its end is
+        moved, and takes a single round.
         """
         self._engine.denoiser.start(self._embeddings)
-        x = torch.from_numpy(np.ascontiguousarray(wanted)).to(self._engine.device)[None]
-        for index in reversed(range(len(self.plan))):
-            x = self._before(index, x, rounds, known)
+        x = self._asked
+        for index in reversed(range(len(self._plan))):
+            x = self._before(index, x, rounds if self._known is None else 1, self._known)
             if index:
                 yield None
         yield LATENTS.snap(x[0].double().nan_to_num(0.0, posinf=4.0, neginf=-4.0).cpu().numpy())
@@ -105,7 +123,7 @@ class Inversion:
         Anderson's mixing (1965) of rounds that take the slope of pᵢ as ¾·α. Of latents that the model finds to be of
         unit variance it is α, of details that it takes for noise 0.
         """
-        update = self.plan[index]
+        update = self._plan[index]
         share = update.to_predicted + update.to_previous
         slope = update.keep + 0.75 * share * self._alphas[index]
         guess, apart = after, torch.zeros_like(after)
@@ -124,6 +142,11 @@ class Inversion:
         return guess
 
 
+def _tensor(latents: Latents, engine: "Engine") -> Tensor:
+    """Latents (4, h, w) as (1, 4, h, w) on the engine's device."""
+    return torch.from_numpy(np.ascontiguousarray(latents)).to(engine.device)[None]
+
+
 def _mixed(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
     """The next point of a fixed-point iteration from the last points and their steps, by Anderson's mixing."""
     points, steps = zip(*tried, strict=True)
@@ -136,40 +159,6 @@ def _mixed(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
     square += (1e-6 * square.diagonal().mean() + 1e-20) * torch.eye(len(square), device=square.device)
     shares = torch.linalg.solve(square, changed @ last)  # (m,)
     return torch.add(points[-1], (last - shares @ (moved + changed)).view_as(points[-1]))
-
-
-class Strokes:
-    """Latents whose picture comes nearer to one that is asked for, by Adam's gradients through the decoder.
-
-    The decoder is the VAE's own class in float32, since the engine's kernels have no gradients.
-    """
-
-    def __init__(self, engine: "Engine", pixels: npt.NDArray[np.uint8], latents: Latents, strokes: int) -> None:
-        """`pixels` (416, 640, 3) are asked for; `latents` are where it begins; `strokes` how many are planned."""
-        self._vae = load_model(engine.edition.weights, "vae", torch.float32).requires_grad_(False).eval()
-        self._vae.to(engine.device, memory_format=torch.channels_last)
-        self._scale = float(self._vae.config.scaling_factor)
-        wanted = torch.from_numpy(pixels).to(engine.device).permute(2, 0, 1)[None]
-        self._wanted = wanted.float().div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
-        first = torch.from_numpy(np.ascontiguousarray(latents)).to(engine.device)[None]
-        self._latents = first.contiguous(memory_format=torch.channels_last).clone().requires_grad_(True)
-        self._adam = torch.optim.Adam([self._latents], lr=0.03, betas=(0.9, 0.99))
-        self._fall = torch.optim.lr_scheduler.CosineAnnealingLR(self._adam, strokes, eta_min=0.003)
-
-    def stroke(self) -> None:
-        """One step of Adam."""
-        with torch.enable_grad():
-            self._adam.zero_grad()
-            painted = self._vae.decode(self._latents / self._scale).sample  # (1, 3, 8h, 8w)
-            lacking = painted.clamp(-1.0, 1.0) - self._wanted  # beyond black and white there is nothing to gain
-            lacking.square().mean().backward()
-            self._adam.step()
-            self._fall.step()
-
-    @property
-    def latents(self) -> Latents:
-        """The latents (4, 52, 80) by now."""
-        return self._latents.detach()[0].contiguous().cpu().numpy()
 
 
 class Descent:

@@ -8,7 +8,7 @@ nothing but that key: whoever stops a search, or loses the process that does it,
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
@@ -20,6 +20,7 @@ from worker.catalogue.key import Floats, Key, snap_embedding
 
 if TYPE_CHECKING:
     from worker.engine.engine import Engine
+    from worker.engine.inversion import Course, Latents
 
 Depth = Literal["quick", "good", "best"]
 DEPTHS: Final[tuple[Depth, ...]] = get_args(Depth)
@@ -77,22 +78,28 @@ class _Effort:
     """What a depth spends."""
 
     steps: int
-    """Of the pages: those of more steps follow more closely what is asked of them."""
+    """Of the pages."""
     rounds: int
     """Calls of the U-Net for each step of the first inversion."""
-    strokes: int
-    """Steps of the optimisation through the decoder."""
     goes: int
-    """Inversions in all, at most: after the first each corrects what the page before it lacked."""
+    """Inversions, at most: each after the first makes up for what the page before it lacked."""
+    strokes: int = 0
+    """Steps of the descent that follows, at most."""
 
 
 _EFFORTS: Final[dict[Depth, _Effort]] = {
-    "quick": _Effort(steps=40, rounds=2, strokes=0, goes=1),
-    "good": _Effort(steps=40, rounds=2, strokes=60, goes=4),
-    "best": _Effort(steps=40, rounds=3, strokes=200, goes=12),
+    "quick": _Effort(steps=32, rounds=3, goes=3),
+    "good": _Effort(steps=8, rounds=6, goes=4, strokes=60),
+    "best": _Effort(steps=8, rounds=6, goes=4, strokes=600),
 }
+_RATE: Final = 0.05
+"""Of Adam: a twentieth of the spread of ordinary noise."""
+_LOOK: Final = 10
+"""Strokes after which the page is drawn as it will be printed."""
+_WORSE: Final = 1.0
+"""Decibels by which a correction may fall short of the page that it corrects before no more are tried."""
 _PAYS: Final = 0.02
-"""Decibels that the last two goes of a search have to bring together, or it ends."""
+"""Decibels that the last two looks at a descent have to bring together, or it ends."""
 
 
 class _Search:
@@ -101,60 +108,88 @@ class _Search:
     def __init__(self, engine: "Engine", pixels: Pixels, wish: Wish) -> None:
         self._engine, self._pixels, self._wish = engine, pixels, wish
         self._effort = _EFFORTS[wish.depth]
-        self._steps = min(self._effort.steps, engine.edition.step_limit // 2 * 2)
-        self._done, self._of = 0, 1 + self._effort.strokes + (2 * self._steps + 1) * self._effort.goes
+        self._done = self._of = 0
         self._bound = 0.0
         self._found: Key | None = None
-        self._decibels = -1.0
-        self._gains: list[float] = []
+        self._decibels = self._last = -1.0
+        self._course: Course
 
     def run(self, begin: Key | None) -> Iterator[SearchStep]:
         """All of its steps."""
-        from worker.engine.inversion import Course, Inversion, Strokes, decode, draw
+        from worker.engine.inversion import decode
 
-        engine, effort, prompt = self._engine, self._effort, self._wish.prompt
-        embedding = snap_embedding(engine.embed("" if prompt is None else canonical_prompt(prompt)))
-        wanted = engine.encode(self._pixels[None])[0]
-        alone = decode(engine, wanted)
+        effort, prompt = self._effort, self._wish.prompt
+        embedding = snap_embedding(self._engine.embed("" if prompt is None else canonical_prompt(prompt)))
+        steps = min(effort.steps, self._engine.edition.step_limit // 2 * 2)
+        goes_on = begin is not None and np.array_equal(begin.embedding, embedding) and effort.strokes > 0
+        inverting = 0 if goes_on else (2 * steps + 1) * effort.goes
+        looks = -(-effort.strokes // _LOOK)
+        drawing = begin.steps if begin is not None and goes_on else steps
+        self._of = 1 + (begin.steps + 1 if begin is not None else 0) + inverting
+        self._of += effort.strokes + looks * (drawing + 1) + 1
+        wanted = self._engine.encode(self._pixels[None])[0]
+        alone = decode(self._engine, wanted)
         self._bound = decibels_between(alone, self._pixels)
         yield self._step("encode", alone)
-        course: Course | None = None
         if begin is not None:
-            self._of += begin.steps + 1
-            for drawn in draw(engine, begin):
-                course = drawn
-                yield self._step("draw")
-            assert course is not None, "a page without steps"
-            yield self._judge(begin, decode(engine, course.end))
-            if begin.steps != self._steps or not np.array_equal(begin.embedding, embedding):
-                course = None  # it says nothing of the steps of a page with others
+            yield from self._draw(begin)
+        if not goes_on:
+            yield from self._invert(wanted, steps, embedding)
         if effort.strokes:
-            strokes = Strokes(engine, self._pixels, wanted, effort.strokes)
-            for _ in range(effort.strokes):
-                strokes.stroke()
-                yield self._step("improve")
-            wanted = strokes.latents
-        asked = wanted if course is None else wanted + (wanted - course.end)
-        inversion = Inversion(engine, self._steps, embedding)
-        for _ in range(effort.goes):
+            yield from self._descend()
+        self._of = self._done + 1
+        yield self._step("draw")
+
+    def _invert(self, wanted: Latents, steps: int, embedding: Floats) -> Iterator[SearchStep]:
+        """Encoded latents backwards through the loop, and what its page lacks on top of them, and so on."""
+        from worker.engine.inversion import Inversion
+
+        inversion = Inversion(self._engine, steps, embedding, wanted)
+        best = -1.0
+        for go in range(self._effort.goes):
             latents: Floats | None = None
-            for begun in inversion.backwards(asked, effort.rounds if course is None else 1, course):
+            for begun in inversion.backwards(self._effort.rounds):
                 latents = begun
                 yield self._step("invert")
             assert latents is not None, "a page without steps"
-            key = Key.pack(self._steps, embedding, latents)
-            for drawn in draw(engine, key):
-                course = drawn
-                yield self._step("draw")
-            assert course is not None, "a page without steps"
-            step = self._judge(key, decode(engine, course.end))
-            last = self._done == self._of or not self._pays()
-            if last:
-                self._of = self._done
-            yield replace(step, of=self._of)
-            if last:
+            yield from self._draw(Key.pack(steps, embedding, latents))
+            best = max(best, self._last)
+            if self._last < best - _WORSE:
+                self._of -= (2 * steps + 1) * (self._effort.goes - go - 1)
                 return
-            asked = asked + (wanted - course.end)
+            inversion.correct(self._course)
+
+    def _descend(self) -> Iterator[SearchStep]:
+        """From the best key on by gradients, as long as it pays."""
+        from worker.engine.inversion import Descent
+
+        assert self._found is not None, "a descent begins at a key"
+        begun = self._found
+        descent = Descent(self._engine, self._pixels, begun, self._effort.strokes, _RATE)
+        seen: list[float] = []
+        for stroke in range(1, self._effort.strokes + 1):
+            descent.stroke()
+            yield self._step("improve")
+            if stroke % _LOOK and stroke < self._effort.strokes:
+                continue
+            yield from self._draw(Key.pack(begun.steps, begun.embedding, descent.latents))
+            seen.append(self._last)
+            if len(seen) > 4 and seen[-1] - seen[-3] < _PAYS:
+                return
+
+    def _draw(self, key: Key) -> Iterator[SearchStep]:
+        """Draw the page of a key as it is printed, and take it for the best so far where it is."""
+        from worker.engine.inversion import decode, draw
+
+        for course in draw(self._engine, key):
+            self._course = course
+            yield self._step("draw")
+        drawn = decode(self._engine, self._course.end)
+        self._last = decibels_between(drawn, self._pixels)
+        better = self._found is None or self._last > self._decibels
+        if better:
+            self._found, self._decibels = key, self._last
+        yield self._step("draw", drawn if better else None)
 
     def _step(self, phase: Phase, drawn: Pixels | None = None) -> SearchStep:
         """One step more, and what is known by then."""
@@ -163,19 +198,6 @@ class _Search:
         decibels = None if found is None else self._decibels
         likeness = None if found is None else like_noise(found.latents)
         return SearchStep(phase, self._done, self._of, found, drawn, decibels, self._bound, likeness)
-
-    def _judge(self, key: Key, drawn: Pixels) -> SearchStep:
-        """The step after a page was drawn, which may be the best so far."""
-        decibels = decibels_between(drawn, self._pixels)
-        self._gains.append(max(0.0, decibels - self._decibels))
-        better = self._found is None or decibels > self._decibels
-        if better:
-            self._found, self._decibels = key, decibels
-        return self._step("draw", drawn if better else None)
-
-    def _pays(self) -> bool:
-        """Whether it is worth going on."""
-        return len(self._gains) < 3 or sum(self._gains[-2:]) >= _PAYS
 
 
 def decibels_between(first: Pixels, second: Pixels) -> float:
