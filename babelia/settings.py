@@ -235,6 +235,9 @@ LEASE = env.integer(
 )
 PRINT_LIMIT = env.integer("BABELIA_PRINT_LIMIT", 1800, 10, 86400, "seconds after which a print is stopped for good")
 QUEUE_LIMIT = env.integer("BABELIA_QUEUE_LIMIT", 500, 1, 1_000_000, "pages that may wait; more are told to come back")
+SEARCH_LIMIT = env.integer(
+    "BABELIA_SEARCH_LIMIT", 20, 1, 1000, "pictures of visitors that may wait to be searched for, 1 MB each in Redis"
+)
 PRINT_AHEAD = env.flag(
     "BABELIA_PRINT_AHEAD", True, "an idle press prints the page after the one that a visitor looks at"
 )

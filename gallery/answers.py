@@ -213,7 +213,7 @@ def _routes(prefix: str, edition: str) -> dict[str, str]:  # noqa: ARG001  (what
     names = {"about": "about", "docs": "api:guide", "entrance": "entrance", "key": "key", "search": "search"}
     names |= {"open_key": "open-key", "completions": "completions", "feed": "feed", "oembed": "oembed"}
     names |= {"manifest": "manifest", "touch_icon": "touch-icon", "shelf": "shelf", "slideshow": "slideshow"}
-    names |= {"compare": "compare", "corridor": "corridor"}
+    names |= {"compare": "compare", "corridor": "corridor", "find": "find"}
     of_edition = {"subjects": "subjects", "room": "room", "opened": "opened"}
     paths = {key: reverse(name) for key, name in names.items()}
     return paths | {key: reverse(name, args=[edition]) for key, name in of_edition.items()}

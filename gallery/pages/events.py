@@ -27,7 +27,8 @@ from worker.jobs.progress import Progress, Reprint, Visitor, Wanted
 RETRY_MS: Final = 2000
 FEW: Final = 3
 """Pages of one visitor that wait at a time, in whatever tabs, while sheets and strips of theirs are drawn."""
-_RETRY: Final = f"retry: {RETRY_MS}\n\n"
+RETRY: Final = f"retry: {RETRY_MS}\n\n"
+"""The first part of a stream: when a browser that lost it should come back."""
 _VERSION: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 """A Last-Event-ID of ours. Python refuses to read a number of some thousand digits."""
 
@@ -44,7 +45,11 @@ async def event_stream(
     """
     await require_printable(page_of(address))
     stream = events(address, visitor_of(request), known_version(request), few=few, noted=noted)
-    body = _begun(await anext(stream), stream)
+    return streamed(begun(await anext(stream), stream))
+
+
+def streamed(body: AsyncIterator[str]) -> StreamingHttpResponse:
+    """Return the answer that sends events as they come."""
     response = StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -75,7 +80,7 @@ async def events(
             async for progress in news:
                 if not begun:
                     begun = True
-                    yield _RETRY
+                    yield RETRY
                 if progress.version == known and not progress.final:
                     yield ": still here\n\n"
                     continue
@@ -92,7 +97,7 @@ async def events(
                 yield event_text(progress, await sentence_for(page, progress), preview)
     except StoreUnavailable:
         if not begun:
-            yield _RETRY
+            yield RETRY
         yield ": the store does not answer\n\n"
     except TooMany as error:
         if not begun:
@@ -105,7 +110,7 @@ def page_of(wanted: Wanted) -> Address:
     return wanted.address if isinstance(wanted, Reprint) else wanted
 
 
-async def _begun(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
+async def begun(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
     """Yield the first part of a stream, which is there already, and then the others."""
     async with aclosing(rest):
         yield first

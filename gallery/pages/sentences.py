@@ -41,7 +41,7 @@ def _words_of(prompt: str, unread: str | None) -> str:
 
 def sentence_of(progress: Progress) -> str:
     """Return the status of a page as a sentence for the person who waits."""
-    about = "" if progress.seconds is None else f" About {_duration(progress.seconds)} to go."
+    about = "" if progress.seconds is None else f" About {duration(progress.seconds)} to go."
     match progress.state:
         case "kept":
             return "The picture is drawn."
@@ -89,7 +89,7 @@ def day_of(printed_at: str) -> str:
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a span in words, rounded as a person would."""
     if seconds < 1.5:
         return "a second"

@@ -22,7 +22,7 @@ from gallery.visits import PATIENCE
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed, StoreUnavailable
-from worker.jobs.progress import Press, Progress, Visitor
+from worker.jobs.progress import Press, Progress, Visitor, Wanted
 from worker.keys import derive_without_model, find_key
 from worker.store.records import PageRecord, Picture
 
@@ -185,7 +185,12 @@ async def require_printable(address: Address) -> None:
     That is so where the edition is not installed here and no press that is running prints it.
     """
     await require_known(address)
-    edition = edition_of(address.edition)
+    await require_press(address.edition)
+
+
+async def require_press(slug: str) -> None:
+    """Raise EditionRefused where no press could ever print a page of an edition: as `require_printable` says."""
+    edition = edition_of(slug)
     if edition.installed or any(edition.slug in press.editions for press in await presses()):
         return
     remedy = edition.remedy if edition.hub else "Put its weights into the edition's folder."
@@ -281,7 +286,7 @@ async def not_printed(address: Address, progress: Progress) -> LibraryBusy | Pri
     return error
 
 
-async def sentence_for(address: Address, progress: Progress) -> str:
+async def sentence_for(address: Wanted, progress: Progress) -> str:
     """Return the status of a page as a sentence; of a page that waits for a press, which has to start or is broken."""
     if progress.state != "queued":
         return sentence_of(progress)

@@ -58,6 +58,7 @@ def test_a_library_runs_with_nearly_everything_set(tiny_weights: Path, tmp_path:
         "BABELIA_LEASE": "15",
         "BABELIA_PRINT_LIMIT": "60",
         "BABELIA_QUEUE_LIMIT": "9",
+        "BABELIA_SEARCH_LIMIT": "9",
         "BABELIA_PRINT_AHEAD": "true",
         "BABELIA_VISITOR_LIMIT": "90",
         "BABELIA_VISITOR_WAITING": "9",

@@ -55,10 +55,22 @@ OF_NO_PAGE = {
     "difference": "looked at there",
     "shelf": "the visitor's browser fills it",
     "slideshow": "leads to pages",
+    "find": "a form",
+    **dict.fromkeys(
+        (
+            *("find-send", "find-search", "find-start", "find-events", "find-preview", "find-picture", "find-leave"),
+            *("find-forget", "find-list"),
+        ),
+        "tests/gallery/finding/test_views.py hides what a search has found, and a copy",
+    ),
     "volume": "tests/gallery/views/test_volumes.py hides one of its pages",
 }
 API_OF_NO_PAGE = {
     "post /api/key": "is asked for below",
+    "post /api/find": "tests/gallery/finding/test_views.py hides a copy",
+    "get /api/find/{name}": "tests/gallery/finding/test_views.py hides what a search has found",
+    "get /api/find/{name}/events": "looked at there",
+    "post /api/find/{name}/leave": "looked at there",
     "get /api/editions": "",
     "get /api/random": "leads to addresses",
     "get /api/recent": "looked at below",

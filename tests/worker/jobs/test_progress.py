@@ -19,7 +19,7 @@ MARK = key_of(stacks(1)).mark
 def answer(state: str, **fields: object) -> list[bytes | int]:
     """What jobs.lua answers: bytes and integers, in its order."""
     named = {"reminded": 0, "version": b"7", "place": 0, "step": b"0", "of": b"0", "preview": b"0", "mark": b""}
-    named |= {"sentence": b"", "left": b"", "pace": b"", "presses": 1}
+    named |= {"sentence": b"", "left": b"", "pace": b"", "presses": 1, "before": b""}
     return [state.encode(), *(named | fields).values()]  # type: ignore[list-item]
 
 
