@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import socket
 import sys
 from dataclasses import fields
@@ -57,12 +56,11 @@ def main() -> None:
     read_settings()
     from django.conf import settings
 
-    say = functools.partial(print, file=sys.stderr)
     for sentence in strays.sentences():
-        say(sentence)
+        print(sentence, file=sys.stderr)
     try:
         listening = (
-            listen(settings.LISTEN, settings.PORT, say) if arguments.fd is None else socket.socket(fileno=arguments.fd)
+            listen(settings.LISTEN, settings.PORT) if arguments.fd is None else socket.socket(fileno=arguments.fd)
         )
     except LibraryRefused as error:
         sys.exit(f"{error} {error.hint}".strip())

@@ -40,6 +40,7 @@ def job_client() -> JobClient:
             queue_limit=settings.QUEUE_LIMIT,
             waiting_limit=settings.VISITOR_WAITING,
             minute_limit=settings.VISITOR_LIMIT,
+            search_limit=settings.SEARCH_LIMIT,
             hot_pictures=settings.HOT_PICTURES,
         )
     return clients[where]

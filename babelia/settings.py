@@ -99,7 +99,9 @@ LISTEN = env.text(
     form="an address of this machine: 127.0.0.1, ::1, or 0.0.0.0 or :: for all of them",
     valid=env.is_listening_address,
 )
-PORT = env.integer("BABELIA_PORT", 8000, 1, 65535, "the site's port; if it is taken, the next free one is used")
+PORT = env.integer(
+    "BABELIA_PORT", 8000, 1, 65535, "the site's port; where it is taken, `make run` moves on, a site alone refuses"
+)
 SITE_PROCESSES = env.integer(
     "BABELIA_SITE_PROCESSES", min(2, os.cpu_count() or 1), 1, 64, "processes of the site", shown="2"
 )
@@ -233,6 +235,9 @@ LEASE = env.integer(
 )
 PRINT_LIMIT = env.integer("BABELIA_PRINT_LIMIT", 1800, 10, 86400, "seconds after which a print is stopped for good")
 QUEUE_LIMIT = env.integer("BABELIA_QUEUE_LIMIT", 500, 1, 1_000_000, "pages that may wait; more are told to come back")
+SEARCH_LIMIT = env.integer(
+    "BABELIA_SEARCH_LIMIT", 20, 1, 1000, "pictures of visitors that may wait to be searched for, 1 MB each in Redis"
+)
 PRINT_AHEAD = env.flag(
     "BABELIA_PRINT_AHEAD", True, "an idle press prints the page after the one that a visitor looks at"
 )

@@ -117,8 +117,8 @@ def measure(names: list[str], home: Path, threads: int) -> tuple[list[Line], lis
         step, decode = Times(ours.steps).median, ours.decode
         notes.append(f"{what}: a step {step:.2f} s, decoding {decode:.2f} s (diffusers {other.decode:.2f} s).")
     if "guided" in found and "lcm-taesd" in found:
-        page, step = Times((found["lcm-taesd"][0].seconds,)), Times(found["guided"][0].steps)
-        lines.append(Line.of("LCM and TAESD: the page", page, "a guided step", step, STEPS_OF_LCM_PAGE))
+        page, guided = Times((found["lcm-taesd"][0].seconds,)), Times(found["guided"][0].steps)
+        lines.append(Line.of("LCM and TAESD: the page", page, "a guided step", guided, STEPS_OF_LCM_PAGE))
     return lines, notes
 
 

@@ -18,6 +18,7 @@ from django.http import (
     HttpResponse,
     HttpResponseBase,
     HttpResponsePermanentRedirect,
+    HttpResponseRedirect,
     JsonResponse,
     StreamingHttpResponse,
 )
@@ -171,9 +172,10 @@ def refusal(
     retry_after = retry_after_of(error, status)
     if form == ".json" or wants_json(request):
         response: HttpResponse = JsonResponse(error_shape(error), status=status)
-    elif not form or form.endswith("/"):
+    elif "." not in form and not form.endswith("/events"):  # what people open; files and streams are read by programs
         title, heading = _HEADINGS.get(HTTPStatus(status), _REFUSED)
-        context = {"error": error, "status": status, "title": title, "heading": heading, "retry_after": retry_after}
+        context = {"error": error, "status": status, "title": title, "retry_after": retry_after}
+        context["heading"] = error.heading or heading
         context["can_draw"] = retry_after is None
         if address is not None and address.edition in editions():
             beside = {word: neighbour_page(address, by) for word, by in (("Previous", -1), ("Next", 1))}
@@ -181,7 +183,8 @@ def refusal(
             context["beside"] = [
                 (word, path_of(page)) for word, page in beside.items() if page and status == HTTPStatus.GONE
             ]
-        response = render_page(request, "refused.html", context, status=status)
+        template = "embed.html" if form == "/embed/" else "refused.html"
+        response = render_page(request, template, context, status=status)
     else:
         text = f"{error} {error.hint}".strip() + "\n"
         response = HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
@@ -210,7 +213,7 @@ def _routes(prefix: str, edition: str) -> dict[str, str]:  # noqa: ARG001  (what
     names = {"about": "about", "docs": "api:guide", "entrance": "entrance", "key": "key", "search": "search"}
     names |= {"open_key": "open-key", "completions": "completions", "feed": "feed", "oembed": "oembed"}
     names |= {"manifest": "manifest", "touch_icon": "touch-icon", "shelf": "shelf", "slideshow": "slideshow"}
-    names |= {"compare": "compare", "corridor": "corridor"}
+    names |= {"compare": "compare", "corridor": "corridor", "find": "find"}
     of_edition = {"subjects": "subjects", "room": "room", "opened": "opened"}
     paths = {key: reverse(name) for key, name in names.items()}
     return paths | {key: reverse(name, args=[edition]) for key, name in of_edition.items()}
@@ -244,6 +247,25 @@ def require_size(size: int) -> None:
     """Raise InputRefused where a file is larger than a picture with its key can be."""
     if size > PICTURE_FILE_BYTES:
         raise InputRefused(f"A picture file may have {PICTURE_FILE_BYTES:,} bytes; this one has {size:,}.")
+
+
+def back_to(form: str) -> Callable[[View], View]:
+    """Decorate a view that takes a form and may answer with that form again: opened, its URL leads to the form's own.
+
+    `form`: the name of its route. A refusal stands at the URL that was sent to, and browsers open that again.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method in ("GET", "HEAD"):
+                return uncached(HttpResponseRedirect(reverse(form)))
+            return await view(request, *args, **kwargs)
+
+        exempt: View = csrf_exempt(answer)
+        return exempt
+
+    return decorate
 
 
 def require_own_post(view: View) -> View:

@@ -46,7 +46,7 @@ def require_patience(request: HttpRequest, cost: int = 1) -> None:
         count = _counts[name] = _Count(time.monotonic())
     if count.number >= limit:
         error = TooMany(
-            f"One visitor may bring keys, or have pages tried again, {limit:,} times a minute; a report counts for ten."
+            f"One visitor may bring keys, or have pictures tried again, {limit:,} times a minute; a report counts ten."
         )
         error.retry_after = max(1, ceil(count.began + MINUTE - time.monotonic()))
         raise error

@@ -92,7 +92,7 @@ def edition_of(slug: str) -> Edition:
     known = editions()
     if slug not in known:
         raise EditionRefused(
-            f"There is no edition named “{slug[:40]}” here.",
-            hint=f"The editions here are {', '.join(known) or 'none'}.",
+            f"There is no model named “{slug[:40]}” here.",
+            hint=f"The models here are {', '.join(known) or 'none'}.",
         )
     return known[slug]

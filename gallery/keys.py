@@ -105,6 +105,11 @@ def address_of_link(link: str) -> Address:
     return found
 
 
+def is_shelf(text: str) -> bool:
+    """Say whether a text is a shelf that a browser has saved (static/js/shelf-file.js)."""
+    return text.lstrip().startswith("{") and '"babelia-shelf"' in text[:200]
+
+
 def is_meant_as_key(text: str) -> bool:
     """Say whether a text is a key, or was one before something happened to it: much of it, and hardly any words."""
     if len(text) <= 2 * PROMPT_LIMIT:
@@ -164,6 +169,11 @@ def address_of_file(data: bytes, edition: str) -> Address:
     that says nothing of itself, InputRefused, KeyRefused.
     """
     found = parse_key_file(data)
+    if not found.is_picture and is_shelf(found.key or ""):
+        raise InputRefused(
+            "This is a shelf that was saved as a file, and no key.",
+            hint="Open it on your shelf: “Shelf” at the top of each page, and there below the pictures.",
+        )
     if found.edition is not None and found.edition in editions():
         edition = found.edition
     mark = found.mark if found.mark is not None and store().can_resolve(found.mark) else None

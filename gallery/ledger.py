@@ -74,8 +74,11 @@ def note_opening(address: Address, record: PageRecord, openings: int = 1) -> Non
     _openings.add(address, record, openings)
 
 
-async def write(address: Address, record: PageRecord, openings: int) -> None:
-    """Write or update the row of a page, and add to the count of its openings. Raises DatabaseError."""
+async def write(address: Address, record: PageRecord, openings: int, *, listed: bool = True) -> None:
+    """Write or update the row of a page, and add to the count of its openings. Raises DatabaseError.
+
+    `listed`: whether a page that has no row yet may stand on walls and lists.
+    """
     named: dict[str, Any] = {**address_fields(address)}
     printed: dict[str, Any] = {**record_fields(record)}
     printed["printed_at"] = datetime.fromisoformat(record_fields(record)["printed_at"])
@@ -85,6 +88,8 @@ async def write(address: Address, record: PageRecord, openings: int) -> None:
     printed = {name: value for name, value in printed.items() if name in columns}
     if address.kind == "prompt":  # asked only where the row is new
         named["listed"] = lambda: not _of_words(address).filter(listed=False).exists()
+    else:
+        named["listed"] = listed
     page, _ = await Page.objects.aget_or_create(digest=address.digest, defaults=named | printed)
     if not page.colour or page.pixel_digest != record.pixel_digest:
         printed["colour"] = await asyncio.to_thread(_colour_of, record)
@@ -123,6 +128,30 @@ async def keep_unlisted(address: Address) -> None:
             "The database does not answer, so these words cannot be kept off the wall at the moment.",
             hint="Nothing was drawn. Try again later, or search without the tick.",
         ) from error
+
+
+async def keep_found(record: PageRecord) -> bool:
+    """Have a page that a search has found stand on no list, unless it was opened before; whether it may stand on them.
+
+    Raises StoreUnavailable where that cannot be written down: then nobody should be told of the page yet.
+    """
+    address = Address.parse_kept(record.address)
+    try:
+        await write(address, record, 0, listed=False)
+        return await Page.objects.filter(digest=address.digest, listed=True).aexists()
+    except AnyDatabaseError as error:
+        raise StoreUnavailable(
+            "The database does not answer, so what was found cannot be kept off the wall, and is not shown.",
+            hint="It is kept. Try again in a moment.",
+        ) from error
+
+
+async def put_on_lists(record: PageRecord) -> None:
+    """Let a page that a search has found stand on walls and lists. Raises StoreUnavailable."""
+    try:
+        await Page.objects.filter(digest=Address.parse_kept(record.address).digest).aupdate(listed=True)
+    except AnyDatabaseError as error:
+        raise StoreUnavailable("The database does not answer, so this cannot be written down.") from error
 
 
 # -- what is hidden

@@ -3,6 +3,8 @@
 from django.urls import path, register_converter
 
 from gallery.addresses import AddressConverter, EditionConverter, RoomConverter, VolumeConverter
+from gallery.finding import views as finding
+from gallery.holds import views as holds
 from gallery.views import (
     anatomy,
     keys,
@@ -89,8 +91,21 @@ urlpatterns = [
     # whatever somebody brings
     path("key/", keys.key_form, name="key"),
     path("key/open", keys.open_key, name="open-key"),
+    # from a picture back to its key
+    path("find/", finding.form, name="find"),
+    path("find/send", finding.send, name="find-send"),
+    path("find/<str:name>/", finding.show, name="find-search"),
+    path("find/<str:name>/start", finding.begin, name="find-start"),
+    path("find/<str:name>/events", finding.follow, name="find-events"),
+    path("find/<str:name>/preview.webp", finding.preview, name="find-preview"),
+    path("find/<str:name>/picture.png", finding.picture, name="find-picture"),
+    path("find/<str:name>/leave", finding.leave, name="find-leave"),
+    path("find/<str:name>/forget", finding.forget, name="find-forget"),
+    path("find/<str:name>/list", finding.put_on_lists, name="find-list"),
     # around the library
     path("about/", library.about, name="about"),
+    path("about/holds/", holds.show, name="holds"),
+    path("about/holds/<slug:file>.webp", holds.picture, name="holds-picture"),
     path("robots.txt", library.robots, name="robots"),
     # for other programs: feed readers, sites that show a page, telephones
     path("feed.atom", shares.feed, name="feed"),

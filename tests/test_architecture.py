@@ -29,6 +29,9 @@ ARROWS = {
     "worker.editions": ("worker.errors", "worker.files", "worker.catalogue"),
     "worker.engine": ("worker.errors", "worker.catalogue", "worker.editions"),
     "worker.store": ("worker.errors", "worker.files", "worker.catalogue"),
+    "worker.finding": (
+        *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
+    ),
     "worker.jobs": ("worker.errors", "worker.catalogue", "worker.store"),
     "worker.films": ("worker.errors",),
     "worker.series": (
@@ -36,9 +39,12 @@ ARROWS = {
         *("worker.keys",),
     ),
     "worker.keys": ("worker.errors", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
+    "worker.searches": (
+        *("worker.errors", "worker.catalogue", "worker.engine", "worker.store", "worker.jobs", "worker.finding"),
+    ),
     "worker.press": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.engine", "worker.store", "worker.jobs"),
-        *("worker.keys",),
+        *("worker.keys", "worker.finding", "worker.searches"),
     ),
     "worker.tasks": ("worker.press",),
     "training": (
@@ -52,12 +58,16 @@ ARROWS = {
     "babelia.urls": ("gallery.urls", "gallery.api", "gallery.keeper"),
     "gallery": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
-        *("gallery.pages",),
+        *("gallery.pages", "gallery.finding", "worker.finding"),
     ),
     "gallery.pages": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
         *("worker.keys", "worker.films", "gallery.addresses", "gallery.description", "gallery.editions"),
-        *("gallery.ledger", "gallery.models", "gallery.visits"),
+        *("gallery.ledger", "gallery.models", "gallery.visits", "worker.finding"),
+    ),
+    "gallery.finding": (
+        *("worker.errors", "worker.catalogue", "worker.store", "worker.jobs", "worker.finding", "babelia.services"),
+        "gallery",
     ),
     "gallery.keeper": (
         *("worker.errors", "worker.catalogue", "worker.store", "babelia.services", "gallery.addresses"),
@@ -65,13 +75,13 @@ ARROWS = {
     ),
     "gallery.views": (
         *("worker.errors", "worker.catalogue", "worker.editions", "worker.store", "worker.jobs", "babelia.services"),
-        *("worker.films", "gallery"),
+        *("worker.films", "gallery", "worker.finding"),
     ),
-    "gallery.urls": ("gallery.addresses", "gallery.views"),
+    "gallery.urls": ("gallery.addresses", "gallery.finding", "gallery.holds", "gallery.views"),
     "gallery.management": (
         *("worker.errors", "worker.files", "worker.catalogue", "worker.editions", "worker.engine", "worker.store"),
         *("worker.keys", "worker.series", "worker.films", "babelia.services", "babelia.processes.library"),
-        *("gallery.models", "gallery.keeper"),
+        *("gallery.models", "gallery.keeper", "worker.finding"),
     ),
 }
 """For each room, what it may import of the project outside itself; a module's room is the longest name that fits it, so

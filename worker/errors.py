@@ -10,6 +10,8 @@ class BabeliaError(Exception):
 
     code = "error"
     hint = ""
+    heading = ""
+    """What stands above the sentence on a page; where it is empty, what is said of every refusal of its kind."""
     retry_after: int | None = None
     """Seconds after which it is worth asking again, where that is known."""
 
@@ -41,7 +43,7 @@ class AddressRefused(BabeliaError):
     """A text that is no address."""
 
     code = "address_refused"
-    hint = "An address looks like key/borges/1, prompt/a dog/1, stacks/borges/1 or mark/ and 26 characters."
+    hint = "Addresses look like pocket-1/prompt/a dog/1 or pocket-1/key/borges/1."
 
 
 class EditionRefused(BabeliaError):
@@ -66,9 +68,9 @@ class PageHidden(BabeliaError):
     """A page that the keepers of this library have hidden."""
 
     code = "page_hidden"
-    hint = "Its neighbours are still there."
+    hint = "The others are still there."
 
-    def __init__(self, message: str = "The keepers of this library have hidden this page.") -> None:
+    def __init__(self, message: str = "The keeper of this library has taken this picture down.") -> None:
         super().__init__(message)
 
 

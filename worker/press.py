@@ -6,6 +6,7 @@ that the parent of the worker's processes never touches it. Knows neither Django
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -24,10 +25,12 @@ from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
 from worker.editions.edition import SHIPPED, load_edition
 from worker.errors import BabeliaError, EditionRefused, InputRefused, PageHidden, PrintFailed, StoreUnavailable
+from worker.finding.copies import Copies
 from worker.jobs import preview
-from worker.jobs.consumer import Claim, JobConsumer, press_name
-from worker.jobs.progress import Press
+from worker.jobs.consumer import Claim, ClaimsLost, JobConsumer, SteppedAside, press_name
+from worker.jobs.progress import Press, Reprint, Search, Wanted
 from worker.keys import find_key
+from worker.searches import Searches, Sought
 from worker.store.hidden import require_shown
 from worker.store.records import Picture
 from worker.store.store import Store
@@ -51,14 +54,6 @@ HIDDEN_PAUSE = 5
 """Seconds until a page that was hidden may be tried again: it may be shown again any time."""
 
 log = logging.getLogger(__name__)
-
-
-class ClaimsLost(Exception):
-    """Every page of a run is another press's by now."""
-
-
-class SteppedAside(Exception):
-    """A run was given up for a page that somebody waits for: its own were left, or printed ahead."""
 
 
 @dataclass
@@ -117,9 +112,11 @@ class PrintingPress:
         self._remind = remind
         self._unheard = False
         self.store = store
+        self.copies = Copies(store)
         self.jobs = jobs
         self.editions = tuple(editions)
         self.times = Times()
+        self._searches = Searches(store, jobs)
         self._shown_at = 0.0
         self._closed = threading.Event()
         self._printing: list[Claim] = []
@@ -256,7 +253,7 @@ class PrintingPress:
     # -- printing
 
     def print_waiting(self, edition: str) -> bool:
-        """Take what waits of an edition, as much as one run has room for, and print it. Whether more waits.
+        """Take what waits of an edition, one search or as much as one run holds, and print it. Whether more waits.
 
         Whatever goes wrong with a page is told to those who wait for it; only a Redis that is away is raised, as
         StoreUnavailable, before anything was taken.
@@ -269,7 +266,10 @@ class PrintingPress:
             self._heard, self._printing = time.monotonic(), claims
             if self._engines:  # a press that could not load never says that it prints
                 self._stand()
-            self._print(claims)
+            if isinstance(claims[0].wanted, Search):
+                self._search(claims[0])
+            else:
+                self._print(claims)
             self._printing = []
             self._stand()
             make_room(self.store)
@@ -278,7 +278,7 @@ class PrintingPress:
     def _print(self, claims: list[Claim]) -> None:
         try:
             self._require_disk()
-            engine = self.engine(claims[0].address.edition)
+            engine = self.engine(claims[0].edition)
         except Exception as error:
             for claim in claims:
                 self._give_up(claim, error)
@@ -339,7 +339,7 @@ class PrintingPress:
         """The kept picture that a second print is compared with. Raises InputRefused where there is none."""
         picture = self.store.picture(Address(edition, "mark", key.mark, None))
         if picture is None:
-            raise InputRefused("The first print of this page is not kept any more: there is nothing to compare with.")
+            raise InputRefused("The first drawing is not kept any more: there is nothing to compare with.")
         return picture
 
     def _run(self, engine: Engine, entries: list[tuple[Claim, Key]]) -> None:
@@ -354,11 +354,11 @@ class PrintingPress:
                 prints = engine.print_pages([key for _, key in entries], on_step)
         except ClaimsLost:
             log.warning(
-                "Stopped: other presses have taken over %s.", [name_in_log(claim.address) for claim, _ in entries]
+                "Stopped: other presses have taken over %s.", [name_in_log(claim.wanted) for claim, _ in entries]
             )
             return
         except SteppedAside:
-            log.info("Stopped, for others wait: %s", [name_in_log(claim.address) for claim, _ in entries])
+            log.info("Stopped, for others wait: %s", [name_in_log(claim.wanted) for claim, _ in entries])
             return
         except Exception as error:
             for claim, _ in entries:
@@ -373,7 +373,7 @@ class PrintingPress:
                         self._keep(claim, key, printed)
             except Exception as error:
                 if isinstance(error, StoreUnavailable) and not claim.again:
-                    self._disk_failed_for = claim.address.edition
+                    self._disk_failed_for = claim.edition
                 self._give_up(claim, error)
 
     def _tell(self, engine: Engine, entries: list[tuple[Claim, Key]], step: Step) -> None:
@@ -392,17 +392,23 @@ class PrintingPress:
             raise SteppedAside
 
     def _keep(self, claim: Claim, key: Key, printed: Print) -> None:
+        seconds = time.monotonic() - claim.began
+        self._keep_page(claim.address, key, printed, seconds)
+        self.jobs.finish(claim, key.mark, seconds=seconds)
+        log.info("Printed %s in %.2f s", name_in_log(claim.wanted), seconds)
+
+    def _keep_page(self, address: Address, key: Key, printed: Print, seconds: float) -> None:
+        """Keep the page of an address."""
         rendition = printed.rendition.format()
         png = encode_page(
             printed.pixels,
-            address=claim.address.format(),
+            address=address.format(),
             mark=key.mark,
-            edition=claim.address.edition,
+            edition=address.edition,
             rendition=rendition,
         )
-        seconds = time.monotonic() - claim.began
         self.store.keep(
-            claim.address,
+            address,
             key,
             png,
             printed.pixels,
@@ -411,10 +417,58 @@ class PrintingPress:
             seconds=seconds,
             flagged=printed.flagged,
             weights=printed.rendition.weights,
-            unread=self._unread(claim.address),
+            unread=self._unread(address),
         )
-        self.jobs.finish(claim, key.mark, seconds=seconds)
-        log.info("Printed %s in %.2f s", name_in_log(claim.address), seconds)
+        self.copies.note(address.edition, key.mark, printed.pixels)
+
+    # -- searching
+
+    def _search(self, claim: Claim) -> None:
+        """Go on with a search; where it comes to its end, its page is printed from the key and kept as any other."""
+        try:
+            self._require_disk()
+            engine = self.engine(claim.edition)
+            with self.times.of_model():
+                sought = self._searches.look_for(engine, claim, self.editions, self._hear)
+                picture = self._page_of(engine, sought)
+        except ClaimsLost:
+            log.warning("Stopped: another press has taken over %s.", name_in_log(claim.wanted))
+        except SteppedAside:
+            log.info("Stopped for now: %s", name_in_log(claim.wanted))
+        except Exception as error:
+            self._give_up(claim, error)
+        else:
+            self._tell_found(claim, sought, picture)
+
+    def _hear(self) -> None:
+        self._heard = time.monotonic()
+
+    def _page_of(self, engine: Engine, sought: Sought) -> Picture:
+        """The picture of the key that a search has found: of the page that is kept, else printed now, and both kept."""
+        address = Address(engine.edition.slug, "mark", sought.key.mark, None)
+        self._require_shown(address, sought.key)
+        self.store.keep_key(sought.key)
+        picture = self.store.picture(address)
+        if picture is None:
+            began = time.monotonic()
+            (printed,) = engine.print_pages([sought.key])
+            self._keep_page(address, sought.key, printed, time.monotonic() - began)
+            picture = self.store.picture(address)
+        if picture is None:
+            raise StoreUnavailable("The page was printed, and is not on the disk.")
+        return picture
+
+    def _tell_found(self, claim: Claim, sought: Sought, picture: Picture) -> None:
+        """Say what a search has found; how far it is off is measured on the page itself."""
+        difference = comparison.compare(comparison.pixels_of(picture.png), sought.target)
+        found = sought.facts | {"mark": sought.key.mark, "decibels": difference.psnr, "largest": difference.largest}
+        try:
+            self.jobs.tell_found(claim, json.dumps(found).encode())
+        except StoreUnavailable as error:  # the claim lapses, and whoever is next goes on from the draft
+            log.warning("Nobody hears what %s found: %s", name_in_log(claim.wanted), error)
+            return
+        self.jobs.finish(claim, sought.key.mark, seconds=sought.facts["seconds"])
+        log.info("Found %s in %.2f s", name_in_log(claim.wanted), sought.facts["seconds"])
 
     def _compare(self, claim: Claim, key: Key, printed: Print) -> None:
         """Tell how a second print of a page compares with the first, which stays."""
@@ -447,7 +501,7 @@ class PrintingPress:
 
     def _give_up(self, claim: Claim, error: Exception) -> None:
         """Tell those who wait what went wrong; what another try cannot mend is final."""
-        name = name_in_log(claim.address)
+        name = name_in_log(claim.wanted)
         if isinstance(error, StoreUnavailable):
             final, pause = True, {"pause": DISK_PAUSE}
         elif isinstance(error, PageHidden):
@@ -459,8 +513,8 @@ class PrintingPress:
             log.error("Could not print %s: %s", name, sentence)
         else:
             sentence = (
-                f"The press could not print this page ({type(error).__name__}). Try again in a few minutes; "
-                "the press's log says more."
+                "This picture could not be drawn. Try again in a few minutes. "
+                f"For the keeper: {type(error).__name__}; the press's log says more."
             )
             log.error("Could not print %s", name, exc_info=error)
         try:
@@ -474,8 +528,15 @@ def _could_not_load(edition: str, error: Exception) -> str:
     return f"Edition {edition} could not be loaded ({type(error).__name__}); the press's log says more."
 
 
-def name_in_log(address: Address) -> str:
-    """An address as the log may name it: what somebody wrote as a prompt is theirs, and stands there by its digest."""
+def name_in_log(address: Wanted) -> str:
+    """An address as the log may name it: what somebody wrote as a prompt is theirs, and stands there by its digest.
+
+    So is a picture that is searched for, and what was said of it.
+    """
+    if isinstance(address, Search):
+        return f"{address.edition}/search/({address.id[:16]})"
+    if isinstance(address, Reprint):
+        address = address.address
     if address.kind != "prompt":
         return address.format()
     return f"{address.edition}/prompt/({address.digest[:16]})/{address.page}"

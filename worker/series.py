@@ -201,13 +201,13 @@ def unread_note(engine: Engine, wanted: list[Wanted]) -> str:
 # -- files
 
 
-def output_base(output: str | None) -> Path:
+def output_base(output: str | None, default: str = DEFAULT_NAME) -> Path:
     """The path to which -000.png is added. Raises InputRefused where its folder does not take files."""
-    base = Path(DEFAULT_NAME if output is None else output)
+    base = Path(default if output is None else output)
     if output == "":
         raise InputRefused("--output is empty; give the beginning of the files' names.")
     if base.is_dir() or (output or "").endswith("/"):
-        base = base / DEFAULT_NAME
+        base = base / default
     require_folder(base.parent)
     return base
 

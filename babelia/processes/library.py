@@ -23,7 +23,7 @@ from django.conf import settings
 
 from babelia import strays
 from babelia.processes.errors import LibraryRefused
-from babelia.processes.network import addresses, listen, serves
+from babelia.processes.network import addresses, listen, public_url, serves
 from babelia.processes.pulse import Questions, Watch
 from babelia.processes.supervisor import Child, Supervisor
 from babelia.processes.valkey import Server, remembered_port
@@ -34,8 +34,9 @@ from worker.jobs.progress import Press
 PARTS = ("redis", "press", "site")
 PRESS_GRACE, SITE_GRACE, REDIS_GRACE = 5.0, 5.0, 3.0
 """Seconds that each part gets to stop; press and site stop together, Redis after them: 8 s in all."""
-REDIS_WITHIN = 30.0
-"""Seconds that Redis gets to answer before that is said, or is a reason to stop where no site serves what is kept."""
+REDIS_AT_ONCE, REDIS_WITHIN = 1.0, 30.0
+"""Seconds that Redis gets to answer before it is said that it is waited for, and then before that is given up: a reason
+to stop where no site serves what is kept."""
 
 
 def open_library(parts: Sequence[str], say: Callable[[str], None]) -> None:
@@ -69,7 +70,8 @@ def _run(supervisor: Supervisor, parts: Sequence[str]) -> None:
         )
     listening = None
     if "site" in parts:  # first, whatever becomes of Redis: what is kept is served without it
-        listening = listen(settings.LISTEN, settings.PORT, say)
+        may_move = set(parts) == set(PARTS) and not settings.HTTPS  # behind a proxy nobody would find it again
+        listening = listen(settings.LISTEN, settings.PORT, say if may_move else None)
         for number in range(settings.SITE_PROCESSES):
             supervisor.add(_site(url, listening, number + 1))
     _wait_for_redis(supervisor, url, goes_on=listening is not None)
@@ -80,16 +82,30 @@ def _run(supervisor: Supervisor, parts: Sequence[str]) -> None:
         port = listening.getsockname()[1]
         if not supervisor.wait(lambda: serves(settings.LISTEN, port), 60) and not supervisor.stopping:
             say("The site does not answer yet; its messages are above.")
-        say(f"The site is at {addresses(settings.LISTEN, port)}.")
+        say(f"The site listens at {addresses(settings.LISTEN, port)}.")
     if press is not None or "site" in parts:
         _wait_for_press(supervisor, url, press)
-    if "site" in parts and not supervisor.stopping:
-        say(f"\n    The library is open:  {addresses(settings.LISTEN, port)}\n    Ctrl-C closes it.\n")
+    if listening is not None and not supervisor.stopping:
+        say(f"\n    The library is open:  {_url(listening.getsockname()[1])}\n{_how_to_close()}")
     supervisor.wait(lambda: False)
+
+
+def _url(port: int) -> str:
+    """What somebody types who wants to read: behind HTTPS the site's name, else where it listens."""
+    public = public_url(settings.ALLOWED_HOSTS, settings.PREFIX) if settings.HTTPS else None
+    return public or addresses(settings.LISTEN, port)
+
+
+def _how_to_close() -> str:
+    """A line for whoever started the library by hand; a service is stopped by what started it."""
+    return "    Ctrl-C closes it.\n" if sys.stdin is not None and sys.stdin.isatty() else ""
 
 
 def _wait_for_redis(supervisor: Supervisor, url: str, *, goes_on: bool) -> None:
     """Wait until Redis answers. Where it does not: say so if the library `goes_on`, else raise StoreUnavailable."""
+    if not supervisor.wait(lambda: _answers(url), REDIS_AT_ONCE) and not supervisor.stopping:
+        meanwhile = ", and serving what is kept meanwhile" if goes_on else ""
+        supervisor.say(f"Waiting for Redis at {_without_password(url)} to answer{meanwhile}.")
     if supervisor.wait(lambda: _answers(url), REDIS_WITHIN):
         _refuse_evicting(url)
     elif supervisor.stopping:

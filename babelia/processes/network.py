@@ -19,10 +19,14 @@ from babelia.processes.errors import LibraryRefused
 
 PORTS_TRIED = 100
 _ALL = ("0.0.0.0", "::")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def listen(host: str, port: int, say: Callable[[str], None]) -> socket.socket:
-    """A listening socket on the port, or the next free one, which is then named."""
+def listen(host: str, port: int, say: Callable[[str], None] | None = None) -> socket.socket:
+    """A listening socket on the port. Where that is taken: the next free one, which `say` names; without `say`, none.
+
+    A proxy asks at the port that it was told, so a site that moved would be away behind one. Raises LibraryRefused.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for candidate in range(port, min(port + PORTS_TRIED, 65536)):
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -37,13 +41,18 @@ def listen(host: str, port: int, say: Callable[[str], None]) -> socket.socket:
             ) from error
         except OSError as error:
             listening.close()
+            if error.errno == errno.EADDRINUSE and say is None:
+                raise LibraryRefused(
+                    f"Port {port} is taken, so the site cannot listen there.",
+                    hint="End what listens there, or set BABELIA_PORT to another one, and have the proxy ask at that.",
+                ) from error
             if error.errno == errno.EADDRINUSE or candidate != port:
                 continue
             raise LibraryRefused(
                 f"The site cannot listen on {host} ({error.strerror}).",
                 hint="BABELIA_LISTEN is an address of this machine: 127.0.0.1, or 0.0.0.0 or :: for all of them.",
             ) from error
-        if candidate != port:
+        if candidate != port and say is not None:
             say(f"Port {port} is taken, so the site uses port {candidate}.")
         return listening
     raise LibraryRefused(f"The ports from {port} on are all taken.", hint="Set BABELIA_PORT to another one.")
@@ -81,6 +90,17 @@ def serves(host: str, port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def public_url(hosts: Sequence[str], prefix: str) -> str | None:
+    """The URL that visitors of a site behind HTTPS type: of its names, the first that is one; None where none is.
+
+    `.example.org` and `*` stand for names that nobody here knows, and loopback is only this machine's.
+    """
+    for host in hosts:
+        if not host.startswith((".", "*")) and host not in _LOOPBACK:
+            return f"https://{host}{prefix}/"
+    return None
 
 
 def addresses(host: str, port: int) -> str:

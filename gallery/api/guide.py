@@ -22,6 +22,7 @@ from worker.errors import EditionRefused
 TAGS: Final = {
     "page": "A page",
     "key": "A full key",
+    "find": "A picture of yours",
     "volume": "A volume",
     "walk": "Nearby, and between two",
     "library": "The library",
@@ -86,6 +87,7 @@ def limits() -> dict[str, str]:
         "gone": str(int(HTTPStatus.GONE)),
         "pages_a_minute": f"{settings.VISITOR_LIMIT:,}" if settings.VISITOR_LIMIT else "",
         "pages_waiting": f"{settings.VISITOR_WAITING:,}" if settings.VISITOR_WAITING else "",
+        "searches": f"{settings.SEARCH_LIMIT:,}",
         "picture_wait": f"{settings.PICTURE_WAIT:,}",
         "at_once": str(AT_ONCE),
     }

@@ -64,7 +64,7 @@ async def list_editions(request: HttpRequest) -> list[dict[str, Any]]:
     "/recent",
     response={200: list[RecentOut], **ASKED_WRONGLY},
     openapi_extra=TAGGED,
-    summary="Pages printed last",
+    summary="Pictures drawn last",
 )
 async def list_recent(request: HttpRequest, limit: int = 24) -> list[RecentOut]:
     """List the pages printed last that somebody has looked at or followed, newest first, 1 to 100; none unlisted.

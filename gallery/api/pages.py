@@ -81,7 +81,7 @@ async def _found(text: str) -> Address:
     response={200: PageOut, **ERRORS},
     by_alias=True,
     openapi_extra=TAGGED,
-    summary="What is known of a page",
+    summary="State and facts of a page",
 )
 async def facts(request: HttpRequest, address: str) -> PageOut:
     """Say where a page stands and what is known of it. Starts nothing."""
@@ -113,7 +113,7 @@ async def ask(request: HttpRequest, payload: Ask) -> Status[PageOut]:
     return Status(200 if status.kept else 202, status.describe())
 
 
-@router.post("/page/leave", response={200: PageOut, **BODY_ERRORS}, by_alias=True, summary="Leave the queue")
+@router.post("/page/leave", response={200: PageOut, **BODY_ERRORS}, by_alias=True, summary="Cancel")
 async def leave(request: HttpRequest, payload: Leave) -> PageOut:
     """No longer wait for a page. Others who wait for it are not touched."""
     address = await _found(payload.address)
@@ -126,7 +126,7 @@ async def leave(request: HttpRequest, payload: Leave) -> PageOut:
     "/page/events",
     response=PRINTS,
     openapi_extra=sends("text/event-stream", "Events, until the last"),
-    summary="Follow a page while it is printed",
+    summary="Follow a page while it is drawn",
 )
 async def follow(request: HttpRequest, address: str, visitor: str | None = None) -> HttpResponseBase:
     """Ask for a page and follow it by server-sent events: `progress`, and `done` as the last."""

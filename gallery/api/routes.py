@@ -11,7 +11,7 @@ from ninja import NinjaAPI
 from ninja.operation import Operation
 
 from gallery.answers import require_own_site
-from gallery.api import guide, keys, library, opened, pages, volumes, walks
+from gallery.api import finding, guide, keys, library, opened, pages, volumes, walks
 from gallery.api.refusals import answer_in_shape
 
 
@@ -47,6 +47,7 @@ answer_in_shape(api)
 for _router in (  # a module's operations; the page at `/api/` lists them under their tags
     pages.router,
     keys.router,
+    finding.router,
     volumes.router,
     walks.router,
     library.router,

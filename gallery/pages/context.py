@@ -6,12 +6,15 @@ Imports the modules beside it and `worker`.
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from django.utils.html import format_html
+
 from gallery.addresses import neighbour_page, path_of, path_of_volume
 from gallery.description import PageLinks, address_of_row, links_of
 from gallery.editions import edition_of
 from gallery.models import Page
 from gallery.pages.sentences import alt_text, day_of
 from gallery.pages.status import PageStatus
+from worker.catalogue import png
 from worker.catalogue.address import Address, Kind
 from worker.store.colours import name_of_colour
 from worker.store.records import PageRecord
@@ -39,6 +42,8 @@ def entrance_context(recent: Sequence[Page]) -> dict[str, Any]:
     return {"wall": wall}
 
 
+CAPTION: Final = 48
+"""CSS pixels below the picture in its frame, for name and link (static/css/embed.css)."""
 KEY_KB: Final = 143
 """What a key adds to a PNG: 6 of 8 bits of a character carry it, so zlib makes of it what it is in bytes."""
 
@@ -81,6 +86,12 @@ def about_context(edition: str) -> dict[str, Any]:
     }
 
 
+def frame_code(address: Address, title: str, width: int, height: int, absolute: Callable[[str], str]) -> str:
+    """Return the HTML by which another site shows a page: a frame of so many CSS pixels with its form `/embed/`."""
+    frame = '<iframe src="{}" width="{}" height="{}" title="{}" loading="lazy" style="border:0"></iframe>'
+    return format_html(frame, absolute(path_of(address, "/embed/")), width, height, title)
+
+
 def page_context(
     status: PageStatus, tab: str, *, unveiled: bool, absolute: Callable[[str], str], ahead: bool = False
 ) -> dict[str, Any]:
@@ -93,6 +104,7 @@ def page_context(
     page = status.describe()
     links = page.links
     assert isinstance(links, PageLinks), "a description holds the site's own links too"
+    words = alt_text(status.named or address, page.unread, status.colours)
     following = neighbour_page(address, 1) if ahead and status.kept else None
     return {
         "page": page,
@@ -111,8 +123,10 @@ def page_context(
         "named": status.named,
         "named_page": path_of(status.named) if status.named else None,
         "prompt": address.name if address.kind == "prompt" else "",
+        "beside": "prompt" if address.kind == "prompt" else "name",
         "volume": path_of_volume(address),
-        "alt_text": alt_text(address, page.unread, status.colours),
+        "alt_text": words,
+        "frame": frame_code(address, words, png.WIDTH, png.HEIGHT + CAPTION, absolute),
         "visitor": tab,
         "sizes": _sizes(status.record),
         "ahead": links_of(following) if following is not None else None,

@@ -26,21 +26,30 @@ from worker.jobs.progress import Progress, Reprint, Visitor, Wanted
 
 RETRY_MS: Final = 2000
 FEW: Final = 3
-"""Pages of one visitor that wait at a time while a sheet or a strip is drawn."""
-_RETRY: Final = f"retry: {RETRY_MS}\n\n"
+"""Pages of one visitor that wait at a time, in whatever tabs, while sheets and strips of theirs are drawn."""
+RETRY: Final = f"retry: {RETRY_MS}\n\n"
+"""The first part of a stream: when a browser that lost it should come back."""
 _VERSION: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 """A Last-Event-ID of ours. Python refuses to read a number of some thousand digits."""
 
 
-async def event_stream(request: HttpRequest, address: Wanted, *, few: bool = False) -> StreamingHttpResponse:
+async def event_stream(
+    request: HttpRequest, address: Wanted, *, few: bool = False, noted: bool = True
+) -> StreamingHttpResponse:
     """Return the answer that follows a page; `few`: one of a sheet, of which only a few of a visitor wait at once.
+
+    `noted`: lists name it as soon as it is printed.
 
     Raises AddressRefused or EditionRefused for one that cannot be printed, TooMany where the visitor has asked for as
     many as one may.
     """
     await require_printable(page_of(address))
-    stream = events(address, visitor_of(request), known_version(request), few=few)
-    body = _begun(await anext(stream), stream)
+    stream = events(address, visitor_of(request), known_version(request), few=few, noted=noted)
+    return streamed(begun(await anext(stream), stream))
+
+
+def streamed(body: AsyncIterator[str]) -> StreamingHttpResponse:
+    """Return the answer that sends events as they come."""
     response = StreamingHttpResponse(body, content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -54,14 +63,14 @@ def known_version(request: HttpRequest) -> int | None:
 
 
 async def events(
-    address: Wanted, visitor: Visitor, known: int | None = None, *, few: bool = False
+    address: Wanted, visitor: Visitor, known: int | None = None, *, few: bool = False, noted: bool = True
 ) -> AsyncGenerator[str]:
     """Ask for a page and yield the text of server-sent events until it is kept or cannot be.
 
-    `known`: the version that a follower who reconnects has seen. `few`: the page is one of a sheet or a strip: it waits
-    only where fewer than `FEW` of the visitor's do, and no list names it before somebody opens it. Ends early when the
-    store stops answering or the site shuts down; the browser then reconnects. Raises TooMany before the first part,
-    where the visitor has asked for as many pages as one may.
+    `known`: the version that a follower who reconnects has seen. `few`: the page is one of a sheet or a strip, and
+    waits only where fewer than `FEW` of the visitor's do. Not `noted`, no list names it before somebody opens it. Ends
+    early when the store stops answering or the site shuts down; the browser then reconnects. Raises TooMany before the
+    first part, where the visitor has asked for as many pages as one may.
     """
     client, page = job_client(), page_of(address)
     preview_of_step = 0
@@ -71,7 +80,7 @@ async def events(
             async for progress in news:
                 if not begun:
                     begun = True
-                    yield _RETRY
+                    yield RETRY
                 if progress.version == known and not progress.final:
                     yield ": still here\n\n"
                     continue
@@ -83,12 +92,12 @@ async def events(
                 preview = None
                 if progress.preview > preview_of_step and (found := await client.preview(address)) is not None:
                     preview_of_step, preview = found
-                if progress.state == "kept" and not few:
+                if progress.state == "kept" and noted:
                     await note_printed(page)
                 yield event_text(progress, await sentence_for(page, progress), preview)
     except StoreUnavailable:
         if not begun:
-            yield _RETRY
+            yield RETRY
         yield ": the store does not answer\n\n"
     except TooMany as error:
         if not begun:
@@ -101,7 +110,7 @@ def page_of(wanted: Wanted) -> Address:
     return wanted.address if isinstance(wanted, Reprint) else wanted
 
 
-async def _begun(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
+async def begun(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
     """Yield the first part of a stream, which is there already, and then the others."""
     async with aclosing(rest):
         yield first

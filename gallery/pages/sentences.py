@@ -21,45 +21,45 @@ def alt_text(address: Address, unread: str | None = None, colours: str = "") -> 
     mostly = f", mostly {colours}" if colours else ""
     match address.kind:
         case "prompt":
-            return f"A picture printed for {_words_of(address.name, unread)}, page {address.page} of {PAGES}"
+            return f"{_words_of(address.name, unread)}, picture {address.page} of {PAGES}"
         case "key":
-            return f"Page {address.page} of {PAGES} of the volume {address.name}{mostly}"
+            return f"Picture {address.page} of {PAGES} in “{address.name}”{mostly}"
         case "stacks":
-            stacks = f"the volume {address.name} in the stacks, where any bits are a key"
-            return f"Page {address.page} of {PAGES} of {stacks}{mostly}"
+            return f"Random picture {address.page} of {PAGES} in “{address.name}”: almost always noise{mostly}"
         case _:
-            return f"The page with the mark {address.name}"
+            return f"The picture with the short name {address.name}"
 
 
 def _words_of(prompt: str, unread: str | None) -> str:
-    """Return the words that a picture was printed for, and no others."""
+    """Return the words that a picture was drawn for, and no others."""
     if unread and prompt.endswith(unread):
-        return f"the words “{prompt.removesuffix(unread).rstrip()}”, and not for the rest of its prompt"
+        return f"“{prompt.removesuffix(unread).rstrip()}”, without the rest of its words"
     if unread is None and len(prompt.lower().encode()) > ALWAYS_READ:
-        return f"words that begin “{prompt[:_BEGINNING].rstrip()}…”"
-    return f"the words “{prompt}”"
+        return f"“{prompt[:_BEGINNING].rstrip()}…”"
+    return f"“{prompt}”"
 
 
 def sentence_of(progress: Progress) -> str:
     """Return the status of a page as a sentence for the person who waits."""
-    about = "" if progress.seconds is None else f" About {_duration(progress.seconds)} to go."
+    about = "" if progress.seconds is None else f" About {duration(progress.seconds)} to go."
     match progress.state:
         case "kept":
-            return "The page is printed."
+            return "The picture is drawn."
         case "queued" if progress.place == 1:
-            return f"Next at the press.{about}"
+            return f"You are next.{about}"
         case "queued" if progress.place is not None:
-            return f"Number {progress.place} in the queue.{about}"
+            before = "1 picture" if progress.place == 2 else f"{progress.place - 1} pictures"
+            return f"{before} before yours.{about}"
         case "queued":
-            return f"In the queue.{about}"
+            return f"Waiting to be drawn.{about}"
         case "printing" if progress.step == 0:
-            return f"The press takes up this page.{about}"
+            return f"Starting to draw.{about}"
         case "printing":
             return f"Step {progress.step} of {progress.of}.{about}"
         case "failed":
-            return progress.sentence or "The press tried three times to print this page and could not."
+            return progress.sentence or "Drawing this picture failed three times."
         case "busy":
-            return "So many pages wait already that no more are taken right now."
+            return "Too many pictures wait to be drawn. Please try again in a minute."
         case _:
             return "This picture has not been drawn yet."
 
@@ -71,14 +71,14 @@ def notice_of(record: PageRecord | None, former: PageRecord | None) -> str | Non
     """
     if former is not None:
         return (
-            f"This page was printed here on {day_of(former.printed_at)} with other weights of this edition "
-            f"({former.known_weights}…), and that picture is gone. Printed with the weights of now, the same address "
-            "will show another picture."
+            f"This picture was drawn here on {day_of(former.printed_at)} by another version of its model "
+            f"({former.known_weights}…), and is gone. Drawn by the version of now, the same address will show another "
+            "picture."
         )
     if record is not None and record.former_weights is not None:
         return (
-            f"An earlier print of this page was made with other weights of this edition ({record.former_weights}…), "
-            "and showed another picture."
+            f"Another version of its model ({record.former_weights}…) drew this address here before, and it was "
+            "another picture."
         )
     return None
 
@@ -89,7 +89,7 @@ def day_of(printed_at: str) -> str:
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a span in words, rounded as a person would."""
     if seconds < 1.5:
         return "a second"

@@ -18,7 +18,7 @@ from gallery import ledger
 from gallery.addresses import address_in_link, path_of
 from gallery.description import links_of
 from gallery.editions import default_edition, edition_of
-from gallery.pages.context import entrance_context
+from gallery.pages.context import CAPTION, entrance_context, frame_code
 from gallery.pages.sentences import alt_text
 from gallery.pages.status import kept_record
 from gallery.pages.walls import page_of_day, today
@@ -32,8 +32,6 @@ Absolute = Callable[[str], str]
 
 DAYS: Final = 7
 """Pages of the day in the feed: who reads it once a week misses none."""
-CAPTION: Final = 48
-"""CSS pixels below the picture in its frame, for name and link (static/css/embed.css)."""
 SMALLEST: Final = 160
 """CSS pixels that a frame is wide at least."""
 A_DAY_SECONDS: Final = 86_400
@@ -102,7 +100,7 @@ def page_at(link: str, host: str) -> Address:
         ours = False
     address = address_in_link(link) if ours else None
     if address is None:
-        raise AddressRefused("This is no link of a page here.", hint="Give the link of a page as `url`.")
+        raise AddressRefused("This is no link of a picture here.", hint="Give the link of a page as `url`.")
     return address
 
 
@@ -129,14 +127,13 @@ def oembed_of(
         raise InputRefused(f"The frame of a page is {SMALLEST} pixels wide at least.")
     height = width * png.HEIGHT // png.WIDTH + CAPTION
     title = alt_text(address, record.unread)
-    frame = '<iframe src="{}" width="{}" height="{}" title="{}" loading="lazy" style="border:0"></iframe>'
     said: dict[str, Any] = {
         "version": "1.0",
         "type": "rich",
         "provider_name": "Babelia",
         "provider_url": absolute(reverse("entrance")),
         "title": title,
-        "html": format_html(frame, absolute(path_of(address, "/embed/")), width, height, title),
+        "html": frame_code(address, title, width, height, absolute),
         "width": width,
         "height": height,
         "cache_age": A_DAY_SECONDS,

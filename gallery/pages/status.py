@@ -22,7 +22,7 @@ from gallery.visits import PATIENCE
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.errors import AddressRefused, EditionRefused, LibraryBusy, PrintFailed, StoreUnavailable
-from worker.jobs.progress import Press, Progress, Visitor
+from worker.jobs.progress import Press, Progress, Visitor, Wanted
 from worker.keys import derive_without_model, find_key
 from worker.store.records import PageRecord, Picture
 
@@ -30,6 +30,9 @@ ASK_AGAIN_SECONDS: Final = 5
 """Seconds after which a picture that is not printed should be asked for again, where there is no estimate."""
 AHEAD_PATIENCE: Final = 60.0
 """Seconds within which a page that is printed ahead is begun, or not at all: its tab says when it leaves."""
+
+FOR_KEEPER: Final = "For the keeper:"
+"""What stands before a detail that visitors need not understand: its meaning for them was said already."""
 
 # Many people open one page at once, and everybody who waits asks after the presses: for a second, one look serves all.
 _records: TTLCache[Address, PageRecord] = TTLCache(maxsize=2000, ttl=1.0)
@@ -171,8 +174,8 @@ async def require_known(address: Address) -> None:
     """Raise AddressRefused where a mark's key is neither held here nor can be derived here."""
     if address.kind == "mark" and not await asyncio.to_thread(store().can_resolve, address.name):
         raise AddressRefused(
-            f"This library does not hold the key with the mark {address.name}.",
-            hint="A mark is the name of a key, not the key. Paste the key itself or drop a picture that holds it.",
+            f"This library has not seen the key with the short name {address.name} yet.",
+            hint="Paste the whole key, or drop a picture that was saved from its page.",
         )
 
 
@@ -182,13 +185,16 @@ async def require_printable(address: Address) -> None:
     That is so where the edition is not installed here and no press that is running prints it.
     """
     await require_known(address)
-    edition = edition_of(address.edition)
+    await require_press(address.edition)
+
+
+async def require_press(slug: str) -> None:
+    """Raise EditionRefused where no press could ever print a page of an edition: as `require_printable` says."""
+    edition = edition_of(slug)
     if edition.installed or any(edition.slug in press.editions for press in await presses()):
         return
-    remedy = edition.remedy if edition.hub else "Its keepers put the weights into the edition's folder."
-    raise EditionRefused(
-        f"No press of this library can print {edition.title}: its weights are not installed.", hint=remedy
-    )
+    remedy = edition.remedy if edition.hub else "Put its weights into the edition's folder."
+    raise EditionRefused(f"{edition.title} is not installed here.", hint=f"{FOR_KEEPER} {remedy}")
 
 
 async def presses() -> list[Press]:
@@ -270,15 +276,17 @@ async def not_printed(address: Address, progress: Progress) -> LibraryBusy | Pri
     if progress.state == "busy":
         error = LibraryBusy(sentence)
     elif progress.state == "failed":
-        hint = "Open the page itself to have it tried again; a program sets `again`."
+        hint = "Open its page to have it tried again; a program sets `again`."
         error = PrintFailed(sentence, hint=hint)
     else:
-        error = PrintFailed(f"This page is not printed yet. {sentence}", hint="Ask again in a few seconds.")
+        if progress.state != "absent":
+            sentence = f"This picture is not drawn yet. {sentence}"
+        error = PrintFailed(sentence, hint="Ask again in a few seconds.")
     error.retry_after = progress.retry_after or ceil(progress.seconds or ASK_AGAIN_SECONDS)
     return error
 
 
-async def sentence_for(address: Address, progress: Progress) -> str:
+async def sentence_for(address: Wanted, progress: Progress) -> str:
     """Return the status of a page as a sentence; of a page that waits for a press, which has to start or is broken."""
     if progress.state != "queued":
         return sentence_of(progress)
@@ -287,11 +295,11 @@ async def sentence_for(address: Address, progress: Progress) -> str:
         return sentence_of(progress)
     blocked = await _blocked(address.edition)
     if blocked is not None:
-        return f"Nothing can be printed just now. {blocked}"
+        return f"New pictures cannot be drawn right now; those opened before still show. {FOR_KEEPER} {blocked}"
     if any(press.state == "loading" for press in own):
-        return "The press is starting; this page is printed as soon as it is ready."
-    broken = next((f" {press.sentence}" for press in own if press.sentence), "")
-    return f"No press of this edition is at work just now; the page waits for one.{broken}"
+        return "The model is being loaded; your picture is drawn as soon as it is ready."
+    broken = next((f" {FOR_KEEPER} {press.sentence}" for press in own if press.sentence), "")
+    return f"Nothing draws new pictures right now. Yours waits for its turn; those opened before still show.{broken}"
 
 
 async def _blocked(edition: str) -> str | None:

@@ -12,13 +12,19 @@ from gallery import ledger
 from gallery.addresses import path_of, path_of_volume
 from gallery.editions import edition_of
 from gallery.models import Page
+from gallery.pages.events import FEW
 from worker.catalogue.address import PAGES, Address
 from worker.errors import InputRefused
 
-AT_ONCE: Final = 3
-"""So many places of a sheet are drawn at once for whoever looks at it."""
 REST_MS: Final = 700
 """Milliseconds for which a sheet lies still before what is seen of it is drawn."""
+UNTOUCHED_MS: Final = 4_000
+"""Milliseconds after which a sheet begins to draw that was opened by no link of this site, and that nobody has touched.
+
+It may have been opened for later, and nothing moves while it loads.
+"""
+WAIT_SECONDS: Final = 10
+"""Seconds after which a place is asked for again that could not be drawn, where the library names no others."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,11 @@ async def sheet_context(volume: Address, *, base: str = "") -> dict[str, Any]:
         "prompt": volume.name if volume.kind == "prompt" else "",
         "first": path_of(volume),
         "path": path_of_volume(volume),
-        "at_once": AT_ONCE,
+        "at_once": FEW,
+        "few": "sheet",
         "rest": REST_MS,
+        "wait": WAIT_SECONDS,
+        "untouched": UNTOUCHED_MS,
     }
 
 
@@ -80,7 +89,5 @@ def number_in(text: str) -> int:
     typed = text.strip()
     number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 9 else 0
     if not 1 <= number <= PAGES:
-        raise InputRefused(
-            f"“{typed[:20]}” is no page of this volume.", hint=f"Its pages have the numbers 1 to {PAGES}."
-        )
+        raise InputRefused(f"“{typed[:20]}” is no picture here.", hint=f"They have the numbers 1 to {PAGES}.")
     return number

@@ -132,9 +132,9 @@ async def corridor_between(
         raise InputRefused(f"A corridor has {FRAMES_LEAST} to {FRAMES_MOST} pictures; {frames:,} were asked for.")
     if first.edition != last.edition:
         raise InputRefused(
-            f"These two pictures are of different editions, {first.edition} and {last.edition}, and no edition draws "
+            f"These two pictures are drawn by different models, {first.edition} and {last.edition}, and neither draws "
             "what lies between.",
-            hint="Choose both ends in one edition.",
+            hint="Choose two pictures of one model.",
         )
     keys = await _keys_of(first, last)
     one, other = keys
@@ -188,7 +188,7 @@ async def film_of(corridor: Corridor, kind: str, *, closed: bool) -> tuple[bytes
         raise InputRefused(
             f"There is no film of this corridor yet: {corridor.drawn} of {len(corridor.tiles)} pictures are drawn."
             if not flagged
-            else "The edition’s safety checker has flagged a picture of this corridor, so no film is made of it.",
+            else "An automatic check thinks that a picture of this corridor may be explicit, so no film is made of it.",
             hint="Open the corridor and let it be drawn." if not flagged else "Its pages can be opened one by one.",
         )
     order = in_circle(len(records)) if closed else range(len(records))

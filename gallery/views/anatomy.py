@@ -76,7 +76,7 @@ async def reprint_difference(request: HttpRequest, address: Address) -> HttpResp
     await ledger.require_shown(address, None if record is None else record.mark)
     proof = await proof_of(address, record)
     if proof.difference is None:
-        raise AddressRefused("No second print of this page is known.", hint="Draw it again on its anatomy.")
+        raise AddressRefused("This picture has not been drawn again yet.", hint="Draw it again on its anatomy.")
     return uncached(HttpResponse(numbers.map_picture(proof.difference), content_type="image/png"))
 
 

@@ -4,12 +4,14 @@ import asyncio
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import (
     TooLarge,
+    back_to,
     error_shape,
     refusal,
     render_page,
@@ -22,9 +24,12 @@ from gallery.answers import (
 )
 from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of
-from gallery.keys import address_of_link, address_of_text, address_of_typed, open_file, place_to_read
+from gallery.finding.intake import bring
+from gallery.keys import SaysNothing, address_of_link, address_of_text, address_of_typed, open_file, place_to_read
 from worker.catalogue.address import Address
-from worker.errors import BabeliaError, InputRefused, LibraryBusy
+from worker.catalogue.png import is_png
+from worker.errors import BabeliaError, InputRefused, KeyRefused, LibraryBusy, StoreUnavailable
+from worker.jobs.progress import Search
 
 
 @require_safe
@@ -33,12 +38,17 @@ async def key_form(request: HttpRequest) -> HttpResponse:
     return render_page(request, "key.html", {})
 
 
+@back_to("key")
 @require_own_post
 async def open_key(request: HttpRequest) -> HttpResponseBase:
-    """Whatever opens a page: a full key, which is held from now on, a picture, a link, words. On to that page."""
+    """Whatever opens a page: a full key, which is held from now on, a picture, a link, words. On to that page.
+
+    A picture that names no page is one to be found: on to the page that shows what would be searched for.
+    """
     try:
-        address = await _sent_address(request)
-        await ledger.require_shown(address)
+        found = await _sent(request)
+        if isinstance(found, Address):
+            await ledger.require_shown(found)
     except RequestDataTooBig:
         error = TooLarge("What was sent is larger than any key.")
         return refusal(request, error, ".json" if wants_json(request) else "/")
@@ -50,13 +60,17 @@ async def open_key(request: HttpRequest) -> HttpResponseBase:
         hint = vars(error).get("hint")  # the class's own only repeats what the sentence says
         context = {"error": error, "hint": hint, "text": request.POST.get("key") or request.POST.get("prompt", "")}
         return waiting(render_page(request, "key.html", context, status=status_of(error)), error)
-    if wants_json(request):
-        return JsonResponse({"address": address.format(), "page": path_of(address)})
-    return see_other(path_of(address))
+    if isinstance(found, Search):
+        page, address = f"{reverse('find-search', args=[found.id])}?opened=1", None
+    else:
+        page, address = path_of(found), found.format()
+    return JsonResponse({"address": address, "page": page}) if wants_json(request) else see_other(page)
 
 
-async def _sent_address(request: HttpRequest) -> Address:
-    """Return the page of what was sent; a key is held from now on. Raises RequestDataTooBig and what is refused.
+async def _sent(request: HttpRequest) -> Address | Search:
+    """Return the page of what was sent, or the search for a picture that names none; a key is held from now on.
+
+    Raises RequestDataTooBig and what is refused.
 
     A file (`file`), the text of a key (`key`), a link (`link`), or anything (`prompt`).
     """
@@ -67,7 +81,7 @@ async def _sent_address(request: HttpRequest) -> Address:
         require_size(file.size or 0)
         async with place_to_read():
             try:
-                return await open_file(await asyncio.to_thread(file.read), edition)
+                return await _open_or_find(await asyncio.to_thread(file.read), edition)
             except BabeliaError as error:  # the frames of its traceback would hold the file until a garbage collection
                 raise error.with_traceback(None) from None
     if "link" in request.POST:
@@ -77,3 +91,16 @@ async def _sent_address(request: HttpRequest) -> Address:
     if not request.POST.get("prompt", "").strip():
         raise InputRefused("Nothing was sent.", hint="Paste a link, a short name, a key or words, or choose a file.")
     return await asyncio.to_thread(address_of_typed, request.POST["prompt"], edition)
+
+
+async def _open_or_find(data: bytes, edition: str) -> Address | Search:
+    """Return the page that a file opens, or the search for a picture that names none. Raises what `open_file` does."""
+    try:
+        return await open_file(data, edition)
+    except (SaysNothing, KeyRefused) as error:
+        if is_png(data) and not isinstance(error, SaysNothing):  # it has a key, which is damaged
+            raise
+        try:
+            return await bring(data, "fill", edition)
+        except (InputRefused, StoreUnavailable):  # no picture, or nothing to hold it: what was said of the key counts
+            raise error from None

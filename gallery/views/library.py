@@ -119,6 +119,7 @@ async def robots(request: HttpRequest) -> HttpResponse:
     opened = (
         f"{root}$",
         reverse("about"),
+        reverse("holds"),
         *(reverse("subjects", args=[slug]) for slug in editions()),
         *(reverse("room", args=[slug]) + "$" for slug in editions()),
         root[:-1] + settings.STATIC_URL,

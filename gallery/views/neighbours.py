@@ -22,6 +22,18 @@ Direction = Literal["next", "previous"]
 _STEP: Final[dict[Direction, int]] = {"next": 1, "previous": -1}
 
 
+class Alone(AddressRefused):
+    """A prompt beside which no other was opened here."""
+
+    heading = "No other words yet"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "These are the only words that were opened here so far, so none stand beside them.",
+            hint="Search for others: they will be neighbours.",
+        )
+
+
 def _volume_view(direction: Direction) -> View:
     """Return the view that leads to the next or previous prompt that was opened here."""
 
@@ -32,7 +44,9 @@ def _volume_view(direction: Direction) -> View:
                 "Only the neighbours of prompts are looked up; the links of other pages are their own."
             )
         found = await ledger.neighbour_prompt(address, _STEP[direction])
-        return uncached(HttpResponseRedirect(path_of(found or address)))
+        if found is None:
+            raise Alone
+        return uncached(HttpResponseRedirect(path_of(found)))
 
     safe: View = require_safe(view)
     return safe
@@ -49,7 +63,7 @@ def _key_view(direction: Direction) -> View:
         key = await asyncio.to_thread(held_key, address)
         if key is None or address.kind != "mark":
             raise InputRefused(
-                "The key of this page is not here, so its neighbours are not known.", hint="Open it first."
+                "The key of this picture is not here, so its neighbours are not known.", hint="Open it first."
             )
         neighbour = key.next() if direction == "next" else key.previous()
         mark = await asyncio.to_thread(store().keep_key, neighbour)

@@ -92,7 +92,7 @@ async def webp_picture(request: HttpRequest, address: Address) -> HttpResponseBa
     found = None if record is None else await asyncio.to_thread(store().webp, address.edition, record.mark)
     await ledger.require_shown(address, None if record is None else record.mark)
     if record is None or found is None:
-        raise AddressRefused("No picture of this page is kept at the moment.", hint="Open the page to print it.")
+        raise AddressRefused("This picture is not kept at the moment.", hint="Open its page to have it drawn.")
     return send_kept(found, webp.CONTENT_TYPE, hashlib.sha256(found).hexdigest(), f"babelia-{record.mark}.webp")
 
 

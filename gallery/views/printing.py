@@ -22,10 +22,14 @@ from worker.jobs.preview import CONTENT_TYPE
 @require_safe
 @at_address("/events")
 async def follow(request: HttpRequest, address: Address) -> HttpResponseBase:
-    """Server-sent events: the status of the page, until it is there; `few`: as one of a sheet."""
+    """Server-sent events: the status of the page, until it is there; `few`: as one of a sheet, or of a walk.
+
+    The sheet of a volume shows again what was printed for it. Whoever walks has not chosen the pictures on the way.
+    """
     if asks_head(request):
         return of_unknown_length("text/event-stream")
-    return await event_stream(request, address, few="few" in request.GET)
+    few = request.GET.get("few")
+    return await event_stream(request, address, few=few is not None, noted=few != "walk")
 
 
 @require_safe

@@ -8,7 +8,7 @@ from django.contrib.staticfiles import finders
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_safe
 
-from gallery.answers import A_DAY, A_MINUTE, at_address, refusal, render_page
+from gallery.answers import A_DAY, A_MINUTE, View, at_address, refusal, render_page
 from gallery.pages import shares
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, BabeliaError, InputRefused
@@ -35,23 +35,35 @@ async def oembed(request: HttpRequest) -> HttpResponseBase:
         bounds = shares.read_bound(sent.get("maxwidth")), shares.read_bound(sent.get("maxheight"))
         record = await shares.kept_and_shown(address)
         if record is None:
-            raise AddressRefused("This page is not drawn yet, so there is no picture to show.", hint="Open it first.")
+            raise AddressRefused("This picture is not drawn yet.", hint="Open it first.")
         body = shares.oembed_of(address, record, *bounds, absolute)
     except BabeliaError as error:
         return refusal(request, error, ".json")
     return JsonResponse(body, headers={"Cache-Control": A_DAY} | anybody)
 
 
+def _in_any_frame(view: View) -> View:
+    """Decorate the view whose answers, refusals too, other sites may put into frames of theirs."""
+
+    @functools.wraps(view)
+    async def answer(request: HttpRequest, address: Address) -> HttpResponseBase:
+        response = await view(request, address)
+        # django-csp's own decorator for this knows no coroutines; it sets what its middleware reads, as done here.
+        response._csp_replace = {"frame-ancestors": ["*"], "script-src": None}  # type: ignore[attr-defined]
+        response.xframe_options_exempt = True  # type: ignore[attr-defined]
+        response["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response
+
+    return answer
+
+
 @require_safe
+@_in_any_frame
 @at_address("/embed/")
 async def embed(request: HttpRequest, address: Address) -> HttpResponse:
     """A page in a frame, the one thing here that other sites may put into theirs. Starts no print."""
     context = shares.embed_context(address, await shares.kept_and_shown(address))
     response = render_page(request, "embed.html", context)
-    # django-csp's own decorator for this knows no coroutines; it sets what its middleware reads, as done here.
-    response._csp_replace = {"frame-ancestors": ["*"], "script-src": None}  # type: ignore[attr-defined]
-    response.xframe_options_exempt = True
-    response["Cross-Origin-Resource-Policy"] = "cross-origin"
     response["Cache-Control"] = "no-cache"
     return response
 

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from gallery.addresses import address_in_link, path_of
 from gallery.answers import refusal, render_page, uncached
-from gallery.editions import default_edition, edition_of
+from gallery.editions import default_edition, edition_of, editions
 from gallery.visits import may_start_print, visitor_of
 from worker.errors import BabeliaError, InputRefused
 
@@ -18,7 +18,9 @@ LINK_CHARACTERS: Final = 8000
 @require_safe
 async def shelf(request: HttpRequest) -> HttpResponse:
     """The shelf and what was seen lately: the same page for everybody, which the visitor's browser fills."""
-    return render_page(request, "shelf.html", {"link_limit": str(LINK_CHARACTERS)})
+    return render_page(
+        request, "shelf.html", {"link_limit": str(LINK_CHARACTERS), "editions_here": " ".join(editions())}
+    )
 
 
 @require_safe
@@ -38,7 +40,7 @@ def _volume_in(link: str) -> dict[str, Any]:
     """Return what a slideshow is told of the volume that a link leads to, and of the page that it begins with."""
     first = address_in_link(link)
     if first is None or first.page is None:
-        raise InputRefused("This is no volume that could be shown.", hint="Open one of its pictures first.")
+        raise InputRefused("These pictures cannot be shown one after another.", hint="Open one of its pictures first.")
     return {
         "of": "volume",
         "edition": edition_of(first.edition).slug,

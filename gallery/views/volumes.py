@@ -31,7 +31,7 @@ async def of_page(request: HttpRequest, address: Address) -> HttpResponseBase:
     """From a page to the sheet of its volume; of a prompt whose sheet has no path of its own, the sheet itself."""
     path = path_of_volume(address)
     if path is None:
-        raise AddressRefused("This page stands in no volume.", hint="Pages of prompts and short names do.")
+        raise AddressRefused("There is no sheet for this picture.", hint="Pictures of prompts and of names have one.")
     if path != path_of(address, "/volume"):
         return uncached(HttpResponseRedirect(path))
     return await _answer(request, address, "../")

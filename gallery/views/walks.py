@@ -15,6 +15,7 @@ from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import (
     at_address,
+    back_to,
     of_unknown_length,
     refusal,
     render_page,
@@ -29,6 +30,7 @@ from gallery.bounds import require_patience
 from gallery.description import links_of
 from gallery.editions import default_edition, edition_of
 from gallery.keys import address_of_typed, place_to_read
+from gallery.pages.events import FEW
 from gallery.pages.sentences import alt_text
 from gallery.pages.walks import FRAMES, Corridor, Tile, corridor_between, film_of, sheet_near
 from gallery.visits import asks_head, may_start_print, visitor_of
@@ -39,6 +41,8 @@ from worker.films import KINDS, PACE
 
 Chosen = TypeVar("Chosen", bound=str)
 
+_LOOKED: Final = {"at_once": FEW, "few": "walk", "rest": 0, "wait": 4}
+"""How tiles are drawn (templates/looked.html): so many at once, without a rest, refused ones again after a while."""
 _OF_WORDS: Final = {"latents": "the drawing", "words": "the words"}
 _STRENGTH_WORDS: Final = {"hardly": "hardly", "little": "a little", "clearly": "clearly", "far": "far"}
 
@@ -56,10 +60,12 @@ async def nearby(request: HttpRequest, address: Address) -> HttpResponseBase:
     sheet = await sheet_near(address, of, strength, opens=opens)
     tab = visitor_of(request).tab
     words = alt_text(address)
-    around = [_tile(tile, f"Picture {n} near it", tab) for n, tile in enumerate(sheet.around, start=1)]
-    middle = _tile(sheet.middle, words, tab)
+    around = [_tile(tile, f"Picture {n} near it") for n, tile in enumerate(sheet.around, start=1)]
+    middle = _tile(sheet.middle, words)
     context = {
         "edition": address.edition,
+        "title": f"Near {address.name}",
+        "on_card": "The picture in the middle",
         "name": address.name,
         "page": path_of(address),
         "tiles": [*around[:4], middle, *around[4:]] if around else [middle],
@@ -69,6 +75,8 @@ async def nearby(request: HttpRequest, address: Address) -> HttpResponseBase:
         "ofs": [(_OF_WORDS[each], f"?strength={strength}&of={each}", each == of) for each in OFS],
         "drawable": opens or not any(not tile.address and not tile.hidden for tile in sheet.around),
         "again": f"?strength={strength}&of={of}&visitor={tab}",
+        **_LOOKED,
+        "visitor": tab,
         "url": request.build_absolute_uri(path_of(address, "/nearby/")),
         "card": request.build_absolute_uri(links_of(address).card),
     }
@@ -151,6 +159,7 @@ async def corridor(request: HttpRequest) -> HttpResponseBase:
     return uncached(render_page(request, "corridor.html", context))
 
 
+@back_to("corridor")
 @require_own_post
 async def open_corridor(request: HttpRequest) -> HttpResponseBase:
     """From the form to the strip: each end may be a whole key, which is held from now on."""
@@ -211,11 +220,13 @@ def _strip(request: HttpRequest, asked: Asked, found: Corridor) -> dict[str, Any
     labels[0], labels[-1] = alt_text(asked.first), alt_text(asked.last)
     return _form(request.GET) | {
         "edition": asked.first.edition,
+        "title": f"From {asked.first.name} to {asked.last.name}",
+        "on_card": "The picture at its beginning",
         "begins": asked.first,
         "ends": asked.last,
         "begins_page": path_of(asked.first),
         "ends_page": path_of(asked.last),
-        "tiles": [_tile(tile, label, tab) for tile, label in zip(found.tiles, labels, strict=True)],
+        "tiles": [_tile(tile, label) for tile, label in zip(found.tiles, labels, strict=True)],
         "settled": found.settled,
         "checked": edition_of(asked.first.edition).safety_checker,
         "complete": found.complete,
@@ -229,6 +240,8 @@ def _strip(request: HttpRequest, asked: Asked, found: Corridor) -> dict[str, Any
         "webp": f"{reverse('corridor-webp')}?{asked.query}",
         "mp4": f"{reverse('corridor-mp4')}?{asked.query}",
         "again": f"?{asked.query}&visitor={tab}",
+        **_LOOKED,
+        "visitor": tab,
         "link": f"{reverse('corridor')}?{asked.query}",
         "url": request.build_absolute_uri(f"{reverse('corridor')}?{asked.query}"),
         "card": request.build_absolute_uri(links_of(asked.first).card),
@@ -236,7 +249,7 @@ def _strip(request: HttpRequest, asked: Asked, found: Corridor) -> dict[str, Any
     }
 
 
-def _tile(tile: Tile, label: str, tab: str) -> dict[str, Any]:
+def _tile(tile: Tile, label: str) -> dict[str, Any]:
     """One place, as the template shows it."""
     if tile.address is None:
         return {"label": "Taken down" if tile.hidden else label, "hidden": tile.hidden}
@@ -248,5 +261,5 @@ def _tile(tile: Tile, label: str, tab: str) -> dict[str, Any]:
         "picture": links.picture,
         "kept": tile.kept,
         "flagged": tile.record is not None and tile.record.flagged,
-        "events": None if tile.record is not None else f"{links.events}?few=1&visitor={tab}",
+        "waits": tile.record is None,
     }

@@ -1,22 +1,4 @@
-// Lays two pictures over one another under a slider; offers the page seen last; waits for what is still drawn.
-
-const pair = document.querySelector("#pair");
-const slide = document.querySelector("#slide");
-
-if (slide) {
-  const cut = slide.querySelector("input");
-  const move = () => pair.style.setProperty("--cut", `${cut.value}%`);
-  slide.hidden = false;
-  pair.classList.add("over");
-  cut.addEventListener("input", move);
-  pair.addEventListener("pointermove", ({ clientX, buttons }) => {
-    if (!buttons) return;
-    const { left, width } = pair.querySelector("img").getBoundingClientRect();
-    cut.value = (100 * (clientX - left)) / width;
-    move();
-  });
-  move();
-}
+// Offers the page seen last to be compared with; waits for what is still drawn. The slider is slide.js.
 
 for (const { dataset } of document.querySelectorAll("figure[data-events]")) {
   const source = new EventSource(dataset.events);

@@ -1,5 +1,5 @@
-// Copies a link, or the text of an element; the button says whether it went well, and so does the live region. Hidden
-// where there is no clipboard.
+// Copies a link, or the text of an element; the button says that it went well, and so does the live region, and a notice
+// that it did not. Hidden where there is no clipboard.
 
 const COPIES = "[data-copy], [data-copy-of]";
 
@@ -20,7 +20,8 @@ document.addEventListener("click", async (event) => {
     await navigator.clipboard.writeText(text);
     say(button.dataset.done);
   } catch {
-    say(button.dataset.failed);
+    document.querySelector("#notice").textContent = button.dataset.failed;
+    return;
   }
   setTimeout(() => { [label.textContent, heard.textContent] = [before, ""]; }, 2500);
 });

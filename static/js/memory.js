@@ -4,17 +4,17 @@
 export const [SHELF, HISTORY, UNSEEN] = ["babelia-shelf", "babelia-history", "babelia-history-off"];
 const SITE = document.querySelector("[data-root]").dataset;
 const MOST = Number(SITE.most);
-const NAMED = /^\/[a-z0-9.-]{1,32}\/(key|stacks|prompt)\/((?:[\w.~-]|%[0-9A-F]{2})+)\/([1-9]\d{0,2})\/$/;
-const MARKED = /^\/[a-z0-9.-]{1,32}\/(mark)\/([a-z2-7]{26})\/$/;
+const NAMED = /^\/([a-z0-9.-]{1,32})\/(key|stacks|prompt)\/((?:[\w.~-]|%[0-9A-F]{2})+)\/([1-9]\d{0,2})\/$/;
+const MARKED = /^\/([a-z0-9.-]{1,32})\/(mark)\/([a-z2-7]{26})\/$/;
 const LIMITS = { key: 64, stacks: 64, prompt: 500, mark: 26 };
 
-// What a path names: { name, page }; null for what is no path of a page.
+// What a path names: { name, page, edition }; null for what is no path of a page.
 export const read = (path) => {
-  const [, kind, quoted, page] = (typeof path === "string" && (NAMED.exec(path) ?? MARKED.exec(path))) || [];
+  const [, edition, kind, quoted, page] = (typeof path === "string" && (NAMED.exec(path) ?? MARKED.exec(path))) || [];
   try {
     const name = decodeURIComponent(quoted ?? "%");
     const fits = [...name].length <= LIMITS[kind] && (kind === "prompt" || /^[\w-]+$/.test(name));
-    return fits && Number(page ?? 1) <= SITE.pages ? { name, page } : null;
+    return fits && Number(page ?? 1) <= SITE.pages ? { name, page, edition } : null;
   } catch {
     return null; // no UTF-8
   }

@@ -55,5 +55,5 @@ const follow = ({ dataset: { events, lost, done } }) => {
   });
 };
 
-if (location.search) history.replaceState(null, "", location.pathname); // who waits is nothing to copy with a link
+if (location.search) history.replaceState(null, "", location.pathname + location.hash); // without who waits
 if (part()?.dataset.events) follow(part());

@@ -1,4 +1,9 @@
-// Opens the system's share sheet where there is one.
+// Opens the system's share sheet where there is one, and shows the link that stands in the address bar: a proxy may have
+// handed on another host.
+
+const [link, frame] = [document.querySelector("#link"), document.querySelector("#frame")];
+const here = new URL(link.dataset.page, location).href;
+[frame.value, link.value] = [frame.value.replace(link.value, here), here];
 
 const reveal = () => {
   if (!navigator.share) return;

@@ -29,7 +29,11 @@ const read = async (chosen) => {
   const more = memory.merge(memory.SHELF, kept);
   memory.merge(memory.HISTORY, seen);
   dispatchEvent(new Event("shelf-changed"));
-  return more === null ? said.failed : said.merged.replace("{more}", more).replace("{of}", kept.length);
+  if (more === null) return said.failed;
+  const here = shelves.dataset.editions.split(" ");
+  const absent = kept.filter(({ path }) => !here.includes(memory.read(path).edition)).length;
+  const merged = said.merged.replace("{more}", more).replace("{of}", kept.length);
+  return absent ? `${merged} ${said.absent.replace("{n}", absent)}` : merged;
 };
 
 document.querySelector("#save").addEventListener("click", save);

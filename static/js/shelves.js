@@ -17,13 +17,15 @@ const change = (key, entries, sentence) => {
 const tile = ({ path, name }, key) => {
   const item = document.importNode(shelves.querySelector("template").content, true).firstElementChild;
   const [link, image, remove] = ["a", "img", "button"].map((part) => item.querySelector(part));
-  const { page } = memory.read(path);
+  const { page, edition } = memory.read(path);
   const text = page ? `${name}, ${page}` : name;
   link.href = memory.where(path);
   link.querySelector("bdi").textContent = text;
   item.querySelector("input")?.setAttribute("value", path);
   image.addEventListener("error", () => image.remove()); // it has made room for others, or is taken down
-  image.src = new URL("thumbnail.webp", link.href);
+  const here = shelves.dataset.editions.split(" ").includes(edition);
+  item.querySelector("small").hidden = here;
+  image.src = here ? new URL("thumbnail.webp", link.href) : ""; // an empty one is an error
   remove.setAttribute("aria-label", `${remove.title} ${text}`);
   if (!key) remove.remove();
   remove.addEventListener("click", () => change(key, memory.without(key, path), shelves.dataset.removed));

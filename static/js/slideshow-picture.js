@@ -20,7 +20,7 @@ export const pictureOf = async ({ page, visitor }, words, signal, say, follow) =
     const later = answer.status === 429 || (answer.status >= 500 && state !== "failed");
     if (!answer.ok && !later) return null;
     const refused = { state: "refused", wait: Number(answer.headers.get("Retry-After")) };
-    const last = answer.ok ? await follow(page, visitor, signal, (news) => say(news.sentence)) : refused;
+    const last = answer.ok ? await follow(page, { visitor }, signal, (news) => say(news.sentence)) : refused;
     if (["failed", "gone"].includes(last.state)) return null;
     if (last.state === "kept") continue;
     say(last.state === "lost" ? words.lost : words.busy);

@@ -2,8 +2,9 @@
 
 // Returns the last news ({ state, sentence … }), or what became of it otherwise: "gone", where there is no such picture;
 // "refused", with the seconds to wait; "lost", where the connection ended before the print did.
-export const follow = async (page, visitor, signal, hear = () => {}) => {
-  const answer = await fetch(new URL(`events?visitor=${visitor}`, page), { signal });
+// `asks`: who does, and as one of few.
+export const follow = async (page, asks, signal, hear = () => {}) => {
+  const answer = await fetch(new URL(`events?${new URLSearchParams(asks)}`, page), { signal });
   if (!answer.ok) {
     const later = answer.status === 429 || answer.status >= 500;
     return { state: later ? "refused" : "gone", wait: Number(answer.headers.get("Retry-After")) };

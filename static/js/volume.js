@@ -1,57 +1,43 @@
-// Draws the blank places of a volume's sheet that are looked at: after a moment's rest, in their order, few at once.
+// The sheet of a volume: draws its blank places that are looked at, a preview while the model works, until it is told not to.
 
-const sheet = document.querySelector(".sheet[data-stream]");
+const sheet = document.querySelector(".sheet[data-looked]");
 const [pause, said] = [document.querySelector("#pause"), document.querySelector("#said")];
-const looked = new Set(); // blank places that are seen
-const drawing = new Map(); // place → [what stops it, who waits for it]
-let stream, single, timer, left, count = 0, held = 0; // until when nothing new is asked for, as the library wished
 
-const awake = () => !left && !document.hidden && pause.getAttribute("aria-pressed") === "false";
-
-const draw = async (place) => {
-  const stop = new AbortController();
-  const visitor = `${sheet.dataset.visitor}-${(count += 1)}`; // who has left is not heard under that name for a while
-  drawing.set(place, [stop, visitor]);
-  const { over, wait } = await single.draw(place, visitor, stop.signal, stream.follow);
-  drawing.delete(place);
-  if (over) {
-    watcher.unobserve(place);
-    looked.delete(place);
-  } else if (wait) {
-    held = Math.max(held, Date.now() + 1000 * wait);
-    setTimeout(go, 1000 * wait);
+const put = (place, source, kind) => {
+  if (!place.querySelector("img")) {
+    const image = Object.assign(new Image(), { alt: sheet.dataset.picture });
+    image.addEventListener("error", () => image.remove()); // its page veils it
+    place.prepend(image);
   }
-  go();
+  Object.assign(place.querySelector("img"), { src: source, className: kind });
 };
 
-const go = () => {
-  const free = Date.now() >= held;
-  said.textContent = free ? said.dataset.usual : said.dataset.held;
-  for (const place of [...looked].sort((one, other) => one.textContent - other.textContent)) {
-    if (free && awake() && drawing.size < sheet.dataset.most && !drawing.has(place)) draw(place);
-  }
+const shown = {
+  hear: (place, { preview }) => {
+    place.classList.add("drawing");
+    if (preview) put(place, preview, "preview");
+  },
+  end: (place, { state }) => {
+    place.classList.remove("drawing");
+    if (state === "kept") put(place, new URL("thumbnail.webp", place.href), "");
+    else place.querySelector("img")?.remove();
+  },
+  told: (free) => { said.textContent = free ? said.dataset.usual : said.dataset.held; },
+  wanted: () => pause.getAttribute("aria-pressed") === "false",
 };
 
-const rest = () => {
-  for (const [place, [stop, visitor]] of drawing) {
-    if (looked.has(place) && awake()) continue;
-    stop.abort();
-    stream.leave(place.href, visitor);
-  }
-  clearTimeout(timer);
-  timer = setTimeout(go, Number(sheet.dataset.rest));
-};
-
-const watcher = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) looked[isIntersecting ? "add" : "delete"](target);
-  rest();
+// Who came by a link of this site is there, and so is who moves. Otherwise the page may have been opened for later.
+const somebody = () => new Promise((there) => {
+  if (document.referrer.startsWith(location.origin)) there();
+  for (const sign of ["pointermove", "pointerdown", "keydown", "scroll"]) addEventListener(sign, there, { once: true });
+  setTimeout(there, Number(sheet.dataset.untouched));
 });
 
 if (sheet) {
-  [stream, single] = await Promise.all([import(sheet.dataset.stream), import(sheet.dataset.place)]);
-  for (const place of sheet.querySelectorAll("a:not(:has(img, small))")) watcher.observe(place);
-  pause.hidden = said.hidden = false;
-  pause.addEventListener("click", () => { pause.setAttribute("aria-pressed", String(awake())); rest(); });
-  document.addEventListener("visibilitychange", rest);
-  for (const event of ["pagehide", "pageshow"]) addEventListener(event, () => { left = event === "pagehide"; rest(); });
+  const [{ looking }, stream] = await Promise.all([import(sheet.dataset.looked), import(sheet.dataset.stream)]);
+  const { show, settle } = looking(sheet.dataset, stream, shown);
+  for (const part of [pause, said]) part.classList.remove("later");
+  pause.addEventListener("click", () => { pause.setAttribute("aria-pressed", String(shown.wanted())); settle(); });
+  await somebody();
+  show(sheet.querySelectorAll("a:not(:has(img, small))"));
 }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection
+from kombu.exceptions import OperationalError
 from redis.connection import ConnectionPool
 
 from babelia.redis_url import parse
@@ -40,6 +41,14 @@ def test_redis_py_and_kombu_read_the_same(text: str) -> None:
         assert (broker.userid or None, broker.port or 6379) == (client.get("username"), client["port"])
         assert int(broker.virtual_host) == client["db"] == 3
         assert bool(broker.ssl) is text.startswith("rediss")
+
+
+def test_redis_py_and_kombu_find_the_same_socket() -> None:
+    found = parse("unix://:p%40s@/nowhere/a%20b%23?db=3")
+    client = ConnectionPool.from_url(found.client).connection_kwargs
+    assert (client["path"], client["password"], client["db"]) == ("/nowhere/a b#", "p@s", 3)
+    with Connection(found.broker) as broker, pytest.raises(OperationalError, match="connecting to /nowhere/a b#"):
+        broker.default_channel  # noqa: B018  (connects)
 
 
 def test_a_certificate_that_is_there_is_named_to_both(tmp_path: Path) -> None:

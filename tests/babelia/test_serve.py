@@ -15,10 +15,14 @@ from tests.conftest import free_port, wait_until
 
 
 @contextlib.contextmanager
-def serving(data: Path, port: int, *arguments: str, sockets: tuple[int, ...] = ()) -> Iterator[subprocess.Popen[bytes]]:
-    environment = os.environ | {"BABELIA_DATA": str(data), "BABELIA_PORT": str(port), "REDIS_URL": ""}
+def serving(
+    data: Path, port: int, *arguments: str, sockets: tuple[int, ...] = (), **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A site that answers, and what it says in the file `said` of its data folder."""
+    own = {"BABELIA_DATA": str(data), "BABELIA_PORT": str(port), "REDIS_URL": ""}
     command = [sys.executable, "-m", "babelia.serve", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=sockets)
+    with (data / "said").open("wb") as said:
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | own | settings, pass_fds=sockets, stderr=said)
     try:
         wait_until(lambda: alive(port), 30, "the site answers")
         yield process
@@ -39,10 +43,12 @@ def alive(port: int) -> bool:
         connection.close()
 
 
-def test_it_serves_alone_and_ends_at_a_signal(tmp_path: Path) -> None:
-    with serving(tmp_path, free_port()) as process:
+def test_it_serves_alone_names_what_does_not_count_and_ends_at_a_signal(tmp_path: Path) -> None:
+    with serving(tmp_path, free_port(), PGHOST="192.0.2.1") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) in (0, -signal.SIGTERM)
+    said = (tmp_path / "said").read_text(encoding="utf-8")
+    assert said == "The variable PGHOST is set and does not count here: DATABASE_URL decides.\n"
 
 
 def test_it_takes_over_a_socket_that_listens_already(tmp_path: Path) -> None:

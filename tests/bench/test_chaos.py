@@ -1,5 +1,6 @@
 """`python -m bench.chaos`: what it says and tries; what takes minutes is left to `make chaos`."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from bench.chaos.report import Report, percentile
 from bench.chaos.running import Library
 from tests import ROOT
 from tests.conftest import RunningPress
+from tests.gallery import test_fuzz
 
 
 @pytest.fixture
@@ -44,6 +46,15 @@ def test_hostile_paths_and_many_new_addresses_get_answers(running: Library, monk
     hostile.paths(running, report)
     crowds.new_addresses(running, report)
     assert report.missed == 0, report.lines
+
+
+def test_as_many_damaged_files_are_tried_as_were_promised() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    chaos = makefile.partition("\nchaos:")[2].partition("\n\n")[0]
+    (cases,) = re.findall(r"FUZZ_CASES=([0-9]+) ", chaos)
+    assert int(cases) >= 10_000
+    assert "-m bench.chaos\n" in chaos and "tests/gallery/test_fuzz.py " in chaos
+    assert test_fuzz.CASES >= 500, "make test"
 
 
 def test_a_part_that_is_none_is_named() -> None:

@@ -76,9 +76,9 @@ def test_every_link_of_a_page_stands_below_the_sites_prefix(below_a_prefix: None
 
 def test_what_is_known_of_a_page_holds_no_facts_before_it_is_printed() -> None:
     address = Address.parse("prompt/a dog/1")
-    known = PageStatus(address, Progress("queued", place=2), "Number 2 in the queue.").describe()
+    known = PageStatus(address, Progress("queued", place=2), "1 picture before yours.").describe()
     assert known.state == "queued"
-    assert known.sentence == "Number 2 in the queue."
+    assert known.sentence == "1 picture before yours."
     fields = ("mark", "rendition", "pixel_digest", "file_digest", "steps", "seconds", "printed_at", "flagged", "unread")
     assert {getattr(known, name) for name in fields} == {None}
     assert known.links.picture == "/pocket-1/prompt/a%20dog/1.png"
@@ -90,10 +90,10 @@ def test_the_mark_of_a_page_is_known_before_its_picture() -> None:
 
 
 def test_the_json_of_a_page_is_public_to_the_byte() -> None:
-    known = describe(Address.parse("key/borges/7"), Progress("kept", mark=MARK), "The page is printed.", RECORD)
+    known = describe(Address.parse("key/borges/7"), Progress("kept", mark=MARK), "The picture is drawn.", RECORD)
     assert json.dumps(known.model_dump(by_alias=True), ensure_ascii=False) == (
         '{"address": "pocket-1/key/borges/7", "edition": "pocket-1", "kind": "key", "name": "borges", "page": 7, '
-        '"state": "kept", "sentence": "The page is printed.", "place": null, "step": 0, "of": 0, '
+        '"state": "kept", "sentence": "The picture is drawn.", "place": null, "step": 0, "of": 0, '
         '"seconds_left": null, "mark": "numxaqqioe4lpfc6qxh46pi5yy", "rendition": "by hand", '
         f'"pixel_digest": "{64 * "1"}", "file_digest": "{64 * "2"}", "steps": 20, "seconds": 1.25, '
         '"printed_at": "2026-11-05T09:07:33.120+00:00", "flagged": false, "weights": null, '

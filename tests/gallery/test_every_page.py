@@ -121,6 +121,10 @@ def test_an_example_is_copied_as_it_stands(browser: Browser, site: str) -> None:
     expect(page.locator("#heard")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == page.locator("#draw-curl").text_content() and copied.startswith("curl --fail")
+    page.goto(f"{site}/tiny/stacks/{fresh('stacks').name}/1/anatomy/")
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.locator("#heard")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("pre code").first.text_content()
     context.close()
 
 

@@ -186,6 +186,12 @@ def test_what_is_no_key_is_refused_with_a_sentence(data: bytes, sentence: str) -
         address_of_file(data, "pocket-1")
 
 
+def test_a_shelf_that_is_brought_as_a_key_is_told_where_it_belongs() -> None:
+    with pytest.raises(InputRefused, match="This is a shelf") as refused:
+        address_of_file(b'{\n "form": "babelia-shelf",\n "version": 1, "kept": []}', "pocket-1")
+    assert "on your shelf" in refused.value.hint
+
+
 def test_a_pasted_text_is_bounded() -> None:
     with pytest.raises(KeyRefused, match="this text has 262,145"):
         address_of_text("A" * (KEY_TEXT_BYTES + 1), "pocket-1")

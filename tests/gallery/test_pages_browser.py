@@ -134,7 +134,7 @@ def test_a_page_fills_while_the_press_works(context: BrowserContext, site: str) 
     assert len({now["bar"] for now in seen}) > 4, "the bar is seen to grow"
     picture = page.locator("#picture")
     expect(picture).to_be_visible()
-    assert picture.get_attribute("alt") == f"The page with the mark {address.name}"
+    assert picture.get_attribute("alt") == f"The picture with the short name {address.name}"
     assert pixels_shown(page) == pixels_kept(site, address)
     assert page.locator("main").get_attribute("data-state") == "kept"
 
@@ -197,7 +197,7 @@ def test_a_tab_has_one_place_whatever_became_of_its_page(context: BrowserContext
     wait_until(lambda: state_of(site, waiting) == "absent", 60, "the next page has given it up")
     page.goto(site + waiting.path())
     page.reload()
-    expect(page.locator("#sentence")).to_contain_text("No press of this edition")
+    expect(page.locator("#sentence")).to_contain_text("Nothing draws new pictures right now")
     assert state_of(site, waiting) == "queued", "a reload keeps the place"
     page.close(run_before_unload=True)  # as people close tabs
     wait_until(lambda: state_of(site, waiting) == "absent", 60, "a tab that is closed gives it up")
@@ -214,7 +214,7 @@ def test_the_next_page_is_printed_while_one_is_looked_at(context: BrowserContext
     assert page.locator("#picture").is_visible(), "it is there at once"
 
 
-@pytest.mark.parametrize(("focused", "afterwards"), [("nav a.chief", "nav a.chief"), ("text=Leave", "figure")])
+@pytest.mark.parametrize(("focused", "afterwards"), [("nav a.chief", "nav a.chief"), ("text=Cancel", "figure")])
 def test_the_focus_stays_when_the_picture_arrives(
     context: BrowserContext, site: str, focused: str, afterwards: str
 ) -> None:
@@ -226,8 +226,8 @@ def test_the_focus_stays_when_the_picture_arrives(
     assert page.locator(afterwards).evaluate("(element) => element === document.activeElement")
     same = page.evaluate("window.held && window.held === document.activeElement")
     assert same is (focused == afterwards), "the very element, on the page that was not loaded again"
-    expect(page.locator("[role=status]#spoken")).to_have_text("The page is printed.")
-    expect(page.get_by_text("About this page")).to_be_visible()
+    expect(page.locator("[role=status]#spoken")).to_have_text("The picture is drawn.")
+    expect(page.get_by_text("About this picture")).to_be_visible()
     expect(page.locator("details.save summary")).to_be_visible()
 
 
@@ -357,7 +357,7 @@ def test_the_page_is_set_in_its_own_typefaces(context: BrowserContext, site: str
     page.on("request", lambda request: asked.append(request.url))
     for _ in range(2):  # a browser may do without them once
         page.goto(site + address.path(), wait_until="networkidle")
-        page.click("text=About this page")
+        page.click("text=About this picture")
     families = page.evaluate("[...document.fonts].filter((f) => f.status === 'loaded').map((f) => f.family)")
     assert {family.strip('"') for family in families} == {"Literata", "JetBrains Mono"}
     assert len({url for url in asked if "/fonts/" in url}) == 3, "preloads and sheets name the same files"
@@ -424,7 +424,7 @@ def test_a_page_stays_while_a_proxy_answers_for_a_site_that_starts_again(context
 
     page.route(f"{site}/**", refuse)
     page.goto(site + address.path())
-    page.wait_for_function("document.querySelector('#sentence').textContent.includes('trying again')")
+    page.wait_for_function("document.querySelector('#sentence').textContent.includes('Reconnecting')")
     with page.expect_request(lambda request: request.method == "HEAD"):
         pass
     assert page.locator("main.page").is_visible() and "HEAD" in asked
@@ -441,6 +441,7 @@ def test_the_share_sheet_is_offered_where_there_is_one(browser: Browser, site: s
         assert page.locator("button[data-share]").is_hidden(), "this browser has no share sheet"
         page.evaluate("navigator.share = async (what) => { window.shared = what; }")  # only phones have one
         page.evaluate("document.dispatchEvent(new Event('page-printed'))")
+        page.get_by_text("Share", exact=True).click()
         page.click("button[data-share]")
         assert page.evaluate("window.shared") == {"url": site + address.path(), "title": address.name}
 
@@ -897,6 +898,22 @@ def fill_wall(press: RunningPress, pages: int) -> None:
         )
 
 
+def test_who_is_lost_is_led_on(context: BrowserContext, site: str) -> None:
+    page = context.new_page()
+    page.goto(site + "/nothing/here/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
+    page.locator("main").get_by_role("link", name="Reading room").click()
+    page.get_by_role("navigation", name="Library").get_by_role("link", name="Shelf").click()
+    page.get_by_role("link", name="Babelia", exact=True).first.click()
+    page.get_by_role("link", name="About", exact=True).click()
+    page.locator("footer").get_by_role("link", name="Feed").evaluate(
+        "async (feed) => { window.kind = (await fetch(feed.href)).headers.get('Content-Type'); }"
+    )
+    assert page.evaluate("window.kind").startswith("application/atom+xml")
+    manifest = page.locator("link[rel=manifest]").get_attribute("href")
+    assert ask(site, manifest or "").json["start_url"] == "/pocket-1/"
+
+
 def test_a_visitor_finds_the_page_of_the_day_in_the_reading_room(context: BrowserContext, site: str) -> None:
     page = context.new_page()
     page.goto(site)
@@ -1024,8 +1041,12 @@ def test_a_page_stands_in_a_frame_of_another_site(context: BrowserContext, site:
     address = fresh("prompt")
     printed(site, address)
     page = context.new_page()
-    said = ask(site, f"/oembed?url={quote(site + address.path(), safe='')}").json
-    with another_origin(str(said["html"])) as elsewhere:
+    page.goto(site + address.path())
+    page.get_by_text("Share", exact=True).click()
+    assert page.get_by_label("Link", exact=True).input_value() == site + address.path()
+    code = page.get_by_label("To show the picture on a page of your own").input_value()
+    assert code == ask(site, f"/oembed?url={quote(site + address.path(), safe='')}").json["html"]
+    with another_origin(code) as elsewhere:
         page.goto(elsewhere)
         framed = page.frame_locator("iframe")
         expect(framed.get_by_role("img")).to_be_visible()
@@ -1144,6 +1165,7 @@ def test_a_second_print_is_followed_replayed_and_compared(context: BrowserContex
     page.goto(site + address.path())
     page.click("text=Anatomy")
     page.get_by_role("button", name="Draw it again").click()
+    expect(page).to_have_url(site + address.path() + "anatomy/#again")  # shortened, and still at its place
     expect(page.locator(".verdict")).to_have_text("Identical: every pixel is the same.")
     slider = page.locator("#step")
     assert int(slider.get_attribute("max") or 0) > 2, "a preview of several steps, and the picture"
@@ -1163,7 +1185,7 @@ def test_two_pages_lie_under_one_slider_that_keys_move(browser: Browser, context
     page.goto(site + addresses[0].path())
     history = json.dumps([{"path": each.path(), "name": each.name, "at": 1} for each in reversed(addresses)])
     page.evaluate("(history) => localStorage.setItem('babelia-history', history)", history)
-    page.click("text=Compare with")
+    page.get_by_role("link", name="Compare").click()
     page.click("text=With the one you saw last")
     expect(page.locator(".verdict")).to_contain_text("PSNR")
     cut = page.locator("#cut")

@@ -51,6 +51,7 @@ def test_a_sheet_draws_what_is_looked_at_three_at_a_time_and_stops_when_told(bro
                 new MutationObserver(note).observe(sheet, { subtree: true, attributes: true });
             }"""
         )
+        page.mouse.move(200, 200)  # somebody is there
         for number in (1, 2, 3):
             expect(page.locator(f"li[id='{number}'] img")).to_have_attribute("src", re.compile("thumbnail.webp$"))
         assert f"{volume}410/events" not in asked, "nobody has looked at it"
@@ -167,6 +168,17 @@ def test_a_shelf_is_saved_as_a_file_and_opened_beside_another(
             expect(page.locator("#said")).to_have_text(f"{more} of 1 pictures are new and stand on your shelf now.")
             require_lists(page, [f"{second.name}, 7", f"{first.name}, 1"])
             page.locator("#said").evaluate("(said) => { said.textContent = ''; }")
+        far = {"form": "babelia-shelf", "kept": [{"path": "/atlantis/key/far/1/"}, {"path": first.path()}]}
+        (tmp_path / "far.json").write_text(json.dumps(far))
+        page.set_input_files("#file", tmp_path / "far.json")
+        expect(page.locator("#said")).to_contain_text("1 of them are drawn by models that are not here")
+        foreign = page.locator("[data-list=babelia-shelf] li", has_text="Its model is not here")
+        expect(foreign).to_have_count(1)
+        expect(foreign.locator("bdi")).to_have_text("far, 1")
+        page.goto(site + "/key/")  # the wrong door for it
+        page.set_input_files("#file", file)
+        page.get_by_role("button", name="Open", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("This is a shelf that was saved as a file")
 
 
 def test_a_shelf_is_one_link_that_is_never_sent_and_is_put_on_another(
@@ -176,6 +188,11 @@ def test_a_shelf_is_one_link_that_is_never_sent_and_is_put_on_another(
     for address in two:
         page.goto(site + address.path())
         page.get_by_role("button", name="Keep").click()
+    page.goto(site + "/shelf/")
+    for box in page.locator("[data-list=babelia-shelf]").get_by_label("Choose").all():
+        box.check()
+    page.get_by_role("button", name="Walk between two").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"From {two[1].name} to {two[0].name}")
     page.goto(site + "/shelf/")
     page.click("text=One link for all")
     expect(page.locator("#link")).to_be_visible()
@@ -222,6 +239,13 @@ def test_a_slideshow_turns_by_itself_and_by_hand(context: BrowserContext, site: 
     expect(play).to_have_text("Pause")
     page.keyboard.press("Escape")
     expect(play).to_have_text("Go on")
+    shuffle = page.get_by_role("button", name="Shuffle")
+    shuffle.click()
+    expect(shuffle).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("document.fullscreenElement?.id === 'show'")
+    page.keyboard.press("f")
+    page.wait_for_function("!document.fullscreenElement")
 
 
 def test_a_slideshow_of_a_volume_waits_for_what_is_not_drawn_while_the_last_picture_stays(

@@ -61,7 +61,7 @@ def own_links(html: str) -> list[str]:
     "page",
     [
         *("entrance", "about", "key", "search", "page", "mark", "refused", "subjects", "room", "opened", "api:guide"),
-        *("shelf", "slideshow", "sheet"),
+        *("shelf", "slideshow", "holds", "sheet"),
     ],
 )
 def test_every_link_lies_below_the_path_of_the_site(below_a_path: None, kept_here: Address, page: str) -> None:
@@ -70,6 +70,7 @@ def test_every_link_lies_below_the_path_of_the_site(below_a_path: None, kept_her
         "mark": f"/pocket-1/mark/{stacks_key('urls', 1).mark}/",
         "refused": "/nothing/here/",
         "subjects": "/pocket-1/subjects/",
+        "holds": "/about/holds/",
         "room": "/pocket-1/",
         "opened": "/pocket-1/opened/",
         "sheet": "/pocket-1/prompt/a dog/",

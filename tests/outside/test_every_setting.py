@@ -58,6 +58,7 @@ def test_a_library_runs_with_nearly_everything_set(tiny_weights: Path, tmp_path:
         "BABELIA_LEASE": "15",
         "BABELIA_PRINT_LIMIT": "60",
         "BABELIA_QUEUE_LIMIT": "9",
+        "BABELIA_SEARCH_LIMIT": "9",
         "BABELIA_PRINT_AHEAD": "true",
         "BABELIA_VISITOR_LIMIT": "90",
         "BABELIA_VISITOR_WAITING": "9",
@@ -122,7 +123,7 @@ def test_a_picture_that_nobody_prints_is_waited_for_as_long_as_the_setting_says(
     with run_site(apart, BABELIA_PICTURE_WAIT="1") as site:
         found = ask(site, "/tiny/key/nobody/1.png")
     assert found.status == 503
-    assert "No press of this edition is at work just now" in found.text
+    assert "Nothing draws new pictures right now" in found.text
 
 
 def test_a_full_disk_is_said_at_once_and_nothing_printed(apart: RunningPress, tiny_weights: Path) -> None:
@@ -131,7 +132,7 @@ def test_a_full_disk_is_said_at_once_and_nothing_printed(apart: RunningPress, ti
     with run_site(apart, BABELIA_DISK_RESERVE="900000 TB", BABELIA_PICTURE_WAIT="600") as site:
         page = ask(site, "/tiny/key/full/1/").text
         pictures = [ask(site, f"/tiny/key/full/1{form}") for form in (".png", ".txt")]
-    assert "Nothing can be printed just now. The disk has " in page
+    assert "cannot be drawn right now; those opened before still show. For the keeper: The disk has " in page
     for found in pictures:
         assert found.status == 503
         assert "The disk has " in found.text

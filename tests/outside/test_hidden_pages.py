@@ -35,6 +35,8 @@ OF_NO_PAGE = {
     "key": "a form",
     "open-key": "is asked for below",
     "about": "tests/gallery/views/test_library.py hides one whose key it shows",
+    "holds": "tests/gallery/holds/test_views.py hides one of its pages",
+    "holds-picture": "looked at there",
     "robots": "words",
     "room": "its wall is looked at below; tests/gallery/views/test_rooms.py hides its page of the day",
     "today": "leads to an address",
@@ -53,10 +55,22 @@ OF_NO_PAGE = {
     "difference": "looked at there",
     "shelf": "the visitor's browser fills it",
     "slideshow": "leads to pages",
+    "find": "a form",
+    **dict.fromkeys(
+        (
+            *("find-send", "find-search", "find-start", "find-events", "find-preview", "find-picture", "find-leave"),
+            *("find-forget", "find-list"),
+        ),
+        "tests/gallery/finding/test_views.py hides what a search has found, and a copy",
+    ),
     "volume": "tests/gallery/views/test_volumes.py hides one of its pages",
 }
 API_OF_NO_PAGE = {
     "post /api/key": "is asked for below",
+    "post /api/find": "tests/gallery/finding/test_views.py hides a copy",
+    "get /api/find/{name}": "tests/gallery/finding/test_views.py hides what a search has found",
+    "get /api/find/{name}/events": "looked at there",
+    "post /api/find/{name}/leave": "looked at there",
     "get /api/editions": "",
     "get /api/random": "leads to addresses",
     "get /api/recent": "looked at below",
@@ -198,7 +212,7 @@ def test_a_key_hidden_before_it_was_ever_printed_is_never_printed_nor_told(site:
     for address, mark in zip(addresses, marks, strict=True):
         told = ask(site, address.path()[:-1] + "/events")
         if told.status == 200:
-            assert "The keepers of this library have hidden this page." in told.text
+            assert "The keeper of this library has taken this picture down." in told.text
             assert "data:image" not in told.text and mark not in told.text
     require_gone(site, *addresses, *map(by_mark, marks))
     assert prints_of(press, *addresses, *map(by_mark, marks)) == 0

@@ -96,7 +96,7 @@ def paths(kept: Address) -> list[str]:
         path = re.sub(r"<address:[a-z]+>", kept.path()[1:-1], route).replace("<edition:edition>", kept.edition)
         path = path.replace("<room:edition>", kept.edition)
         path = path.replace("<slug:file>", "a-dog").replace("<volume:volume>", f"{kept.edition}/key/borges")
-        path = re.sub(r"<(?:int|path|str):[a-z_]+>|\(\?P<[a-z_]+>[^()]*\)", "1", path)
+        path = re.sub(r"<(?:(?:int|path|str):)?[a-z_]+>|\(\?P<[a-z_]+>[^()]*\)", "1", path)
         path = re.sub(r"\^|\$$", "", path)
         assert not re.search(r"[<>^$]", path), f"this test cannot fill in the route {route}"
         if path.startswith("api/page"):

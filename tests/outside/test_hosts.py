@@ -13,7 +13,7 @@ import pytest
 
 from babelia.processes.network import serves
 from tests import ROOT
-from tests.conftest import RunningPress, free_port, migrated_database, wait_until
+from tests.conftest import RunningPress, free_port, has_ipv6, migrated_database, wait_until
 from tests.visitor import ask
 
 SENTENCE = "This library does not answer to the name “elsewhere.example”."
@@ -83,15 +83,6 @@ def test_a_host_that_is_none_is_refused_without_an_error_of_ours(host: str, logg
     assert "<script>." not in found.text
 
 
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
 def answer(host: str, port: int, **headers: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection(host, port, timeout=120)
     try:
@@ -116,35 +107,23 @@ def test_a_site_listens_on_ipv6_and_believes_its_proxy(
             assert 'content="https://' in html
 
 
-def test_a_port_that_is_taken_is_named_by_a_site_that_runs_alone(quiet: RunningPress) -> None:
+def refusal_of_a_site(quiet: RunningPress, **settings: str) -> str:
+    """The one line with which a site that runs alone ends before it has begun."""
+    command, environment = [sys.executable, "-m", "babelia.serve"], quiet.environment | settings
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    return done.stderr
+
+
+def test_a_port_that_is_taken_is_refused_by_a_site_that_runs_alone(quiet: RunningPress) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "babelia.serve"],
-            cwd=ROOT,
-            env=quiet.environment | {"BABELIA_PORT": str(port)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        with process.stderr:
-            line = process.stderr.readline()
-            process.terminate()
-            process.wait(15)
-    assert line.startswith(f"Port {port} is taken, so the site uses port ")
+        said = refusal_of_a_site(quiet, BABELIA_PORT=str(port))
+    assert said.startswith(f"Port {port} is taken, so the site cannot listen there. End what listens there, or set ")
 
 
 def test_an_address_of_another_machine_is_a_sentence(quiet: RunningPress) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "babelia.serve"],
-        cwd=ROOT,
-        env=quiet.environment | {"BABELIA_LISTEN": "192.0.2.1", "BABELIA_PORT": str(free_port())},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("The site cannot listen on 192.0.2.1 ")
-    assert done.stderr.count("\n") == 1
+    said = refusal_of_a_site(quiet, BABELIA_LISTEN="192.0.2.1", BABELIA_PORT=str(free_port()))
+    assert said.startswith("The site cannot listen on 192.0.2.1 ")

@@ -37,14 +37,14 @@ def test_a_page_printed_with_other_weights_says_so_before_it_is_printed_again_an
     before = ask(site, address.path()[:-1] + ".json").json
     assert (before["state"], before["weights"], before["former_weights"]) == ("absent", None, "a" * 16)
     assert before["former_pixel_digest"] == former.pixel_digest
-    assert "was printed here on" in str(before["notice"]) and "will show another picture" in str(before["notice"])
+    assert "was drawn here on" in str(before["notice"]) and "will show another picture" in str(before["notice"])
     assert str(before["notice"]) in ask(site, address.path(), User_Agent=BOT).text
     printed(site, address)
     after = ask(site, address.path()[:-1] + ".json").json
     assert len(str(after["weights"])) == 64 and after["weights"] != weights
     assert (after["former_weights"], after["former_pixel_digest"]) == ("a" * 16, former.pixel_digest)
     assert after["pixel_digest"] != former.pixel_digest
-    assert "An earlier print of this page was made with other weights" in ask(site, address.path()).text
+    assert "drew this address here before, and it was another picture" in ask(site, address.path()).text
 
 
 def test_a_page_printed_with_the_weights_of_now_has_nothing_to_say(site: str, press: RunningPress) -> None:

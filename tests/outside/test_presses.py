@@ -42,8 +42,8 @@ def test_a_full_disk_is_told_to_each_visitor_at_once_and_no_time_is_promised(lib
     with run_site(library) as site:
         for _ in range(3):
             page = ask(site, fresh().path())
-            assert "to stay free, so nothing new is printed." in page.text
-            assert "Next at the press" not in page.text
+            assert "to stay free, so nothing new is drawn." in page.text
+            assert "You are next" not in page.text
             assert "to go." not in page.text
             assert ask(site, f"/api/page?address={fresh().format()}").json["seconds"] is None
 

@@ -60,7 +60,7 @@ def test_behind_a_plain_nginx_nothing_stops_its_owner(
         page.get_by_role("button", name="Draw it again").click()
         page.locator("#sentence, #result").first.wait_for()  # not the URL: the page takes the visitor out of its own
         page.goto(url + waiting.path())
-        page.get_by_role("button", name="Leave").click()
+        page.get_by_role("button", name="Cancel").click()
         page.wait_for_url(url + "/")
     assert of_browser(url, address.path()[:-1] + "/again").status == 303
 
@@ -74,6 +74,9 @@ def test_a_copied_link_is_the_one_in_the_address_bar_whatever_host_the_proxy_han
         context.add_init_script("navigator.share = async (what) => { window.shared = what.url; }")
         page = context.new_page()
         page.goto(url + address.path())
+        page.get_by_text("Share", exact=True).click()
+        expect(page.get_by_label("Link", exact=True)).to_have_value(url + address.path())
+        expect(page.locator("#frame")).to_have_value(re.compile(f'src="{re.escape(url + address.path())}embed/"'))
         page.click("button[data-share]")
         page.wait_for_function("window.shared")
         assert page.evaluate("window.shared") == url + address.path()
@@ -192,7 +195,7 @@ def test_below_a_path_pictures_can_be_dropped_and_pages_left(
         expect(shown).to_be_visible()
         assert shown.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") == 640
         page.goto(below + Address("pocket-1", "key", secrets.token_hex(8), 1).path())
-        page.get_by_role("button", name="Leave").click()
+        page.get_by_role("button", name="Cancel").click()
         page.wait_for_url(below + "/")
 
 

@@ -50,7 +50,7 @@ def test_a_hidden_key_is_neither_printed_nor_told(press: PrintingPress, redis_ur
     hidden.hide(press.store.data, [hidden.name_of_key(mark)])
     said = asked(press, redis_url)
     assert (said.state, said.mark) == ("failed", None)
-    assert said.sentence.startswith("The keepers of this library have hidden this page.")
+    assert said.sentence.startswith("The keeper of this library has taken this picture down.")
     assert said.retry_after <= 5, "it may be shown again any time"
     assert not press.store.has("tiny", mark)
     with redis.Redis.from_url(redis_url) as client:

@@ -152,7 +152,7 @@ def test_a_disk_without_room_stops_the_print_with_a_sentence(
     press.print_waiting("tiny")
     failed = visitor("ask", page(1), "v")
     assert failed.state == "failed"
-    assert "to stay free, so nothing new is printed" in failed.sentence
+    assert "to stay free, so nothing new is drawn" in failed.sentence
     assert failed.retry_after <= 60
 
 
@@ -246,7 +246,7 @@ def test_an_error_of_the_model_is_tried_three_times_and_told_without_its_innards
         pass
     failed = visitor("look", page(1))
     assert (tries, failed.state) == (3, "failed")
-    assert failed.sentence.startswith("The press could not print this page (RuntimeError). Try again")
+    assert failed.sentence.startswith("This picture could not be drawn. Try again")
     assert "depths" not in failed.sentence
 
 
@@ -432,7 +432,7 @@ def test_a_full_disk_is_announced_and_so_is_room(
     try:
         (said,) = jobs.presses()
         assert (said.state, said.able) == ("blocked", False)
-        assert "are to stay free, so nothing new is printed." in said.sentence
+        assert "are to stay free, so nothing new is drawn." in said.sentence
         store.reserve = 0
         wait_until(lambda: jobs.presses()[0].able, 5, "it can print again")
         assert jobs.presses()[0].sentence == ""

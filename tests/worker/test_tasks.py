@@ -241,7 +241,7 @@ class TestKilled:
         failed = run(work())
         assert failed.state == "failed"
         assert len(killed) == 3
-        assert "stopped the press 3 times" in str(failed.sentence)
+        assert "failed 3 times without a word" in str(failed.sentence)
         # The press lives, and the next page is printed.
         assert run(follow(Address.parse("tiny/key/after-poison/1")))[-1].state == "kept"
         with redis.Redis.from_url(own.redis_url) as client:

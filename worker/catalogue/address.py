@@ -84,25 +84,25 @@ class Address:
 
     def __post_init__(self) -> None:
         if not is_slug(self.edition):
-            raise AddressRefused(f"“{_shown(self.edition)}” cannot name an edition: 1–32 of a–z 0–9 . - are allowed.")
+            raise AddressRefused(f"“{_shown(self.edition)}” cannot name a model: 1–32 of a–z 0–9 . - are allowed.")
         if self.kind not in KINDS:
             raise AddressRefused(f"“{_shown(self.kind)}” is no kind of address; {', '.join(KINDS)} are.")
         if self.kind == "mark":
             if self.page is not None:
-                raise AddressRefused("A mark names one page already; no page number follows it.")
+                raise AddressRefused("The short name of a key names one picture already; no number follows it.")
             if not is_mark(self.name):
                 raise AddressRefused(
-                    f"“{_shown(self.name)}” is no mark: a mark is 26 characters of a–z 2–7 that stand for 16 bytes."
+                    f"“{_shown(self.name)}” is no short name of a key: that is 26 characters of a–z 2–7, for 16 bytes."
                 )
             return
         if self.page is None or not 1 <= self.page <= PAGES:
-            raise AddressRefused(f"A volume has the pages 1 to {PAGES}; {self.page} is not among them.")
+            raise AddressRefused(f"The pages have the numbers 1 to {PAGES}; {self.page} is not among them.")
         if self.kind == "prompt":
             if _sound_prompt(self.name, self.name) != self.name:
                 raise AddressRefused("This prompt is not in its canonical spelling.")
         elif not _NAME.fullmatch(self.name):
             raise AddressRefused(
-                f"“{_shown(self.name)}” cannot name a volume: 1–{NAME_LIMIT} of A–Z a–z 0–9 - _ are allowed."
+                f"“{_shown(self.name)}” cannot be a name: 1–{NAME_LIMIT} of A–Z a–z 0–9 - _ are allowed."
             )
 
     @classmethod
@@ -139,7 +139,7 @@ class Address:
         if _PADDED_PAGE.fullmatch(page):
             raise AddressRefused(f"“{_shown(page)}” is no page: its number is written with no zero in front.")
         if not _PAGE.fullmatch(page):
-            raise AddressRefused(f"“{_shown(page)}” is no page: a volume has the pages 1 to {PAGES}.")
+            raise AddressRefused(f"“{_shown(page)}” is no page: they have the numbers 1 to {PAGES}.")
         if kind == "prompt":
             name = spell(name)
         return cls(edition, kind, name, int(page))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from worker.catalogue.key import CHARACTERS, Key, is_mark
+from worker.catalogue.kinds import kind_of
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 from worker.catalogue.png import EDITION, KEY, MARK, RENDITION, address_among, is_png, read_chunks
 from worker.catalogue.webp import is_webp, read_texts
@@ -23,34 +24,6 @@ _PICTURE_HINT = (
 _PARCEL_HINT = "Take out of it what was put in: the key's text, or the PNG as it was saved here."
 _FOREIGN_HINT = "A key comes as its text, or inside a PNG as it was saved here."
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_BRANDS = {
-    b"avif": "an AVIF picture",
-    b"avis": "an AVIF picture",
-    b"heic": "a HEIC picture",
-    b"heix": "a HEIC picture",
-    b"heim": "a HEIC picture",
-    b"heis": "a HEIC picture",
-    b"hevc": "a HEIC picture",
-    b"hevx": "a HEIC picture",
-    b"mif1": "a HEIF picture",
-    b"msf1": "a HEIF picture",
-}
-"""What the brand of an ISO base media file says that it is; every other is a film."""
-_BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
-    (b"\xff\xd8\xff", "a JPEG picture", _PICTURE_HINT),
-    (b"GIF87a", "a GIF picture", _PICTURE_HINT),
-    (b"GIF89a", "a GIF picture", _PICTURE_HINT),
-    (b"\xff\x0a", "a JPEG XL picture", _PICTURE_HINT),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL picture", _PICTURE_HINT),
-    (b"II*\0", "a TIFF picture", _PICTURE_HINT),
-    (b"MM\0*", "a TIFF picture", _PICTURE_HINT),
-    (b"%PDF-", "a PDF document", _PARCEL_HINT),
-    (b"PK\x03\x04", "a ZIP archive, or a document that is one", _PARCEL_HINT),
-    (b"PK\x05\x06", "an empty ZIP archive", _PARCEL_HINT),
-    (b"\x1f\x8b", "a gzip archive", _PARCEL_HINT),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _PARCEL_HINT),
-    (b"Rar!\x1a\x07", "a RAR archive", _PARCEL_HINT),
-)
 
 
 @dataclass(frozen=True)
@@ -105,17 +78,12 @@ def parse_key_file(data: bytes, name: str = "This file") -> KeyFile:
 
 def _foreign(data: bytes) -> tuple[str, str] | None:
     """What a file is that holds neither text nor a PNG, by how it begins, and what to do about it."""
-    for beginning, kind, hint in _BEGINNINGS:
-        if data.startswith(beginning):
-            return kind, hint
-    if is_webp(data):
-        return "a WebP picture", _PICTURE_HINT
-    if data[4:8] == b"ftyp":
-        brand = _BRANDS.get(data[8:12])
-        return ("a film", _FOREIGN_HINT) if brand is None else (brand, _PICTURE_HINT)
-    if data[:2] == b"BM" and len(data) > 14 and int.from_bytes(data[2:6], "little") == len(data):
-        return "a BMP picture", _PICTURE_HINT
-    return None
+    kind = kind_of(data)
+    if kind is None:
+        return None
+    if kind.is_picture:
+        return kind.name, _PICTURE_HINT
+    return kind.name, _PARCEL_HINT if kind.is_parcel else _FOREIGN_HINT
 
 
 def read_key_file(path: Path) -> Key:

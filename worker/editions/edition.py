@@ -32,6 +32,7 @@ __all__ = [
     "all_editions",
     "edition_slugs",
     "load_edition",
+    "read_edition",
 ]
 
 log = logging.getLogger(__name__)
@@ -176,9 +177,12 @@ def load_edition(slug: str, data_dir: Path) -> Edition:
     if is_slug(slug):
         for home in (SHIPPED, data_dir / "editions"):
             if (home / slug / "edition.toml").is_file():
-                return _read(home / slug, data_dir)
+                return read_edition(home / slug, data_dir)
     known = ", ".join(edition_slugs(data_dir)) or "none"
-    raise EditionRefused(f"There is no edition {slug!r}.", hint=f"The editions here are: {known}.")
+    raise EditionRefused(
+        f"There is no edition {slug!r}.",
+        hint=f"The editions here are: {known}. `python manage.py add_edition` makes one of a model that you have.",
+    )
 
 
 def all_editions(data_dir: Path) -> list[Edition]:
@@ -199,8 +203,8 @@ def edition_slugs(data_dir: Path) -> list[str]:
     return sorted(filter(is_slug, found), key=lambda slug: (slug != DEFAULT_EDITION, slug))
 
 
-def _read(folder: Path, data_dir: Path) -> Edition:
-    """`folder` as an edition. Everything that edition.toml can get wrong is said with its name."""
+def read_edition(folder: Path, data_dir: Path) -> Edition:
+    """`folder` as an edition. Everything that edition.toml can get wrong is said with its name, by EditionRefused."""
     reader = _Reader(folder / "edition.toml")
     document = reader.table("")
     weights_table = reader.table("weights")
@@ -336,16 +340,23 @@ def _weights(
 
 
 def _pin(reader: _Reader, path: str, pin: object) -> FilePin:
-    parts = path.split("/")
-    if any(part in ("", ".", "..") for part in parts) or "\\" in path:
+    if not _is_relative(path):
         raise reader.refused("weights.files", "relative paths with forward slashes", path)
     if isinstance(pin, dict) and isinstance(pin.get("bytes"), int) and pin["bytes"] >= 0:
-        sha256, git = pin.get("sha256"), pin.get("git")
-        if pin.keys() == {"bytes", "sha256"} and _is_hex(sha256, 64):
-            return FilePin(bytes=pin["bytes"], sha256=str(sha256))
-        if pin.keys() == {"bytes", "git"} and _is_hex(git, 40):
-            return FilePin(bytes=pin["bytes"], git=str(git))
+        sha256, git, source = pin.get("sha256"), pin.get("git"), pin.get("source")
+        if source is not None and not (isinstance(source, str) and _is_relative(source)):
+            raise reader.refused(f'weights.files."{path}".source', "a relative path with forward slashes", source)
+        keys = pin.keys() - {"source"}
+        if keys == {"bytes", "sha256"} and _is_hex(sha256, 64):
+            return FilePin(bytes=pin["bytes"], sha256=str(sha256), source=source)
+        if keys == {"bytes", "git"} and _is_hex(git, 40):
+            return FilePin(bytes=pin["bytes"], git=str(git), source=source)
     raise reader.refused(f'weights.files."{path}"', '{ bytes = N, sha256 = "…" } or { bytes = N, git = "…" }', pin)
+
+
+def _is_relative(path: str) -> bool:
+    """Whether a path stays below the folder that it is joined to."""
+    return "\\" not in path and not any(part in ("", ".", "..") for part in path.split("/"))
 
 
 def _is_hex(value: object, length: int) -> bool:

@@ -10,9 +10,11 @@ beside their place. What is complete is compared with its pin, synced and rename
 import fcntl
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -24,6 +26,59 @@ Progress = Callable[[int], object]
 """Called with the number of bytes that have come since the last call; negative where bytes had to be given up."""
 
 COPY_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository of the hub has at one commit."""
+
+    name: str
+    revision: str
+    licence: str | None
+    """What its card says."""
+    pins: dict[str, FilePin]
+    """Every file, as the hub describes it."""
+
+
+def look_up(name: str, revision: str | None, endpoint: str | None = None) -> Listing:
+    """What the repository `name` ("owner/name") has at a branch, a tag or a commit, or at its default branch.
+
+    Raises EditionRefused where the hub does not answer, or has no such repository or revision.
+    """
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    where = name + (f"@{revision}" if revision else "")
+    try:
+        found = HfApi(endpoint=endpoint or _endpoint()).model_info(
+            name, revision=revision, files_metadata=True, timeout=30, token=False
+        )
+    except OfflineModeIsEnabled as error:
+        raise EditionRefused(
+            "The model hub is not asked while HF_HUB_OFFLINE is set.", hint="Unset it for this one command."
+        ) from error
+    except HfHubHTTPError as error:
+        status = getattr(getattr(error, "response", None), "status_code", "an error")
+        raise EditionRefused(
+            f"The model hub should know {where} and answers {status}.",
+            hint="Private and gated repositories are not fetched: download yours and add the folder.",
+        ) from error
+    except (httpx2.HTTPError, OSError) as error:
+        raise EditionRefused(
+            f"The model hub cannot be reached for {where} ({type(error).__name__}).",
+            hint="Add a file or a folder that is here, or try again later.",
+        ) from error
+    if not isinstance(found.sha, str) or re.fullmatch(r"[0-9a-f]{40}", found.sha, re.ASCII) is None:
+        raise EditionRefused(f"The model hub should name the commit of {where} and names {found.sha!r}.")
+    pins: dict[str, FilePin] = {}
+    for file in found.siblings or []:
+        if file.size is not None and file.lfs is not None:
+            pins[file.rfilename] = FilePin(bytes=file.size, sha256=file.lfs.sha256)
+        elif file.size is not None and file.blob_id is not None:
+            pins[file.rfilename] = FilePin(bytes=file.size, git=file.blob_id)
+    licence = getattr(found.card_data, "license", None)
+    return Listing(name, found.sha, licence if isinstance(licence, str) else None, pins)
 
 
 def bytes_wanted(edition: Edition) -> tuple[int, int]:
@@ -48,7 +103,7 @@ def fetch(edition: Edition, progress: Progress, source: Path | None = None, endp
     """
     files = sorted(_hub_files(edition), key=lambda entry: entry[1].bytes)
     total, here = bytes_wanted(edition)
-    _check_room(edition.weights, total - here)
+    check_room(edition.weights, total - here)
     for name, pin in files:
         path = edition.weights / name
         if path.is_file():
@@ -89,7 +144,7 @@ def _fill(
     if source is None:
         _download(edition, name, pin, _Counted(file, progress), here, endpoint)
     else:
-        _copy(source / name, _Counted(file, progress), here)
+        _copy(source / (pin.source or name), _Counted(file, progress), here)
 
 
 def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here: int, endpoint: str | None) -> None:
@@ -103,7 +158,9 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
     disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns of each retry, across the progress bar
     try:
-        url = hf_hub_url(edition.hub.name, name, revision=edition.hub.revision, endpoint=endpoint)
+        url = hf_hub_url(
+            edition.hub.name, pin.source or name, revision=edition.hub.revision, endpoint=endpoint or _endpoint()
+        )
         found = get_hf_file_metadata(url, token=False, timeout=30)
         if found.commit_hash != edition.hub.revision:
             raise WeightsRefused(
@@ -132,6 +189,11 @@ def _download(edition: Edition, name: str, pin: FilePin, file: "_Counted", here:
         if error.errno is not None:  # of this machine's disk
             raise
         raise EditionRefused(f"The model hub's answer for {name} of {edition.hub.name} ended early.") from error
+
+
+def _endpoint() -> str | None:
+    """HF_ENDPOINT as it is now; the hub's client reads it once, when it is imported."""
+    return os.environ.get("HF_ENDPOINT") or None
 
 
 def _copy(source: Path, file: "_Counted", here: int) -> None:
@@ -193,7 +255,8 @@ def _hub_files(edition: Edition) -> Iterator[tuple[str, FilePin]]:
     yield from edition.hub.files.items()
 
 
-def _check_room(folder: Path, wanted: int) -> None:
+def check_room(folder: Path, wanted: int) -> None:
+    """Raise InputRefused where the disk of a folder, there or not, has no room for so many bytes."""
     there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     free = shutil.disk_usage(there).free
     if free < wanted:

@@ -17,8 +17,9 @@ import hashlib
 import json
 import math
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,6 +59,8 @@ class FilePin:
     bytes: int
     sha256: str | None = None
     git: str | None = None
+    source: str | None = None
+    """What the file is called in the repository, where it has another name there: that of a variant."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,13 @@ class Tensor:
 
     dtype: str
     shape: tuple[int, ...]
+    place: int = field(default=0, compare=False)
+    """Where its numbers begin, in bytes from the start of the file."""
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes its numbers take; 0 for a dtype that is unknown here."""
+        return _DTYPE_BYTES.get(self.dtype, 0) * math.prod(self.shape)
 
 
 def missing_files(folder: Path, pins: Mapping[str, FilePin] | None = None, *, checker: bool = True) -> list[str]:
@@ -97,7 +107,7 @@ def missing_files(folder: Path, pins: Mapping[str, FilePin] | None = None, *, ch
         if not (folder / PREPROCESSOR).is_file():
             missing.append(PREPROCESSOR)
     for component in components:
-        single = folder / component / _weights_name(component)
+        single = folder / component / weights_name(component)
         if not single.is_file() and not _index(single).is_file():
             missing.append(f"{component}/{single.name}")
     return missing
@@ -110,7 +120,7 @@ def deciding_files(folder: Path) -> list[str]:
     """
     found = [f"tokenizer/{name}" for name in TOKENIZER_FILES] + ["scheduler/scheduler_config.json"]
     for component in COMPONENTS:
-        single = folder / component / _weights_name(component)
+        single = folder / component / weights_name(component)
         found.append(f"{component}/config.json")
         found += [f"{component}/{path.name}" for path in (single, _index(single), *_shards(folder, single))]
     return sorted(name for name in found if (folder / name).is_file())
@@ -160,8 +170,7 @@ def check_weights(
     missing = missing_files(folder, pins, checker=checker) or missing_files(folder, checker=checker)
     if missing:
         raise WeightsRefused(f"{folder} should hold {missing[0]} and does not.")
-    configs = {name: _config(folder, name) for name in COMPONENTS}
-    check_shapes(folder, configs)
+    read_configs(folder)
     parameters: dict[str, int] = {}
     checked = checker and has_safety_checker(folder)
     components = [*COMPONENTS, "safety_checker"] if checked else list(COMPONENTS)
@@ -180,6 +189,16 @@ def check_weights(
     files = {*deciding_files(folder), *(pins or {})}
     size = sum((folder / name).stat().st_size for name in files)
     return WeightsFacts(found, size, parameters, checked)
+
+
+def read_configs(folder: Path) -> dict[str, dict[str, Any]]:
+    """The configurations of the three networks, held to the classes and the shapes that a key has.
+
+    Raises WeightsRefused.
+    """
+    configs = {name: _config(folder, name) for name in COMPONENTS}
+    check_shapes(folder, configs)
+    return configs
 
 
 def check_shapes(folder: Path, configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -213,7 +232,7 @@ def check_shapes(folder: Path, configs: Mapping[str, Mapping[str, Any]]) -> None
 
 def component_tensors(folder: Path, component: str) -> dict[str, Tensor]:
     """Every tensor of a component's safetensors file or shards, from the headers. Raises WeightsRefused."""
-    single = folder / component / _weights_name(component)
+    single = folder / component / weights_name(component)
     if single.is_file():
         return read_header(single)
     tensors: dict[str, Tensor] = {}
@@ -242,8 +261,8 @@ def read_header(path: Path) -> dict[str, Tensor]:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
-        if start[:4] == b"PK\x03\x04" or start[:2] in (b"\x80\x02", b"\x80\x04", b"\x80\x05"):
-            raise WeightsRefused(f"{path} should be a safetensors file and is a pickle, which is never loaded.")
+        if foreign := _foreign(path, start):
+            raise WeightsRefused(f"{path} should be a safetensors file and is {foreign}.")
         length = int.from_bytes(start, "little") if len(start) == 8 else -1
         if length > HEADER_LIMIT or length < 2:
             raise WeightsRefused(f"{path} should be a safetensors file and does not begin like one.")
@@ -255,14 +274,17 @@ def read_header(path: Path) -> dict[str, Tensor]:
     try:
         header = json.loads(text)
         header.pop("__metadata__", None)
-        tensors = {name: Tensor(entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()}
+        tensors = {
+            name: Tensor(entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
+            for name, entry in header.items()
+        }
         spans = sorted((*entry["data_offsets"], name) for name, entry in header.items())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise WeightsRefused(f"{path} should be a safetensors file and its header cannot be read.") from error
     end = 0
     for begin, stop, name in spans:
         tensor = tensors[name]
-        expected = _DTYPE_BYTES.get(tensor.dtype, 0) * math.prod(tensor.shape)
+        expected = tensor.bytes
         if begin != end or stop - begin != expected:
             raise WeightsRefused(
                 f"{path} gives the tensor {name} {stop - begin:,} bytes at {begin:,} where its dtype and shape make "
@@ -273,6 +295,32 @@ def read_header(path: Path) -> dict[str, Tensor]:
         fault = "is cut short" if size < 8 + length + end else "goes on after its end"
         raise WeightsRefused(f"{path} {fault}: it should have {8 + length + end:,} bytes and has {size:,}.")
     return tensors
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file that `read_header` has read says of itself (`__metadata__`); mostly little."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    metadata = header.get("__metadata__")
+    return {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else {}
+
+
+def _foreign(path: Path, start: bytes) -> str:
+    """What a file is by its first 8 bytes, if it is one of the kinds that people have; "" for any other."""
+    if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "a pickle, which is never loaded"
+    if start[:4] == b"PK\x03\x04":
+        try:
+            with zipfile.ZipFile(path) as archive:  # reads its list of contents, and unpacks nothing
+                inside = archive.namelist()
+        except (OSError, ValueError, zipfile.BadZipFile):
+            return "a pickle, which is never loaded (in a zip that is damaged)"
+        pickled = next((name for name in inside if name.endswith((".pkl", *PICKLES))), None)
+        if pickled is not None:
+            return f"a zip with a pickle inside ({pickled[:80]}), which is never loaded"
+        return "a zip, which is not unpacked"
+    known = {b"GGUF": "a GGUF file, whose numbers are quantised", b"\x89HDF": "an HDF5 file", b"<!DO": "a web page"}
+    return known.get(start[:4], "")
 
 
 def git_blob_name(path: Path) -> str:
@@ -314,7 +362,7 @@ def _refuse_code(folder: Path) -> None:
 def _refuse_pickles(folder: Path) -> None:
     """A pickle beside safetensors is left alone and never read; in their place it is refused."""
     for component in COMPONENTS:
-        single = folder / component / _weights_name(component)
+        single = folder / component / weights_name(component)
         if single.is_file() or _index(single).is_file():
             continue
         for path in sorted((folder / component).glob("*")):
@@ -355,7 +403,8 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _weights_name(component: str) -> str:
+def weights_name(component: str) -> str:
+    """The name of a component's tensors, where they are in one file."""
     return "diffusion_pytorch_model.safetensors" if component in ("unet", "vae") else "model.safetensors"
 
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import diffusers
 import numpy as np
@@ -29,7 +29,7 @@ from worker.engine import memory
 from worker.engine.loop import Noise, Step, denoise
 from worker.engine.networks.decoder import Decoder
 from worker.engine.networks.denoiser import Denoiser, Guidance
-from worker.engine.networks.loading import load_model
+from worker.engine.networks.loading import load_model, load_unet
 from worker.engine.networks.text_encoder import TextEncoder
 from worker.engine.preview import Previewer, fit_preview, probe_latents
 from worker.engine.rendition import Rendition
@@ -94,7 +94,7 @@ class Engine:
         with memory.explained(EditionRefused, edition.slug, self._bytes, self.device):
             self._text = TextEncoder(edition.weights, edition.adapters)
             empty = self.embed("").astype(np.float16)[None]  # (1, 77, 768)
-            unet = _load_unet(edition, dtype)
+            unet = load_unet(edition.weights, edition.adapters, dtype)
             guidance = Guidance(edition.guidance, edition.early_guidance, edition.early_above)
             self.denoiser = Denoiser(unet, empty, guidance, self.batch, self.device, dtype)
             self.decoder = Decoder(load_model(edition.weights, "vae", dtype), self.batch, self.device, dtype)
@@ -144,6 +144,15 @@ class Engine:
             raise InputRefused(f"The number of steps should be 1 to {STEPS_MAX}, and is {steps}.")
         return Lane(steps, self.denoiser.is_guided(key.embedding))
 
+    @property
+    def runs(self) -> int:
+        """How many runs were begun: a run whose number it is no longer cannot go on."""
+        return self._run
+
+    def plan(self, steps: int) -> Plan:
+        """The numbers of the loop's steps, as pages of so many steps are printed with."""
+        return make_plan(self.edition.solver, self._scheduler_config, steps)
+
     def run(
         self,
         jobs: Sequence[Key],
@@ -159,7 +168,7 @@ class Engine:
         lanes = {self.lane(key, steps) for key in jobs}
         assert len(lanes) == 1, f"pages of several lanes in one run: {lanes}"
         self._refuse_another_rendition()
-        plan = make_plan(self.edition.solver, self._scheduler_config, lanes.pop().steps)
+        plan = self.plan(lanes.pop().steps)
         rows = [*range(len(jobs)), *[0] * (self.batch - len(jobs))]
         given = np.stack([key.latents for key in jobs]) if latents is None else np.asarray(latents)
         assert given.shape == (len(jobs), *LATENTS_SHAPE), f"latents {given.shape} for {len(jobs)} pages"
@@ -326,17 +335,6 @@ def _adapters_of(edition: Edition) -> str:
     if not edition.adapters:
         return ""
     return " and ".join(adapter.format() for adapter in edition.adapters) + f" by peft {version('peft')}"
-
-
-def _load_unet(edition: Edition, dtype: torch.dtype) -> Any:
-    """The U-Net in `dtype`; adapters are fused in float32 before it is rounded."""
-    if not edition.adapters:
-        return load_model(edition.weights, "unet", dtype)
-    from worker.engine.networks.adapters import fuse  # peft takes seconds to import, and few editions have adapters
-
-    unet = load_model(edition.weights, "unet", torch.float32)
-    fuse(unet, "unet", edition.adapters)
-    return unet.to(dtype)
 
 
 def _load_safety(edition: Edition, device: torch.device) -> "SafetyChecker | None":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import logging
 import re
 import time
@@ -29,11 +30,16 @@ from worker.errors import BabeliaError, StoreUnavailable, TooMany
 from worker.jobs.progress import (
     KINDS,
     SCRIPT,
+    SEARCH_PICTURE_BYTES,
+    SEARCHED,
+    Depth,
     Press,
     Progress,
     Reprint,
+    Search,
     Visitor,
     Wanted,
+    read_facts,
     read_presses,
     read_progress,
     redis_away,
@@ -52,6 +58,7 @@ _RENEW_EVERY = 8.0
 _LOOK_EVERY = 1.0  # the news are only a way to look sooner
 _QUIET_AFTER = 15.0
 _AWAY_AFTER = 20.0  # a Redis that is started again meanwhile breaks no stream
+_SEARCHES_OF_ONE = 3
 _HOT_WITHIN = 0.4
 _PROBE_EVERY = 1.0
 _HOT_EXPIRY = 3600
@@ -96,16 +103,18 @@ class JobClient:
         queue_limit: int = 500,
         waiting_limit: int = 0,
         minute_limit: int = 0,
+        search_limit: int = 20,
         hot_pictures: int = 200,
     ) -> None:
         """`remind` tells the presses of an edition that pages wait; it blocks, and may fail (see worker.tasks).
 
         `queue_limit`: pages of an edition that may wait; of them `waiting_limit` of one visitor, who may ask for
-        `minute_limit` in a minute (0: any number).
+        `minute_limit` in a minute (0: any number). `search_limit`: searches of an edition that may wait.
         """
         self.store = store
         self._remind = remind
         self._limits = (queue_limit, waiting_limit, minute_limit)
+        self._search_limit = search_limit
         self._hot_pictures = hot_pictures
         self._redis = redis.asyncio.Redis.from_pool(
             redis.asyncio.BlockingConnectionPool.from_url(
@@ -204,6 +213,9 @@ class JobClient:
     async def _kept(self, address: Wanted) -> Progress | None:
         if isinstance(address, Reprint):
             return Progress("kept") if await self.reprint(address) is not None else None
+        if isinstance(address, Search):
+            found = await self.found(address)
+            return Progress("kept", mark=found.get("mark")) if found else None
         mark = await asyncio.to_thread(self.store.find, address)
         return Progress("kept", mark=mark) if mark is not None else None
 
@@ -216,6 +228,59 @@ class JobClient:
         """Let a page be printed a second time once more."""
         await self._within(self._redis.delete(f"babelia:reprint:{again.digest}"))
 
+    # -- searches
+
+    async def park(self, search: Search, picture: bytes, said: str) -> None:
+        """Have a picture (PNG) ready to be searched for, for ten minutes; so many others make it go earlier.
+
+        `said`: what its file was, to be read out of `sofar` until a press has been at it.
+        """
+        assert len(picture) <= SEARCH_PICTURE_BYTES, "a fitted picture is no larger than its pixels"
+        named = (search.digest, search.format(), search.edition, search.depth)
+        await self._within(self._call("park", *named, picture, json.dumps({"said": said})))
+
+    async def search_named(self, id: str) -> Search | None:
+        """The search of that name, where it is known still."""
+        text = await self._within(cast(Awaitable[Any], self._redis.hget(f"babelia:page:{id}{SEARCHED}", "address")))
+        search = Search.parse(text.decode("utf-8", "replace")) if isinstance(text, bytes) else None
+        return search if search is not None and search.id == id else None
+
+    async def picture_of(self, search: Search) -> bytes | None:
+        """The PNG that is searched for, as long as it is here."""
+        found = await self._within(self._redis.get(f"babelia:search:{search.digest}"))
+        return found if isinstance(found, bytes) else None
+
+    async def sofar(self, search: Search) -> dict[str, Any]:
+        """How far a search has come, as the press told it; nothing where it has not."""
+        return read_facts(await self._within(self._redis.get(f"babelia:sofar:{search.digest}")))
+
+    async def found(self, search: Search) -> dict[str, Any]:
+        """What a search has found, as the press told it; nothing where it found nothing in the last hour."""
+        return read_facts(await self._within(self._redis.get(f"babelia:found:{search.digest}")))
+
+    async def forget(self, search: Search) -> None:
+        """Let go of the picture of a search, and of what it found, unless somebody waits for it."""
+        await self._within(self._call("forget", search.digest))
+
+    async def pace(self, edition: str, depth: Depth) -> float | None:
+        """The seconds that a search of a depth takes at an edition's presses, where one was made in the last week."""
+        found = await self._within(self._redis.get(f"babelia:pace:{edition}:{depth}"))
+        with contextlib.suppress(TypeError, ValueError):
+            return float(found)
+        return None
+
+    async def search(
+        self, search: Search, visitor: Visitor, *, picture: bytes = b"", patience: float = PATIENCE, again: bool = False
+    ) -> Progress:
+        """Ask for a search, as `ask` for a page. `picture`: the PNG; none where it is parked, or waited for already.
+
+        "absent" where there is neither: the picture has to be brought again. Raises TooMany as `ask` does.
+        """
+        assert len(picture) <= SEARCH_PICTURE_BYTES, "a fitted picture is no larger than its pixels"
+        return await self._kept(search) or await self._ask(search, visitor, patience, again, picture=picture)
+
+    # -- the queue
+
     async def _ask(
         self,
         address: Wanted,
@@ -225,27 +290,27 @@ class JobClient:
         *,
         follows: bool = False,
         few: int = 0,
+        picture: bytes = b"",
     ) -> Progress:
         assert 1 <= len(visitor.tab) <= 64, "a tab's name has 1 to 64 characters"
         queue_limit, waiting_limit, minute_limit = self._limits
         waiting_limit = min(filter(None, (few, waiting_limit)), default=0)
-        answer = await self._within(
-            self._call(
-                "ask",
-                address.digest,
-                address.format(),
-                address.edition,
-                visitor.tab,
-                visitor.whose,
-                KINDS.index(visitor.kind),
-                patience,
-                *(queue_limit, waiting_limit, minute_limit),
-                int(again),
-                int(follows),
-            )
-        )
+        named = (address.digest, address.format(), address.edition, visitor.tab, visitor.whose)
+        if isinstance(address, Search):
+            waiting_limit = _SEARCHES_OF_ONE
+            limits = (self._search_limit, waiting_limit, minute_limit)
+            asked = self._call("search", *named, patience, *limits, int(again), int(follows), address.depth, picture)
+        else:
+            limits = (queue_limit, waiting_limit, minute_limit)
+            asked = self._call("ask", *named, KINDS.index(visitor.kind), patience, *limits, int(again), int(follows))
+        answer = await self._within(asked)
         if answer[0] == b"many":
-            raise _too_many(waiting_limit if answer[1] == b"waiting" else 0, minute_limit, float(answer[2] or 0))
+            raise _too_many(
+                waiting_limit if answer[1] == b"waiting" else 0,
+                minute_limit,
+                float(answer[2] or 0),
+                searches=isinstance(address, Search),
+            )
         await self._remind_if(answer, address.edition)
         return read_progress(answer)
 
@@ -456,9 +521,15 @@ def _unpack(packed: bytes) -> Picture | None:
     return Picture(png, mark=head[:26].decode("ascii"), digest=head[26:].decode("ascii"))
 
 
-def _too_many(waiting: int, minute: int, seconds: float) -> TooMany:
+def _too_many(waiting: int, minute: int, seconds: float, *, searches: bool = False) -> TooMany:
     """What to raise where so many wait as may, and a page takes so many seconds; where `waiting` is 0, those to go."""
-    if waiting:
+    if waiting and searches:
+        error = TooMany(
+            f"{waiting:,} pictures are searched for already because you asked, as many as one visitor may have.",
+            hint="Start this search when one of them is over, or cancel one.",
+        )
+        error.retry_after = min(60, max(5, ceil(seconds)))
+    elif waiting:
         error = TooMany(
             f"{waiting:,} pictures that you asked for are waiting already, as many as one visitor may have.",
             hint="Open this one again when some of them are drawn, or cancel some.",

@@ -31,8 +31,12 @@ from worker.jobs.progress import (
     AGAIN,
     FAILED_PAUSE,
     SCRIPT,
+    SEARCHED,
     Press,
     Reprint,
+    Search,
+    Wanted,
+    read_facts,
     read_presses,
     redis_away,
 )
@@ -40,31 +44,56 @@ from worker.jobs.progress import (
 ATTEMPTS = 3
 """How often a page is tried before it counts as failed."""
 STOPPED_THE_PRESS = (
-    f"Printing this page stopped the press {ATTEMPTS} times without a word, so it is left alone for ten minutes. "
-    "Try again then, or look at the press's log: too little memory is the usual reason."
+    f"Drawing this picture failed {ATTEMPTS} times without a word, so it is left alone for ten minutes. Try again "
+    "then. For the keeper: it stopped the press, whose log may say more; too little memory is the usual reason."
 )
-LOST_ITS_ADDRESS = "The queue's file was damaged, and the address of this page with it. Ask for it again."
+LOST_ITS_ADDRESS = "This picture lost its place, for a file was damaged. Ask for it again."
 PRESS_EXPIRY = 15
 """Seconds for which a press counts as alive without being heard of."""
 REPRINT_EXPIRY = 3600
 """Seconds for which it is known how a second print compared with the first."""
+FOUND_EXPIRY = 3600
+"""Seconds for which it is known what a search has found."""
 
 log = logging.getLogger(__name__)
 
 
+class ClaimsLost(Exception):
+    """Every page of a run is another press's by now."""
+
+
+class SteppedAside(Exception):
+    """A run was given up for a page that somebody waits for: its own were left, or come after all others."""
+
+
 @dataclass(frozen=True)
 class Claim:
-    """One page that this press has taken and nobody else prints meanwhile."""
+    """One page that this press has taken and nobody else prints meanwhile, or a search that nobody else is at."""
 
-    address: Address
+    wanted: Wanted
     token: str
     began: float  # time.monotonic()
-    again: bool = False  # kept already, and printed a second time to be compared
 
     @property
     def page(self) -> str:
         """Its name in the queue."""
-        return (Reprint(self.address) if self.again else self.address).digest
+        return self.wanted.digest
+
+    @property
+    def edition(self) -> str:
+        """The edition that prints it."""
+        return self.wanted.edition
+
+    @property
+    def again(self) -> bool:
+        """Whether it is kept already, and printed a second time to be compared."""
+        return isinstance(self.wanted, Reprint)
+
+    @property
+    def address(self) -> Address:
+        """The page that is to be printed."""
+        assert not isinstance(self.wanted, Search), "a search has no page until it is over"
+        return self.wanted.address if isinstance(self.wanted, Reprint) else self.wanted
 
 
 class JobConsumer:
@@ -79,7 +108,7 @@ class JobConsumer:
         self._script = self._redis.register_script(SCRIPT)
 
     def take(self, edition: str, count: int = 1) -> list[Claim]:
-        """Take up to `count` pages of an edition that wait and are watched, in the order of their turns.
+        """Take up to `count` pages of an edition that wait and are watched, in the order of their turns; or one search.
 
         Pages whose press died are put back into the queue before, at the turn they had; pages that were tried three
         times fail. StoreUnavailable if Redis is away.
@@ -89,14 +118,14 @@ class JobConsumer:
         found = self._call("take", edition, count, token, self._lease, ATTEMPTS, STOPPED_THE_PRESS, FAILED_PAUSE)
         claims = []
         for page, text in zip(found[::2], found[1::2], strict=True):
-            address = _read_address(page, text)
-            if address is None:  # whoever looks at the page queues it anew, with its address
+            wanted = _read_wanted(page, text)
+            if wanted is None:  # whoever looks at the page queues it anew, with its address
                 log.warning(
                     "A page in the queue has lost its address, and is dropped: %s", page.decode("ascii", "replace")
                 )
                 self._call("give_up", page, token, 1, ATTEMPTS, LOST_ITS_ADDRESS, 1)
             else:
-                claims.append(Claim(address, token, time.monotonic(), page.endswith(AGAIN.encode())))
+                claims.append(Claim(wanted, token, time.monotonic()))
         return claims
 
     def step(self, claim: Claim, step: int, of: int, *, mark: str = "", preview: bytes = b"") -> bool:
@@ -107,14 +136,16 @@ class JobConsumer:
             log.warning("Printing %s without telling anybody: %s", claim.page, error)
             return True
 
-    def step_aside(self, claims: Sequence[Claim]) -> bool:
+    def step_aside(self, claims: Sequence[Claim], editions: Sequence[str] = (), *, over: bool = False) -> bool:
         """Give up a run whose pages were all left, or are printed ahead, where somebody waits for another; whether so.
 
-        All claims are of one `take`. Pages that are still wanted go back to their turn, and no attempt is counted.
+        A search gives way to any page that somebody waits for, and is given up at once where it was left, or where its
+        time is `over`. All claims are of one `take`. What is still wanted goes back to its turn, and no attempt is
+        counted. `editions`: whose pages count; the claims' own where none is named.
         """
         try:
-            token, edition = claims[0].token, claims[0].address.edition
-            return bool(self._call("step_aside", edition, token, *(claim.page for claim in claims)))
+            token, named = claims[0].token, " ".join(editions or [claims[0].edition])
+            return bool(self._call("step_aside", named, token, int(over), *(claim.page for claim in claims)))
         except StoreUnavailable as error:
             log.debug("Printing on, for nobody can say who waits: %s", error)
             return False
@@ -131,11 +162,38 @@ class JobConsumer:
         assert claim.again, "a page that is printed for the first time is kept"
         self._guarded(lambda: self._redis.set(f"babelia:reprint:{claim.page}", found, ex=REPRINT_EXPIRY))
 
+    # -- searches
+
+    def picture_of(self, claim: Claim) -> bytes | None:
+        """The PNG that is searched for; None where Redis has it no more."""
+        return self._bytes(f"babelia:search:{claim.page}")
+
+    def sofar(self, claim: Claim) -> tuple[dict[str, Any], bytes | None]:
+        """How far a search has come, whichever press was at it: facts, and the bytes of the best key it had."""
+        return read_facts(self._bytes(f"babelia:sofar:{claim.page}")), self._bytes(f"babelia:draft:{claim.page}")
+
+    def tell_sofar(self, claim: Claim, facts: dict[str, Any], draft: bytes = b"") -> None:
+        """Say how far a search has come, for those who watch. `draft`: its best key, for whoever goes on with it."""
+        try:
+            self._call("sofar", claim.page, claim.token, json.dumps(facts), draft)
+        except StoreUnavailable as error:
+            log.warning("Searching without telling anybody: %s", error)
+
+    def tell_found(self, claim: Claim, found: bytes) -> None:
+        """Say what a search has found. StoreUnavailable if Redis is away."""
+        self._guarded(lambda: self._redis.set(f"babelia:found:{claim.page}", found, ex=FOUND_EXPIRY))
+
+    def _bytes(self, name: str) -> bytes | None:
+        found = self._guarded(lambda: self._redis.get(name))
+        return found if isinstance(found, bytes) else None
+
+    # -- the end of a print
+
     def finish(self, claim: Claim, mark: str, *, seconds: float = 0.0) -> None:
         """The page is kept. `seconds`: what it took, for the estimates; 0 where it was not printed."""
         assert is_mark(mark), f"{mark!r} is no mark"
         try:
-            self._call("finish", claim.page, claim.token, claim.address.edition, mark, seconds)
+            self._call("finish", claim.page, claim.token, claim.edition, mark, seconds)
         except StoreUnavailable as error:  # the page is on disk, which is what counts; the claim lapses
             log.warning("Kept %s without telling anybody: %s", claim.page, error)
 
@@ -193,13 +251,18 @@ class JobConsumer:
             raise redis_away(error) from error
 
 
-def _read_address(page: bytes, text: bytes) -> Address | None:
-    """The address of a page in the queue, by its digest and as it stands there; None where they do not agree."""
+def _read_wanted(page: bytes, text: bytes) -> Wanted | None:
+    """What waits in the queue, by its digest and as it stands there; None where they do not agree."""
+    found: Wanted | None
     try:
-        address = Address.parse_kept(text.decode("utf-8"))
+        if page.endswith(SEARCHED.encode()):
+            found = Search.parse(text.decode("utf-8"))
+        else:
+            found = Address.parse_kept(text.decode("utf-8"))
+            found = Reprint(found) if page.endswith(AGAIN.encode()) else found
     except (UnicodeError, BabeliaError):
         return None
-    return address if address.digest.encode() == page.removesuffix(AGAIN.encode()) else None
+    return found if found is not None and found.digest.encode() == page else None
 
 
 def press_name() -> str:

@@ -5,7 +5,7 @@
 --   babelia:waiting:<edition>   sorted set, page → turn: who waits, in which order          (no expiry: never evicted)
 --   babelia:until:<edition>     sorted set, waiting page → until when somebody watches it   (no expiry)
 --   babelia:printing            sorted set, page → turn: pages that some press has taken
---   babelia:page:<page>         hash: address, edition, state, step, of, preview, mark, sentence, until, left, version
+--   babelia:page:<page>         hash: address, edition, depth, state, step, of, preview, mark, sentence, until, left, version
 --   babelia:claim:<page>        token of the press that prints it; its expiry is the lease
 --   babelia:watch:<page>        sorted set, tab → until when it counts as watching
 --   babelia:by:<page>           hash, tab → kind and visitor: who asks for the page
@@ -17,9 +17,14 @@
 --   babelia:attempts:<page>     how often a press has taken it
 --   babelia:preview:<page>      step, colon, WebP bytes
 --   babelia:reprint:<page>      what came of printing a kept page a second time: JSON (worker.catalogue.comparison)
+--   babelia:search:<page>       PNG of the picture that is searched for
+--   babelia:sofar:<page>        how far a search has come: JSON
+--   babelia:draft:<page>        the bytes of the best key that it has by now
+--   babelia:found:<page>        what a search has found: JSON (worker.searches)
+--   babelia:resting             sorted set, search → since when nobody works on it although its picture is here
 --   babelia:presses             sorted set, press → until when it counts as alive
 --   babelia:able                sorted set, the same of presses that can print just now: estimates count them
---   babelia:pace:<edition>      seconds a page takes, smoothed
+--   babelia:pace:<edition>      seconds a page takes, smoothed; with :<depth> behind it, those of a search
 --   babelia:hot:<page>          mark, digest and PNG of a picture that was opened lately
 --   babelia:hot                 sorted set, page → when its picture was put there
 --   babelia:nudged:<edition>    somebody reminded the presses less than five seconds ago
@@ -27,7 +32,9 @@
 --   babelia:news                channel: pages that changed
 --   press.<edition>             Celery's own list of messages
 --
--- <page> is the digest of its address, with "+again" behind it where a kept page is printed a second time; <visitor> the keyed hash of an address on the net, <tab> a name made up for a tab.
+-- <page> is the digest of its address, with "+again" behind it where a kept page is printed a second time; of a search it
+-- is the digest of what is searched for and "+search". <visitor> is the keyed hash of an address on the net, <tab> a name
+-- made up for a tab.
 --
 -- Turns go round the visitors (start-time fair queueing: Goyal, Vin, Cheng 1996). A page's turn is its kind, its round,
 -- and the order of asking, in this weight. Its round is one more than that of the page before it of the same visitor, and
@@ -47,8 +54,9 @@ local JUST_GONE = 5 -- seconds within which the site has noticed that a stream i
 local LOST = '*' -- stands for a tab and a visitor where a press died: no name
 
 local KIND, ROUND = 2 ^ 51, 2 ^ 20 -- a turn is below 2^53; the order of asking begins anew at 2^20, which hurts few
-local AHEAD = 2 -- the kinds: 0 people, 1 programs, 2 pages that are printed ahead
+local SEARCH, AHEAD = 2, 3 -- the kinds: 0 people, 1 programs, 2 searches, 3 pages that are printed ahead
 local AHEAD_LIMIT = 20 -- so many of those wait at most
+local REST, RESTING = 600, 40 -- seconds for which a picture outlives its search, and so many pictures do
 local SETTLED_AT_ONCE = 100 -- tabs that wait for one page; of more, its turn is worked out as it is taken
 
 local clock = redis.call('TIME')
@@ -71,6 +79,12 @@ local function own(edition, visitor) return 'babelia:own:' .. edition .. ':' .. 
 local function kind_of(turn) return math.floor(tonumber(turn) / KIND) end
 local function round_of(turn) return math.floor(tonumber(turn) % KIND / ROUND) end
 local function exact(value) return string.format('%.0f', value) end
+local function is_search(page) return string.sub(page, -7) == '+search' end
+
+-- How many of a sorted set of turns are of a kind.
+local function count(set, kind)
+  return redis.call('ZCOUNT', set, exact(kind * KIND), exact((kind + 1) * KIND - 1))
+end
 
 local function tell(page)
   redis.call('HSET', at(page), 'version', next_of('babelia:version'))
@@ -92,6 +106,26 @@ local function watch(page, tab, patience, kind, visitor)
   if visitor then redis.call('HSET', by, tab, kind .. ' ' .. visitor) end
   redis.call('EXPIRE', tabs, WATCH_EXPIRY)
   redis.call('EXPIRE', by, WATCH_EXPIRY)
+  redis.call('EXPIRE', 'babelia:search:' .. page, PAGE_EXPIRY)
+  redis.call('ZREM', 'babelia:resting', page)
+end
+
+-- The picture of a search and how far that has come are let go.
+local function forget(page)
+  redis.call('DEL', 'babelia:search:' .. page, 'babelia:sofar:' .. page, 'babelia:draft:' .. page)
+  redis.call('ZREM', 'babelia:resting', page)
+end
+
+-- Nobody works on a search: its picture goes in a while, or as soon as many others rest.
+local function rest(page)
+  if not is_search(page) then return end
+  for _, part in ipairs({ 'search:', 'sofar:', 'draft:' }) do redis.call('EXPIRE', 'babelia:' .. part .. page, REST) end
+  redis.call('ZREMRANGEBYSCORE', 'babelia:resting', '-inf', now - REST)
+  redis.call('ZADD', 'babelia:resting', now, page)
+  local over = redis.call('ZCARD', 'babelia:resting') - RESTING
+  if over > 0 then
+    for _, old in ipairs(redis.call('ZRANGE', 'babelia:resting', 0, over - 1)) do forget(old) end
+  end
 end
 
 -- Who asks for a page: for each tab that is heard of, its kind and its visitor (nil where an older site put it there).
@@ -154,6 +188,7 @@ local function drop(page, edition)
   redis.call('DEL', 'babelia:watch:' .. page, 'babelia:by:' .. page)
   redis.call('HSET', at(page), 'state', 'absent')
   redis.call('HDEL', at(page), 'left')
+  rest(page)
   tell(page)
 end
 
@@ -208,6 +243,7 @@ local function fail(page, sentence, pause)
   redis.call('ZREM', 'babelia:printing', page)
   redis.call('HSET', at(page), 'state', 'failed', 'sentence', sentence, 'until', tostring(now + pause))
   redis.call('DEL', 'babelia:preview:' .. page, 'babelia:attempts:' .. page)
+  rest(page)
   tell(page)
 end
 
@@ -257,32 +293,51 @@ local function forgotten(edition)
     and redis.call('SET', 'babelia:nudged:' .. edition, '1', 'NX', 'EX', 5) and 1 or 0
 end
 
+-- The key under which the seconds of a page are noted, or of a search of its depth.
+local function pace_at(page, edition)
+  local depth = is_search(page) and redis.call('HGET', at(page), 'depth')
+  return 'babelia:pace:' .. edition .. (depth and ':' .. depth or '')
+end
+
+-- The seconds of what comes before a search that waits: pages, searches, and one that a press is at.
+local function seconds_before(page, edition, place, pace)
+  if not is_search(page) or not place then return '' end
+  local turn = redis.call('ZSCORE', waiting(edition), page)
+  local searches = redis.call('ZCOUNT', waiting(edition), exact(SEARCH * KIND), '(' .. turn)
+  local pages = math.max(0, place - searches) * tonumber(number(redis.call('GET', 'babelia:pace:' .. edition)))
+  return tostring(pages + (searches + count('babelia:printing', SEARCH)) * tonumber(number(pace)))
+end
+
 local function describe(page, state, hint)
   local found = redis.call('HMGET', at(page), 'version', 'step', 'of', 'preview', 'mark', 'sentence', 'until', 'edition')
   local edition = found[8] or ''
   local place = state == 'queued' and redis.call('ZRANK', waiting(edition), page) or false
   local presses = redis.call('ZCOUNT', 'babelia:able', now, '+inf')
-  local pace = redis.call('GET', 'babelia:pace:' .. edition)
+  local pace = redis.call('GET', pace_at(page, edition))
   local left = found[7] and tostring(tonumber(number(found[7])) - now) or ''
   return { state, hint, whole(found[1]), place and place + 1 or 0, whole(found[2]), whole(found[3]), whole(found[4]),
-    found[5] or '', found[6] or '', left, pace and number(pace) ~= '0' and pace or '', presses }
+    found[5] or '', found[6] or '', left, pace and number(pace) ~= '0' and pace or '', presses,
+    seconds_before(page, edition, place, pace) }
 end
 
 local operations = {}
 
 -- Why a page that does not wait yet is not put into the queue: the answer to give, or nil. Counts those that are.
 local function refuse(page, edition, limit, visitor, kind, waiting_limit, minute_limit)
-  local ahead = redis.call('ZCOUNT', waiting(edition), exact(AHEAD * KIND), '+inf')
+  local ahead, searches = count(waiting(edition), AHEAD), count(waiting(edition), SEARCH)
   local others = redis.call('ZCARD', waiting(edition)) - ahead
-  if kind == AHEAD and (others > 0 or ahead >= AHEAD_LIMIT) or kind ~= AHEAD and others >= limit then
+  if kind == AHEAD then
+    if others > 0 or ahead >= AHEAD_LIMIT then return describe(page, 'busy', 0) end
+  elseif (kind == SEARCH and searches or others - searches) >= limit then
     return describe(page, 'busy', 0)
   end
   local mine = own(edition, visitor)
-  if waiting_limit > 0 and redis.call('ZCARD', mine) >= waiting_limit then
+  local function of_mine() return kind == SEARCH and count(mine, SEARCH) or redis.call('ZCARD', mine) end
+  if waiting_limit > 0 and of_mine() >= waiting_limit then
     for _, old in ipairs(redis.call('ZRANGE', mine, 0, -1)) do
       if not redis.call('ZSCORE', waiting(edition), old) then redis.call('ZREM', mine, old) end
     end
-    if redis.call('ZCARD', mine) >= waiting_limit then
+    if of_mine() >= waiting_limit then
       return { 'many', 'waiting', number(redis.call('GET', 'babelia:pace:' .. edition)) }
     end
   end
@@ -345,6 +400,59 @@ function operations.ask(
   return describe(page, state, forgotten(edition))
 end
 
+-- A picture is here and nobody searches for it yet: for a while, so that its visitor can look and choose.
+function operations.park(page, search, edition, depth, picture, said)
+  redis.call('SET', 'babelia:search:' .. page, picture, 'EX', REST)
+  redis.call('HSET', at(page), 'address', search, 'edition', edition, 'depth', depth)
+  redis.call('EXPIRE', at(page), PAGE_EXPIRY)
+  if state_of(page) ~= 'absent' then
+    redis.call('EXPIRE', 'babelia:search:' .. page, PAGE_EXPIRY)
+    return
+  end
+  redis.call('SET', 'babelia:sofar:' .. page, said, 'NX')
+  rest(page)
+end
+
+-- Asks for a search as for a page. `picture` is '' where it is here already; without one there is nothing to search for.
+function operations.search(
+  page, search, edition, tab, visitor, patience, limit, waiting_limit, minute_limit, again, follows, depth, picture
+)
+  local state = state_of(page)
+  if picture == '' and redis.call('EXISTS', 'babelia:search:' .. page) == 0 and state ~= 'printing' then
+    if state == 'queued' then drop(page, edition) end
+    return describe(page, state == 'queued' and 'absent' or state, 0)
+  end
+  local known = redis.call('EXISTS', at(page)) == 1
+  redis.call('HSET', at(page), 'address', search, 'edition', edition, 'depth', depth)
+  if not known then redis.call('EXPIRE', at(page), PAGE_EXPIRY) end
+  local answer =
+    operations.ask(page, search, edition, tab, visitor, SEARCH, patience, limit, waiting_limit, minute_limit, again, follows)
+  if picture ~= '' and (answer[1] == 'queued' or answer[1] == 'printing') then
+    redis.call('SET', 'babelia:search:' .. page, picture, 'EX', PAGE_EXPIRY)
+    redis.call('ZREM', 'babelia:resting', page)
+  end
+  return answer
+end
+
+-- How far the press has come with a search that it has claimed; the best key so far, if any, for whoever goes on with it.
+function operations.sofar(page, token, facts, draft)
+  if redis.call('GET', 'babelia:claim:' .. page) ~= token then return end
+  redis.call('SET', 'babelia:sofar:' .. page, facts, 'EX', PAGE_EXPIRY)
+  if draft ~= '' then redis.call('SET', 'babelia:draft:' .. page, draft, 'EX', PAGE_EXPIRY) end
+  redis.call('EXPIRE', 'babelia:draft:' .. page, PAGE_EXPIRY)
+  redis.call('EXPIRE', 'babelia:search:' .. page, PAGE_EXPIRY)
+end
+
+-- Lets go of the picture of a search that nobody waits for any more, and of what it has found. 1 if so.
+function operations.forget(page)
+  local state = state_of(page)
+  if state == 'queued' or state == 'printing' and not redis.call('HGET', at(page), 'left') then return 0 end
+  forget(page)
+  redis.call('DEL', 'babelia:found:' .. page)
+  if state ~= 'printing' then redis.call('DEL', at(page)) end
+  return 1
+end
+
 function operations.look(page, edition)
   prune(edition)
   if is_lost(page) and watched(page) then -- somebody waits already, and need not ask twice
@@ -388,14 +496,15 @@ function operations.leave(page, edition, tab)
   return describe(page, state_of(page), 0)
 end
 
--- Takes up to `count` pages for a press. Pages that nobody watches leave the queue, pages that were tried too often fail.
-function operations.take(edition, count, token, lease, attempts, sentence, pause)
+-- Takes up to `most` pages for a press, or one search. Pages that nobody watches leave the queue, pages that were tried
+-- too often fail.
+function operations.take(edition, most, token, lease, attempts, sentence, pause)
   recover()
   prune(edition)
   local taken = {}
-  while #taken < 2 * tonumber(count) do
+  while #taken < 2 * tonumber(most) do
     local head = redis.call('ZRANGE', waiting(edition), 0, 0, 'WITHSCORES')
-    if #head == 0 then break end
+    if #head == 0 or is_search(head[1]) and #taken > 0 then break end
     local page, turn = head[1], tonumber(head[2])
     local address = redis.call('HGET', at(page), 'address')
     local best = best_turn(page, edition, turn)
@@ -419,6 +528,7 @@ function operations.take(edition, count, token, lease, attempts, sentence, pause
         tell(page)
         taken[#taken + 1] = page
         taken[#taken + 1] = address
+        if is_search(page) then break end
       end
     end
   end
@@ -434,16 +544,27 @@ local function wanted_by(page)
   return best or kind_of(redis.call('ZSCORE', 'babelia:printing', page) or 0)
 end
 
--- Gives up a run of pages that were left or are printed ahead, all of them, if somebody waits: 1 if so. It costs them no
--- attempt; those that are still wanted go back to their turn.
-function operations.step_aside(edition, token, ...)
-  prune(edition)
-  local head = redis.call('ZRANGE', waiting(edition), 0, 0, 'WITHSCORES')
-  if #head == 0 or kind_of(head[2]) >= AHEAD then return 0 end
-  local ours = {}
+-- The best kind of what waits for a press that prints these editions; that of pages printed ahead where nobody waits.
+local function awaited(editions)
+  local best = AHEAD
+  for edition in string.gmatch(editions, '%S+') do
+    prune(edition)
+    local head = redis.call('ZRANGE', waiting(edition), 0, 0, 'WITHSCORES')
+    if #head > 0 then best = math.min(best, kind_of(head[2])) end
+  end
+  return best
+end
+
+-- Gives up a run that comes after what somebody waits for, all of it: pages that were left or are printed ahead, and a
+-- search before which there is a page. 1 if so. It costs them no attempt; those that are still wanted go back to their
+-- turn. A search that was left, or whose time is `over`, is given up though nobody waits.
+function operations.step_aside(editions, token, over, ...)
+  local best, ours = awaited(editions), {}
   for _, page in ipairs({ ... }) do
     if redis.call('GET', 'babelia:claim:' .. page) == token then
-      if wanted_by(page) < AHEAD then return 0 end
+      local wanted = wanted_by(page)
+      local at_once = is_search(page) and (over == '1' or wanted > AHEAD)
+      if not at_once and (wanted < SEARCH or best >= math.min(wanted, AHEAD)) then return 0 end
       ours[#ours + 1] = page
     end
   end
@@ -455,7 +576,7 @@ function operations.step_aside(edition, token, ...)
     else
       redis.call('DEL', 'babelia:attempts:' .. page)
     end
-    local turn = redis.call('ZSCORE', 'babelia:printing', page)
+    local turn, edition = redis.call('ZSCORE', 'babelia:printing', page), redis.call('HGET', at(page), 'edition')
     if turn and watched(page) then queue(page, edition, turn) else drop(page, edition) end
   end
   return #ours > 0 and 1 or 0
@@ -487,9 +608,11 @@ function operations.finish(page, token, edition, mark, seconds)
   redis.call('DEL', 'babelia:attempts:' .. page, 'babelia:watch:' .. page, 'babelia:by:' .. page)
   redis.call('HSET', at(page), 'state', 'kept', 'mark', mark, 'until', tostring(now + JUST_KEPT))
   if tonumber(seconds) > 0 then
-    local pace = tonumber(redis.call('GET', 'babelia:pace:' .. edition) or '') or tonumber(seconds)
-    redis.call('SET', 'babelia:pace:' .. edition, tostring(0.8 * pace + 0.2 * tonumber(seconds)), 'EX', 604800)
+    local noted = pace_at(page, edition)
+    local pace = tonumber(redis.call('GET', noted) or '') or tonumber(seconds)
+    redis.call('SET', noted, tostring(0.8 * pace + 0.2 * tonumber(seconds)), 'EX', 604800)
   end
+  rest(page)
   tell(page)
 end
 

@@ -6,28 +6,31 @@ not answer. Imports neither Django, Celery nor torch.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from redis.exceptions import OutOfMemoryError
 
-from worker.catalogue.address import Address
+from worker.catalogue.address import Address, is_slug
 from worker.catalogue.key import is_mark
 from worker.errors import StoreUnavailable
 
 State = Literal["kept", "queued", "printing", "failed", "busy", "absent"]
-Kind = Literal["person", "program", "ahead"]
-KINDS: tuple[Kind, ...] = ("person", "program", "ahead")
+Kind = Literal["person", "program", "search", "ahead"]
+KINDS: tuple[Kind, ...] = ("person", "program", "search", "ahead")
 """The kinds of asking, in the order in which their pages are printed."""
 FAILED_PAUSE = 600
 """Seconds until a failed page is tried again without being asked to."""
 SCRIPT = (Path(__file__).parent / "jobs.lua").read_text(encoding="utf-8")
 
+_PIXELS = re.compile(r"[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 
 
@@ -86,7 +89,54 @@ class Reprint:
         return self.address.format()
 
 
-Wanted = Address | Reprint
+Depth = Literal["quick", "good", "best"]
+DEPTHS: tuple[Depth, ...] = ("quick", "good", "best")
+"""How long is looked for a key, from a few steps to as long as it pays."""
+SEARCHED = "+search"
+"""What follows the digest of a search in the queue."""
+SEARCH_PICTURE_BYTES = 1_000_000
+"""Bytes of the PNG that is searched for: the pixels of a page take 798,720, and noise cannot be made smaller."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A key that is looked for, whose page is as near as may be to a picture that somebody brought.
+
+    It is named by the picture's pixels and by what is asked of the key, so that there is one search however many ask.
+    The picture itself is in Redis and nowhere else, and goes when the search is over (see jobs.lua).
+    """
+
+    edition: str
+    pixels: str  # SHA-256 of the fitted picture's pixel bytes, hexadecimal
+    depth: Depth = "good"
+    prompt: str = ""  # canonical; near whose embedding is looked; "": where is left to the search
+    begin: str = ""  # the mark of a key that an earlier search found, to go on from; ""
+
+    @property
+    def id(self) -> str:
+        """Its name in links: 64 hexadecimal digits, which nobody guesses who has not got the picture."""
+        return hashlib.sha256(self.format().encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """Its name in the queue."""
+        return self.id + SEARCHED
+
+    def format(self) -> str:
+        """The search as the queue holds it: `search/pocket-1/<64 digits>/good//a dog`."""
+        return f"search/{self.edition}/{self.pixels}/{self.depth}/{self.begin}/{self.prompt}"
+
+    @classmethod
+    def parse(cls, text: str) -> Search | None:
+        """The inverse of `format`; None for any other text."""
+        kind, edition, pixels, depth, begin, prompt = (*text.split("/", 5), *[""] * 6)[:6]
+        if kind != "search" or depth not in DEPTHS or not (begin == "" or is_mark(begin)):
+            return None
+        found = cls(edition, pixels, depth, prompt, begin)
+        return found if found.format() == text and _PIXELS.fullmatch(pixels) and is_slug(edition) else None
+
+
+Wanted = Address | Reprint | Search
 """What can wait in the queue."""
 
 
@@ -96,7 +146,9 @@ class Visitor:
 
     tab: str  # 1 to 64 characters: the name under which one browser tab, or one program, waits; not a secret
     name: str = ""  # of whom it is: a keyed hash, never the address on the net itself; "": of nobody but this tab
-    kind: Kind = "person"  # "ahead": a page that nobody looks at yet, printed where the press has nothing else to do
+    kind: Kind = "person"
+    # search: looks for a key, which comes after all pages that somebody waits for
+    # ahead:  a page that nobody looks at yet, printed where the press has nothing else to do
 
     @property
     def whose(self) -> str:
@@ -124,8 +176,12 @@ class Press:
 
 
 def read_progress(answer: Sequence[bytes | int]) -> Progress:
-    """What jobs.lua's `describe` answered, with the estimate of the time left."""
-    state, _, version, place, step, of, preview, mark, sentence, left, pace, presses = (
+    """What jobs.lua's `describe` answered, with the estimate of the time left.
+
+    A page waits for those before it, which take as long. Before a search are pages and searches, whose seconds stand in
+    `before`; both are shared by the presses.
+    """
+    state, _, version, place, step, of, preview, mark, sentence, left, pace, presses, before = (
         part.decode("utf-8", "replace") if isinstance(part, bytes) else part for part in answer
     )
     mark = mark if is_mark(str(mark)) else ""
@@ -133,7 +189,9 @@ def read_progress(answer: Sequence[bytes | int]) -> Progress:
     seconds = float(pace) if pace else None
     if state == "queued":
         able = int(presses)  # where none can print, nothing moves, and no estimate would be true
-        wait = seconds * (1 + int(place) / able) if seconds is not None and able else None
+        wait = None
+        if seconds is not None and able:
+            wait = seconds + (float(before) if before else seconds * int(place)) / able
         return replace(found, place=int(place), seconds=wait, mark=str(mark) or None)
     if state == "printing":
         done = int(step) / int(of) if int(of) else 0.0
@@ -145,6 +203,15 @@ def read_progress(answer: Sequence[bytes | int]) -> Progress:
         wait = 10.0 if seconds is None else min(600.0, max(5.0, 10 * seconds))
         return replace(found, retry_after=int(wait))
     return replace(found, mark=str(mark) or None) if state == "kept" else found
+
+
+def read_facts(said: object) -> dict[str, Any]:
+    """What a press said of a search, as JSON; nothing for anything else."""
+    try:
+        found = json.loads(said) if isinstance(said, bytes) else None
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_press(said: bytes) -> Press | None:
@@ -174,8 +241,8 @@ def redis_away(error: Exception) -> StoreUnavailable:
             error,
         )
         return StoreUnavailable(
-            "The library's queue has no room left, so no page can be asked for right now.",
-            hint="What is kept can still be read. Its keeper has to give the queue more memory.",
+            "New pictures cannot be drawn right now, for too many wait.",
+            hint="Pictures opened before still show. For the keeper: the queue has no room left; give it more memory.",
         )
     if "MISCONF" in str(error):
         _tell_keeper(
@@ -184,13 +251,13 @@ def redis_away(error: Exception) -> StoreUnavailable:
             error,
         )
         return StoreUnavailable(
-            "The library's queue cannot be written to its disk, so no page can be asked for right now.",
-            hint="What is kept can still be read. Its keeper has to free some space on the queue's disk.",
+            "New pictures cannot be drawn right now, for a disk is full.",
+            hint="Pictures opened before still show. For the keeper: the queue cannot be written; free its disk.",
         )
     log.debug("Redis does not answer: %r", error)  # it names hosts, and the sentence below is for visitors
     return StoreUnavailable(
-        "Redis does not answer, so no page can be asked for right now.",
-        hint="What is kept can still be read. Try again in a moment.",
+        "New pictures cannot be drawn right now: Redis does not answer.",
+        hint="Pictures opened before still show. Try again in a moment.",
     )
 
 

@@ -303,13 +303,12 @@ class Store:
         if free < self.reserve:
             raise StoreUnavailable(
                 f"The disk has {free / 1e9:.1f} GB free, and {self.reserve / 1e9:.1f} GB are to stay free, so nothing "
-                "new is printed. What is kept can still be read.",
+                "new is drawn.",
                 hint="Free some space, set BABELIA_DISK_BUDGET, or lower BABELIA_DISK_RESERVE.",
             )
         if found.f_files and found.f_favail < FILES_RESERVE:
             raise StoreUnavailable(
-                f"The disk has room for {found.f_favail} more files, and a page takes seven, so nothing new is "
-                "printed. What is kept can still be read.",
+                f"The disk has room for {found.f_favail} more files, and a page takes seven, so nothing new is drawn.",
                 hint="Delete files that are not needed; BABELIA_DISK_BUDGET lets kept pages make room.",
             )
 

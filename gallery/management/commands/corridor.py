@@ -68,7 +68,7 @@ class Command(PressCommand):
         (edition, first), (other, last) = (plan(order, settings.DATA_DIR) for order in orders)
         if edition.slug != other.slug:
             raise InputRefused(
-                f"These two pictures are of different editions, {edition.slug} and {other.slug}, and no edition draws "
+                f"These two pictures are drawn by different models, {edition.slug} and {other.slug}, and neither draws "
                 "what lies between."
             )
         edition.check()

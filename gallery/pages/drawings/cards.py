@@ -13,13 +13,13 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
-from gallery.pages.drawings.lettering import font_of, lines_of, place_of, where_of, words_of
+from gallery.pages.drawings.lettering import draw_emblem, font_of, lines_of, place_of, where_of, words_of
 from worker.catalogue import png
 from worker.catalogue.address import Address
 
 WIDTH: Final = 1200
 HEIGHT: Final = 630
-DESIGN: Final = 1
+DESIGN: Final = 2
 """Raised when cards come to look otherwise: part of their tags, so that nobody keeps an older one."""
 _PAPER = (21, 18, 14)
 _LEAF = (38, 32, 24)
@@ -61,7 +61,7 @@ def card(address: Address) -> bytes:
 def entrance_card() -> bytes:
     """Return the PNG, WIDTH × HEIGHT, of the library's own card."""
     bits = int.from_bytes(hashlib.sha256(b"Babelia").digest(), "big")
-    return _drawn("Every picture already has a place here", "Babelia", bits)
+    return _drawn("Every picture this model can draw is already here", "Babelia", bits)
 
 
 def _draw_words(draw: ImageDraw.ImageDraw, address: Address) -> None:
@@ -81,7 +81,7 @@ def _draw_name(draw: ImageDraw.ImageDraw, address: Address, bottom: int) -> None
     """Draw where the page is and the library's name, at the picture's foot."""
     left, _ = _COLUMN
     draw.text((left, bottom - 62), where_of(address), font=font_of(25), fill=_FADED, anchor="ls")
-    draw.regular_polygon((left + 15, bottom - 17, 16), 6, rotation=30, outline=_LIT, width=3)
+    draw_emblem(draw, (left + 15, bottom - 17), 16, _LIT)
     draw.text((left + 44, bottom - 4), "Babelia", font=font_of(36), fill=_LIT, anchor="ls")
 
 

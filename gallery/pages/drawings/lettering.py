@@ -22,12 +22,20 @@ def words_of(address: Address) -> str:
 
 def place_of(address: Address) -> str:
     """Return what stands for words that cannot be written: which page it is."""
-    return address.name if address.page is None else f"Page {address.page} of {PAGES}"
+    return address.name if address.page is None else f"Picture {address.page} of {PAGES}"
 
 
 def where_of(address: Address) -> str:
     """Return the edition and the page, as they stand below its words."""
-    return address.edition if address.page is None else f"{address.edition} · page {address.page} of {PAGES}"
+    return address.edition if address.page is None else f"{address.edition} · picture {address.page} of {PAGES}"
+
+
+def draw_emblem(draw: ImageDraw.ImageDraw, centre: tuple[int, int], radius: int, colour: tuple[int, ...]) -> None:
+    """Draw the site's emblem as in static/img/favicon.svg: a hexagon on a corner with a picture in it."""
+    x, y = centre
+    draw.regular_polygon((x, y, radius), 6, rotation=30, outline=colour, width=round(0.17 * radius))
+    wide, high = 0.4 * radius, 0.35 * radius
+    draw.rectangle((round(x - wide), round(y - high), round(x + wide), round(y + high)), fill=colour)
 
 
 @lru_cache(maxsize=32)

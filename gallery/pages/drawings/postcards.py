@@ -11,13 +11,13 @@ import segno
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from gallery.pages.drawings.lettering import font_of, lines_of, place_of, where_of, words_of
+from gallery.pages.drawings.lettering import draw_emblem, font_of, lines_of, place_of, where_of, words_of
 from worker.catalogue.address import Address
 from worker.catalogue.png import ADDRESS, EDITION, MARK, PATH, read_chunks
 
 WIDTH: Final = 1800
 HEIGHT: Final = 1200
-DESIGN: Final = 1
+DESIGN: Final = 2
 """Raised when postcards come to look otherwise: part of their tags."""
 LINK_LIMIT: Final = 250
 """Characters of a link whose code is still read where a chat has halved the postcard: four pixels to a module."""
@@ -28,6 +28,7 @@ _LINE = (216, 202, 176)
 _BINDING = (125, 42, 28)
 _PLATE = (80, 80, 1280, 832)  # left, top, width, height of the picture: twice its size
 _COLUMN = (1440, 280)  # left and width of what stands beside it
+_LINK = (19, 300)  # height of the letters of the link, and how wide it may be: a mark fits into one line
 _SIZES = ((62, 2), (46, 3), (36, 4))  # height of the letters, and so many lines of them fit below the picture
 _QUIET = 36  # pixels around the QR code that stay free
 
@@ -45,11 +46,11 @@ def postcard(address: Address, picture: bytes, link: str) -> bytes:
     _draw_words(draw, address, left, top + height + 32, width)
     column, room = _COLUMN
     draw.line((column - 40, top, column - 40, HEIGHT - 80), fill=_LINE, width=2)
-    draw.regular_polygon((column + 34, top + 38, 38), 6, rotation=30, outline=_BINDING, width=5)
+    draw_emblem(draw, (column + 34, top + 38), 38, _BINDING)
     draw.text((column + 92, top + 56), "Babelia", font=font_of(50), fill=_BINDING, anchor="ls")
     bottom = HEIGHT - 80
-    for line in reversed(_pieces(draw, link.partition("://")[2], room)):
-        draw.text((column, bottom), line, font=font_of(21, "mono"), fill=_FADED, anchor="ls")
+    for line in reversed(_pieces(draw, link.partition("://")[2].rstrip("/"))):
+        draw.text((column, bottom), line, font=font_of(_LINK[0], "mono"), fill=_FADED, anchor="ls")
         bottom -= 28
     code = qr_code(link, room)
     image.paste(code, (column, bottom - 14 - code.height))
@@ -85,9 +86,10 @@ def _draw_words(draw: ImageDraw.ImageDraw, address: Address, left: int, top: int
     draw.text((left, HEIGHT - 80), where_of(address), font=font_of(30), fill=_FADED, anchor="ls")
 
 
-def _pieces(draw: ImageDraw.ImageDraw, text: str, room: int) -> list[str]:
+def _pieces(draw: ImageDraw.ImageDraw, text: str) -> list[str]:
     """Return a link in lines that fit, broken after slashes, and elsewhere where it has to be."""
-    font = font_of(21, "mono")
+    height, room = _LINK
+    font = font_of(height, "mono")
     lines = [""]
     for piece in re.findall(r"[^/]*/|[^/]+", text):
         for part in [piece] if draw.textlength(piece, font) <= room else piece:

@@ -75,6 +75,7 @@ def library(data: Path, *arguments: str, **environment: str) -> Iterator[Library
             [sys.executable, "manage.py", "library", *arguments],
             cwd=ROOT,
             env=os.environ | own | environment,
+            stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -109,10 +110,11 @@ def data(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_opens_restarts_what_dies_and_leaves_nothing_running(data: Path) -> None:
-    with library(data, BABELIA_PORT=str(free_port())) as running:
+def test_it_opens_restarts_what_dies_and_leaves_nothing_running(data: Path, taken: int) -> None:
+    with library(data, BABELIA_PORT=str(taken)) as running:
         running.wait_until_open()
         assert "The press can print: tiny " in running.said
+        assert f"Port {taken} is taken, so the site uses port {running.port}." in running.said
         assert answers(running.port) == 200
 
         # A second one on the same data folder is refused with a sentence.
@@ -156,17 +158,33 @@ def test_nothing_is_left_running_when_the_supervisor_itself_is_killed(data: Path
         wait_until(lambda: not any(member.is_running() for member in family), 5, "all of its family is gone")
 
 
-def test_a_taken_port_is_named_and_the_next_free_one_used(data: Path, valkey: str) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with library(data, "--only", "site", BABELIA_PORT=str(port), REDIS_URL=valkey) as running:
-            running.wait_until_open()
-            assert f"Port {port} is taken, so the site uses port {running.port}." in running.said
-            assert running.port > port
-            assert answers(running.port) == 200
-            assert running.stop(signal.SIGTERM) < STOP_WITHIN
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port of loopback that somebody listens on."""
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        yield stranger.getsockname()[1]
+
+
+def test_a_site_that_a_proxy_would_not_find_elsewhere_refuses_a_taken_port(data: Path, valkey: str, taken: int) -> None:
+    for arguments, https in ((("--only", "site"), "false"), ((), "true")):
+        told = {"BABELIA_PORT": str(taken), "REDIS_URL": valkey, "BABELIA_HTTPS": https}
+        with library(data, *arguments, **told) as running:
+            assert running.process.wait(30) == 1
+            assert f"Port {taken} is taken, so the site cannot listen there. End what listens there" in running.said
+
+
+def test_a_service_says_the_url_that_visitors_type_and_nothing_of_a_keyboard(data: Path, valkey: str) -> None:
+    told = {"BABELIA_HTTPS": "true", "BABELIA_HOSTS": "localhost,library.example.org", "BABELIA_PREFIX": "/library"}
+    port = free_port()
+    with library(data, "--only", "site", BABELIA_PORT=str(port), REDIS_URL=valkey, **told) as running:
+        running.wait_until_open()
+        assert f"The site listens at http://localhost:{port}/." in running.said
+        assert "The library is open:  https://library.example.org/library/\n" in running.said
+        assert "Ctrl-C" not in running.said
+        assert "Waiting for Redis" not in running.said, "it answers at once"
+        assert running.stop(signal.SIGTERM) < STOP_WITHIN
 
 
 def test_without_redis_a_part_alone_says_what_it_lacks(tmp_path: Path) -> None:
@@ -240,7 +258,9 @@ def test_what_is_kept_is_served_while_redis_does_not_answer(data: Path) -> None:
     """A library on its own Redis that cannot start, as after a flipped bit that nobody recognises."""
     nobody = f"redis://127.0.0.1:{free_port()}/0"
     with library(data, "--only", "site", BABELIA_PORT=str(port := free_port()), REDIS_URL=nobody) as running:
+        waits = f"Waiting for Redis at {nobody.removeprefix('redis://')} to answer, and serving what is kept meanwhile."
         wait_until(lambda: answers(port) == 200, 25, "the site serves before anybody gave up waiting for Redis")
+        wait_until(lambda: waits in running.said, 5, "it says at once what it waits for")
         assert answers(port, "/about/") == 200
         assert answers(port, "/-/ready") == 503
         wait_until(lambda: "Kept pages can be read all the same." in running.said, 45, "it says so and goes on")

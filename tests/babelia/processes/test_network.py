@@ -9,7 +9,8 @@ import pytest
 
 from babelia.processes import network
 from babelia.processes.errors import LibraryRefused
-from babelia.processes.network import addresses, free_port, listen, serves
+from babelia.processes.network import addresses, free_port, listen, public_url, serves
+from tests.conftest import has_ipv6
 
 
 @pytest.fixture
@@ -28,6 +29,12 @@ def test_the_next_free_port_is_taken_and_named(taken: int) -> None:
     assert port > taken
     assert said == [f"Port {taken} is taken, so the site uses port {port}."]
     assert free_port(taken) > taken
+
+
+def test_a_site_that_may_not_move_is_refused_a_taken_port(taken: int) -> None:
+    with pytest.raises(LibraryRefused, match=f"Port {taken} is taken, so the site cannot listen there") as refused:
+        listen("127.0.0.1", taken)
+    assert "set BABELIA_PORT to another one" in refused.value.hint
 
 
 def test_ports_that_are_all_taken_are_said(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,14 +61,10 @@ def test_a_port_that_is_not_ours_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         listen("127.0.0.1", 80, print)
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 on this machine")
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
 def test_it_listens_on_ipv6() -> None:
-    try:
-        listening = listen("::1", 0, print)
-    except LibraryRefused:
-        pytest.skip("no IPv6 loopback on this machine")
-    assert listening.family == socket.AF_INET6
-    listening.close()
+    with listen("::1", 0, print) as listening:
+        assert listening.family == socket.AF_INET6
 
 
 def test_whether_a_site_answers(taken: int) -> None:
@@ -91,3 +94,12 @@ def test_the_urls_under_which_the_site_is_reached() -> None:
     everywhere = addresses("0.0.0.0", 8000).split("  ")
     assert everywhere[0] == "http://localhost:8000/"
     assert not any("127.0.0.1" in url for url in everywhere)
+
+
+def test_behind_https_a_site_is_reached_by_the_first_name_that_is_one() -> None:
+    assert (
+        public_url([".example.org", "localhost", "library.example.org", "other"], "") == "https://library.example.org/"
+    )
+    assert public_url(["[2001:db8::1]"], "/library") == "https://[2001:db8::1]/library/"
+    for nobodys in (["*"], ["localhost", "127.0.0.1", "[::1]"], [".example.org"], []):
+        assert public_url(nobodys, "/library") is None

@@ -54,7 +54,7 @@ def test_a_picture_that_takes_longer_than_a_request_is_asked_for_again(press: Ru
     """A site that waits for a second, and a page of many steps: the client comes back when it is told to."""
     with run_site(press, BABELIA_PICTURE_WAIT="1") as site:
         address = long_page(site)
-        with pytest.raises(client.Refused, match="not printed yet"):
+        with pytest.raises(client.Refused, match="not drawn yet"):
             client.Library(site, patience=1).picture(address.format())
         assert client.Library(site).picture(address.format()) == ask(site, address.path()[:-1] + ".png").body
 

@@ -21,6 +21,11 @@ not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 503]  # 503 is docu
 include-path = "/api/key"
 checks.positive_data_acceptance.enabled = false  # no schema can say which texts are keys
 checks.negative_data_rejection.enabled = false
+
+[[operations]]
+include-path = "/api/find"
+checks.positive_data_acceptance.enabled = false  # nor which files are pictures
+checks.negative_data_rejection.enabled = false  # what a form sends is text, whatever it was meant to be
 """
 
 
@@ -61,6 +66,10 @@ def test_every_operation_names_its_refusals_and_kinds(site: str) -> None:
         "get /api/page/picture": {"200", "429", *tagged, *page},
         "get /api/page/key": {"200", "429", *tagged, *page},
         "post /api/key": {"201", *sent, "429", *page},
+        "post /api/find": {"200", "202", *sent, "429", *page},
+        "get /api/find/{name}": {"200", *page},
+        "get /api/find/{name}/events": {"200", "429", *page},
+        "post /api/find/{name}/leave": {"200", *sent, *page},
         "get /api/editions": {"200", *tagged},
         "get /api/recent": {"200", "400", *tagged},
         "get /api/random": {"200", *listed},

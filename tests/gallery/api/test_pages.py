@@ -71,7 +71,7 @@ def test_a_full_queue_is_called_busy_and_not_failed(press: RunningPress, redis_u
         one_too_many = fresh()
         refused = send_json(site, "/api/page", {"address": one_too_many.format()})
         assert (refused.status, refused.json["code"]) == (503, "busy")
-        assert "So many pages wait" in str(refused.json["message"])
+        assert "Too many pictures wait" in str(refused.json["message"])
         assert "Ask again" in str(refused.json["hint"])
         assert ask(site, f"/api/page/picture{query_of(one_too_many)}").json["code"] == "busy"
         picture = ask(site, one_too_many.path()[:-1] + ".png")

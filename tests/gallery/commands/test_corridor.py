@@ -49,7 +49,7 @@ def test_bad_input_is_one_sentence_and_code_2_and_nothing_is_written(
 def test_ends_of_two_editions_are_refused(run: Run) -> None:
     code, _, err = run("tiny/prompt/a dog/1", "pocket-1/prompt/a dog/1", "--output", "a.mp4", edition=None)
     assert code == 2
-    assert "of different editions, tiny and pocket-1" in err
+    assert "by different models, tiny and pocket-1" in err
 
 
 def test_a_film_has_every_frame_and_their_marks_open_here(run: Run, tiny_data: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_drawing_is_a_picture(run: Run, key_file: Path) -> None:
         (["nowhere.txt"], "There is no file nowhere.txt, and it is no address either."),
         (["no/where"], "There is no file no/where, and it is no address either."),
         (["stacks/borges/1", "--plot", "p.txt"], "A drawing is a PNG file; p.txt does not end in .png."),
-        (["key/borges/411"], "A volume has the pages 1 to 410; 411 is not among them."),
+        (["key/borges/411"], "The pages have the numbers 1 to 410; 411 is not among them."),
         (["/"], "/ is a folder; a file was expected."),
         (
             ["tiny/mark/aaaaaaaaaaaaaaaaaaaaaaaaaa"],

@@ -55,7 +55,7 @@ TEXT = KEY.format()
         (["key/borges/409", "--nb-keys", "3"], "3 pages from page 409 on go to 411"),
         (["--nb-keys", "0"], "the number of keys is 1 to 410"),
         (["nonsense"], "“nonsense” is no address"),
-        (["mark/short"], "is no mark"),
+        (["mark/short"], "is no short name of a key"),
         (["mark/aaaaaaaaaaaaaaaaaaaaaaaaaa"], "holds no key with the mark aaaaaaaaaaaaaaaaaaaaaaaaaa"),
         (["--key-file", "nowhere.txt"], "There is no file nowhere.txt"),
         (["--key-file", "/"], "/ is a folder"),

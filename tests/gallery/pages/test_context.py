@@ -11,7 +11,7 @@ from worker.catalogue.address import Address
 from worker.jobs.progress import Progress
 
 ADDRESS = Address.parse("prompt/a dog/1")
-KEPT = PageStatus(ADDRESS, Progress("kept", mark=MARK), "The page is printed.", RECORD)
+KEPT = PageStatus(ADDRESS, Progress("kept", mark=MARK), "The picture is drawn.", RECORD)
 
 
 def absolute(path: str) -> str:
@@ -67,7 +67,7 @@ def on_the_wall(address: str, colour: str = "") -> dict[str, Any]:
 
 def test_the_wall_holds_pages_with_their_titles_and_words() -> None:
     shown = on_the_wall("pocket-1/key/borges/7")
-    assert (shown["title"], shown["alt_text"]) == ("borges", "Page 7 of 410 of the volume borges")
+    assert (shown["title"], shown["alt_text"]) == ("borges", "Picture 7 of 410 in “borges”")
     assert shown["page"].thumbnail == "/pocket-1/key/borges/7/thumbnail.webp"
 
 
@@ -76,7 +76,7 @@ def test_what_a_picture_has_most_of_is_said_where_its_name_says_nothing_of_it() 
         on_the_wall("pocket-1/key/borges/7", "#2040e0"),
         on_the_wall("pocket-1/prompt/a/7", "#2040e0"),
     )
-    assert of_volume["alt_text"] == "Page 7 of 410 of the volume borges, mostly blue"
+    assert of_volume["alt_text"] == "Picture 7 of 410 in “borges”, mostly blue"
     assert (of_prompt["place"], of_prompt["colour"]) == (7, "#2040e0") and "blue" not in of_prompt["alt_text"]
 
 

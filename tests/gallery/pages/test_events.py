@@ -33,12 +33,12 @@ def test_a_follower_who_names_no_version_knows_none() -> None:
 
 
 def test_an_event_is_one_line_of_json_with_its_version_and_kind() -> None:
-    lines = event_text(Progress("queued", version=12, place=3), "Number 3 in the queue.", b"webp").split("\n")
+    lines = event_text(Progress("queued", version=12, place=3), "2 pictures before yours.", b"webp").split("\n")
     assert lines[:2] == ["id: 12", "event: progress"]
     told = json.loads(lines[2].removeprefix("data: "))
     assert told == {
         "state": "queued",
-        "sentence": "Number 3 in the queue.",
+        "sentence": "2 pictures before yours.",
         "place": 3,
         "step": 0,
         "of": 0,
@@ -46,4 +46,4 @@ def test_an_event_is_one_line_of_json_with_its_version_and_kind() -> None:
         "preview": "data:image/webp;base64,d2VicA==",
     }
     assert lines[3:] == ["", ""]
-    assert "event: done" in event_text(Progress("kept"), "The page is printed.", None)
+    assert "event: done" in event_text(Progress("kept"), "The picture is drawn.", None)

@@ -12,17 +12,17 @@ MARK = "numxaqqioe4lpfc6qxh46pi5yy"
 @pytest.mark.parametrize(
     ("progress", "sentence"),
     [
-        (Progress("kept"), "The page is printed."),
+        (Progress("kept"), "The picture is drawn."),
         (Progress("absent"), "This picture has not been drawn yet."),
-        (Progress("queued", place=1), "Next at the press."),
-        (Progress("queued", place=3, seconds=14.6), "Number 3 in the queue. About 15 seconds to go."),
-        (Progress("queued", place=200, seconds=600.0), "Number 200 in the queue. About 10 minutes to go."),
-        (Progress("printing"), "The press takes up this page."),
+        (Progress("queued", place=1), "You are next."),
+        (Progress("queued", place=3, seconds=14.6), "2 pictures before yours. About 15 seconds to go."),
+        (Progress("queued", place=200, seconds=600.0), "199 pictures before yours. About 10 minutes to go."),
+        (Progress("printing"), "Starting to draw."),
         (Progress("printing", step=7, of=20, seconds=1.2), "Step 7 of 20. About a second to go."),
         (Progress("printing", step=7, of=20, seconds=0.0), "Step 7 of 20. About a second to go."),
         (Progress("failed", sentence="The disk is full."), "The disk is full."),
-        (Progress("failed"), "The press tried three times to print this page and could not."),
-        (Progress("busy"), "So many pages wait already that no more are taken right now."),
+        (Progress("failed"), "Drawing this picture failed three times."),
+        (Progress("busy"), "Too many pictures wait to be drawn. Please try again in a minute."),
     ],
 )
 def test_where_a_page_stands_is_said_in_a_sentence(progress: Progress, sentence: str) -> None:
@@ -32,10 +32,10 @@ def test_where_a_page_stands_is_said_in_a_sentence(progress: Progress, sentence:
 def test_a_volumes_picture_has_its_colours_in_words_and_a_prompts_its_prompt() -> None:
     said = [alt_text(Address.parse(text), None, "dark blue and orange") for text in ("prompt/a dog/1", "key/borges/7")]
     assert said == [
-        "A picture printed for the words “a dog”, page 1 of 410",
-        "Page 7 of 410 of the volume borges, mostly dark blue and orange",
+        "“a dog”, picture 1 of 410",
+        "Picture 7 of 410 in “borges”, mostly dark blue and orange",
     ]
-    assert alt_text(Address.parse("stacks/borges/1"), None, "grey").endswith("where any bits are a key, mostly grey")
+    assert alt_text(Address.parse("stacks/borges/1"), None, "grey").endswith("almost always noise, mostly grey")
 
 
 def test_a_picture_has_words_that_name_its_page() -> None:
@@ -44,10 +44,10 @@ def test_a_picture_has_words_that_name_its_page() -> None:
         for text in ("prompt/a dog/1", "key/borges/7", "stacks/borges/410", f"mark/{MARK}")
     ]
     assert words == [
-        "A picture printed for the words “a dog”, page 1 of 410",
-        "Page 7 of 410 of the volume borges",
-        "Page 410 of 410 of the volume borges in the stacks, where any bits are a key",
-        f"The page with the mark {MARK}",
+        "“a dog”, picture 1 of 410",
+        "Picture 7 of 410 in “borges”",
+        "Random picture 410 of 410 in “borges”: almost always noise",
+        f"The picture with the short name {MARK}",
     ]
 
 
@@ -57,14 +57,14 @@ LONG = "a red boat on a calm sea under a yellow moon, " * 4 + "and a dog"
 @pytest.mark.parametrize(
     ("unread", "words"),
     [
-        ("", f"the words “{LONG}”"),
-        ("and a dog", f"the words “{LONG.removesuffix(' and a dog')}”, and not for the rest of its prompt"),
-        (None, "words that begin “a red boat on a calm sea under a yellow moon, a red boat on…”"),
+        ("", f"“{LONG}”"),
+        ("and a dog", f"“{LONG.removesuffix(' and a dog')}”, without the rest of its words"),
+        (None, "“a red boat on a calm sea under a yellow moon, a red boat on…”"),
     ],
 )
 def test_a_picture_claims_no_words_that_were_not_read(unread: str | None, words: str) -> None:
     address = Address("tiny", "prompt", LONG, 7)
-    assert alt_text(address, unread) == f"A picture printed for {words}, page 7 of 410"
+    assert alt_text(address, unread) == f"{words}, picture 7 of 410"
 
 
 def test_a_day_is_written_as_people_write_it() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gallery.pages.shares import CAPTION, manifest, oembed_of, page_at, read_bound
+from gallery.pages.context import CAPTION
+from gallery.pages.shares import manifest, oembed_of, page_at, read_bound
 from tests.gallery.test_description import RECORD
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, InputRefused

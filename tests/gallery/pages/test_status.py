@@ -66,7 +66,7 @@ def test_a_kept_page_is_looked_up_on_disk_once_a_second(kept_here: Address, monk
 
     async def visit() -> None:
         first = await page_status(kept_here, "tab", starts=True)
-        assert first.kept and first.mark == KEY.mark and first.sentence == "The page is printed."
+        assert first.kept and first.mark == KEY.mark and first.sentence == "The picture is drawn."
         assert await kept_record(kept_here) is first.record
         status._records.clear()
         assert await kept_record(kept_here) == first.record
@@ -89,19 +89,29 @@ def test_the_presses_are_asked_after_once_a_second(monkeypatch: pytest.MonkeyPat
     assert client.asked == 1
 
 
+NOBODY = "Nothing draws new pictures right now. Yours waits for its turn; those opened before still show."
+BLOCKED = "New pictures cannot be drawn right now; those opened before still show. For the keeper:"
+
+
 @pytest.mark.parametrize(
     ("running", "sentence"),
     [
-        ([press("ready")], "Number 2 in the queue."),
-        ([press("printing"), press("broken", "No memory.")], "Number 2 in the queue."),
-        ([press("loading")], "The press is starting; this page is printed as soon as it is ready."),
+        ([press("ready")], "1 picture before yours."),
+        ([press("printing"), press("broken", "No memory.")], "1 picture before yours."),
+        ([press("loading")], "The model is being loaded; your picture is drawn as soon as it is ready."),
         (
             [press("broken", "The disk is full.")],
-            "No press of this edition is at work just now; the page waits for one. The disk is full.",
+            f"{NOBODY} For the keeper: The disk is full.",
         ),
-        ([press("blocked", "The disk is full.")], "Nothing can be printed just now. The disk is full."),
-        ([press("ready", edition="sd-1.5")], "No press of this edition is at work just now; the page waits for one."),
-        ([], "No press of this edition is at work just now; the page waits for one."),
+        (
+            [press("blocked", "The disk is full.")],
+            f"{BLOCKED} The disk is full.",
+        ),
+        (
+            [press("ready", edition="sd-1.5")],
+            NOBODY,
+        ),
+        ([], NOBODY),
     ],
 )
 def test_a_page_in_the_queue_says_which_press_it_waits_for(
@@ -118,29 +128,31 @@ def test_a_disk_without_room_is_named_before_a_press_that_would_print_nothing(
     settings.DISK_RESERVE = 10**18
     monkeypatch.setattr(status, "job_client", lambda: Presses(*running))
     sentence = asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2)))
-    assert sentence.startswith("Nothing can be printed just now. The disk has ")
+    assert sentence.startswith(f"{BLOCKED} The disk has ")
     monkeypatch.setattr(status, "job_client", lambda: Presses(press("ready")))
     status._presses.clear()
-    assert asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2))) == "Number 2 in the queue."
+    assert asyncio.run(sentence_for(ADDRESS, Progress("queued", place=2))) == "1 picture before yours."
 
 
 @pytest.mark.parametrize(
     ("progress", "kind", "message", "retry_after"),
     [
         (
-            Progress("busy", retry_after=12, sentence="So many pages wait already that no more are taken right now."),
+            Progress(
+                "busy", retry_after=12, sentence="Too many pictures wait to be drawn. Please try again in a minute."
+            ),
             LibraryBusy,
-            "So many pages wait already that no more are taken right now.",
+            "Too many pictures wait to be drawn. Please try again in a minute.",
             12,
         ),
         (Progress("failed", retry_after=600, sentence="The disk is full."), PrintFailed, "The disk is full.", 600),
         (
             Progress("printing", step=1, of=20, seconds=7.2),
             PrintFailed,
-            "This page is not printed yet. Step 1 of 20. About 7 seconds to go.",
+            "This picture is not drawn yet. Step 1 of 20. About 7 seconds to go.",
             8,
         ),
-        (Progress("absent"), PrintFailed, "This page is not printed yet. This picture has not been drawn yet.", 5),
+        (Progress("absent"), PrintFailed, "This picture has not been drawn yet.", 5),
     ],
 )
 def test_a_picture_that_is_not_there_is_refused_with_the_reason_and_the_time_to_come_back(

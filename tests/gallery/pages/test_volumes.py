@@ -70,5 +70,5 @@ def test_a_sheet_shows_what_was_opened_and_is_kept_and_nothing_that_is_veiled_or
 def test_a_number_is_one_of_the_volumes() -> None:
     assert [number_in(text) for text in ("1", " 007 ", str(PAGES))] == [1, 7, PAGES]
     for text in ("0", str(PAGES + 1), "", "1.5", "-1", "٣", "²", "9" * 5000):
-        with pytest.raises(InputRefused, match="is no page of this volume"):
+        with pytest.raises(InputRefused, match="is no picture here"):
             number_in(text)

@@ -81,7 +81,7 @@ def test_a_sheet_that_is_only_read_writes_nothing() -> None:
 
 def test_a_page_without_a_known_key_has_its_middle_alone() -> None:
     assert sheet(Address(EDITION, "prompt", "a dog", 1), "latents", "far").around == ()
-    with pytest.raises(AddressRefused, match="does not hold the key"):
+    with pytest.raises(AddressRefused, match="has not seen the key"):
         sheet(Address(EDITION, "mark", "aaaaaaaaaaaaaaaaaaaaaaaaaa", None), "latents", "far")
 
 
@@ -146,5 +146,5 @@ def test_a_film_is_made_of_a_corridor_that_is_drawn(kind: str) -> None:
 def test_what_is_no_corridor_is_refused(last: Address, count: int, said: str) -> None:
     with pytest.raises(InputRefused, match=said):
         corridor(ONE, last, count)
-    with pytest.raises(InputRefused, match="of different editions, tiny and pocket-1"):
+    with pytest.raises(InputRefused, match="by different models, tiny and pocket-1"):
         corridor(ONE, Address("pocket-1", "stacks", "walks", 2), 3)

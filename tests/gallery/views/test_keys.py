@@ -58,12 +58,13 @@ def test_a_saved_picture_that_has_lost_its_texts_opens_by_its_pixels(site: str) 
     wait_until(lambda: location() == address.path(), 10, "the ledger is written")
 
 
-def test_a_png_from_elsewhere_is_refused_with_a_sentence(site: str) -> None:
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(file, "PNG")
-    answer = post_file(site, "cat.png", file.getvalue(), Accept="application/json")
-    assert answer.status == 400
-    assert answer.json["message"] == "This PNG has lost its address."
+def test_a_picture_from_elsewhere_is_one_to_be_found_and_what_is_none_is_refused(site: str) -> None:
+    for kind in ("PNG", "JPEG"):
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(file, kind)
+        answer = post_file(site, "cat", file.getvalue(), Accept="application/json")
+        assert (answer.status, answer.json["address"]) == (200, None)
+        assert "carries no key and no address" in ask(site, str(answer.json["page"])).text
     photo = post_file(site, "cat.jpg", b"\xff\xd8\xff").text
     assert "This file is a JPEG picture, and no key can be in it." in photo and "ask for the link" in photo
     assert "byte 1 is no text" in post_file(site, "cat.bin", b"\x80\x81").text

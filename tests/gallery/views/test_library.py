@@ -31,6 +31,7 @@ def test_the_wall_shows_the_page_soon_after_it_was_opened(site: str) -> None:
 PLACES = {
     "/": True,
     "/about/": True,
+    "/about/holds/": True,
     "/card.png": True,
     "/tiny/": True,
     "/tiny/opened/": False,

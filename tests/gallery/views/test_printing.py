@@ -55,10 +55,30 @@ def test_a_stream_says_what_it_waits_for_and_is_kept_alive(site: str) -> None:
         stream = connection.getresponse()
         lines = [stream.readline().decode() for _ in range(5)]
         assert lines[0] == "retry: 2000\n"
-        assert "No press of this edition is at work just now" in lines[4]
+        assert "Nothing draws new pictures right now" in lines[4]
         assert ask(site, address.path()[:-1] + ".json").json["state"] == "queued"
         stream.readline()
         assert stream.readline() == b": still here\n"  # after 15 seconds without news
+
+
+def test_a_visitor_has_three_pictures_of_sheets_drawn_at_a_time_in_however_many_tabs(site: str) -> None:
+    pages = [Address("pocket-1", "key", secrets.token_hex(8), 1) for _ in range(4)]  # no press here prints them
+    where = urlsplit(site)
+    assert where.hostname
+    with contextlib.ExitStack() as open_ones:
+
+        def begin(address: Address, few: str, tab: str) -> int:
+            connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
+            open_ones.callback(connection.close)
+            headers = {"User-Agent": "a reader", "X-Forwarded-For": "203.0.113.77"}
+            connection.request("GET", f"{address.path()[:-1]}/events?few={few}&visitor={tab}", headers=headers)
+            return connection.getresponse().status
+
+        for number, few in enumerate(("sheet", "walk", "sheet")):
+            wait_until(lambda n=number, f=few: begin(pages[n], f, f"tab-{n}") == 200, 30, "the visitor has a place")
+        assert [begin(pages[3], few, "another") for few in ("sheet", "walk")] == [429, 429]
+    for number, page in enumerate(pages):
+        post(site, page.path()[:-1] + "/leave", {"visitor": f"tab-{number}"})
 
 
 def test_a_visitor_who_leaves_takes_the_page_from_nobody(site: str) -> None:

@@ -22,9 +22,9 @@ from tests.visitor import ask, fresh, post
         ("/tiny/prompt/%2E%2E%2F%2E%2E%2Fetc%2Fpasswd/1/", ". and .. alone between slashes"),
         ("/tiny/key/borges/411/", "411 is not among them"),
         ("/tiny/key/borges/0/", "“0” is no page"),
-        ("/tiny/key/bor%20ges/1/", "cannot name a volume"),
+        ("/tiny/key/bor%20ges/1/", "cannot be a name"),
         ("/tiny/prompt/" + 501 * "a" + "/1/", "this one has 501"),
-        ("/tiny/mark/numxaqqioe4lpfc6qxh46pi5y/", "is no mark"),
+        ("/tiny/mark/numxaqqioe4lpfc6qxh46pi5y/", "is no short name of a key"),
         ("/nothing/here/", "is no address"),
     ],
 )
@@ -51,7 +51,7 @@ def test_an_unknown_edition_and_an_unknown_mark_are_no_pages(site: str) -> None:
     assert "There is no edition named “atlantis”" in edition.text
     mark = ask(site, "/tiny/mark/numxaqqioe4lpfc6qxh46pi5yy/")
     assert mark.status == 404
-    assert "does not hold the key" in mark.text
+    assert "has not seen the key" in mark.text
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,17 @@ def test_what_is_sent_to_an_address_that_takes_no_forms_is_refused_with_a_senten
 
 
 def test_an_address_of_a_form_is_not_a_blank_page_to_who_opens_it(site: str) -> None:
-    answer = ask(site, "/key/open")
+    answer = ask(site, fresh().path()[:-1] + "/leave")
     assert answer.status == 405 and answer.headers["allow"] == "POST"
     assert "There is nothing to see at this address" in answer.text
+
+
+@pytest.mark.parametrize(("path", "form"), [("/key/open", "/key/"), ("/corridor/open", "/corridor/")])
+def test_a_form_that_was_refused_is_opened_again_as_a_form(site: str, path: str, form: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = ask(site, path, method)
+        assert (answer.status, answer.headers["location"]) == (302, form)
+    assert ask(site, path, "DELETE").status == 405
 
 
 def test_a_mistake_of_ours_has_a_page_of_its_own() -> None:

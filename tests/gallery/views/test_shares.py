@@ -104,6 +104,19 @@ def test_the_frame_alone_may_stand_on_other_sites(library: InProcess) -> None:
         assert other["X-Frame-Options"] == "DENY", path
 
 
+def test_what_a_frame_refuses_stands_in_the_frame_too(library: InProcess) -> None:
+    gone = Address.parse("pocket-1/key/gone/1")
+    library.keep(gone.format())
+    hidden.hide(library.data, {hidden.name_of_address(gone)})
+    for address, status in ((gone.format(), 410), ("atlantis/key/a/1", 404)):
+        frame = library.get(f"/{address}/embed/")
+        assert frame.status_code == status
+        assert "frame-ancestors *" in frame["Content-Security-Policy"] and "X-Frame-Options" not in frame
+        text = frame.content.decode()
+        assert re.findall(r"<a (?![^>]*target=\"_blank\" rel=\"noopener\")", text) == [] and "<script" not in text
+        assert "gone" not in text and "<h1>" in text
+
+
 def test_the_frame_of_a_page_that_is_not_kept_or_flagged_shows_no_picture_and_starts_none(library: InProcess) -> None:
     library.keep("pocket-1/key/flagged/1", flagged=True)
     for address, sentence in (

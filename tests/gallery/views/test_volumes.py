@@ -81,7 +81,7 @@ def test_a_number_opens_its_page_without_scripts(library: Path, prefix: str) -> 
         refused = get(SHEET + f"?page={PAGES + 1}")
         assert refused.status_code == 400
         text = refused.content.decode()
-        assert f"“{PAGES + 1}” is no page of this volume." in text and text.count("<li id=") == PAGES
+        assert f"“{PAGES + 1}” is no picture here." in text and text.count("<li id=") == PAGES
         assert f'action="{prefix}pocket-1/prompt/a%20dog/"' in text
 
 

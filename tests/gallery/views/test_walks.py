@@ -198,7 +198,7 @@ def test_other_spellings_of_a_corridor_lead_to_its_link(site: str, ends: tuple[A
         ({"frames": "61"}, 400, "3 to 60 pictures; 61 were asked for"),
         ({"frames": "many"}, 400, "3 to 60 pictures, and “many” is none"),
         ({"to": "{first}"}, 400, "Both ends are the same picture"),
-        ({"to": "pocket-1/prompt/a dog/1"}, 400, "of different editions, tiny and pocket-1"),
+        ({"to": "pocket-1/prompt/a dog/1"}, 400, "by different models, tiny and pocket-1"),
         ({"to": "aaaaaaaaaaaaaaaaaaaaaaaaaa"}, 404, "this library has not seen that key yet"),
         ({"edition": "nowhere", "from": "a dog"}, 404, "no edition named “nowhere”"),
     ],

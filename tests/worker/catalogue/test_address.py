@@ -47,18 +47,18 @@ def test_a_spelling_comes_out_canonical(text: str, canonical: str, path: str) ->
         ("pocket-1/shelf/borges/1", "is no address"),
         ("key/borges", "names no page"),
         ("key/borges/0", "is no page"),
-        ("key/borges/411", "pages 1 to 410"),
+        ("key/borges/411", "numbers 1 to 410"),
         ("key/borges/01", "no zero in front"),
         ("key/borges/１", "is no page"),
         ("key/borges/1\n", "is no page"),
         ("key/borges/-1", "is no page"),
-        ("key//1", "cannot name a volume"),
-        ("key/a b/1", "cannot name a volume"),
-        ("key/a/b/1", "cannot name a volume"),
-        ("key/é/1", "cannot name a volume"),
-        ("key/a\\b/1", "cannot name a volume"),
-        ("stacks/a[b/1", "cannot name a volume"),
-        ("key/" + "x" * 65 + "/1", "cannot name a volume"),
+        ("key//1", "cannot be a name"),
+        ("key/a b/1", "cannot be a name"),
+        ("key/a/b/1", "cannot be a name"),
+        ("key/é/1", "cannot be a name"),
+        ("key/a\\b/1", "cannot be a name"),
+        ("stacks/a[b/1", "cannot be a name"),
+        ("key/" + "x" * 65 + "/1", "cannot be a name"),
         ("prompt//1", "this one has 0"),
         ("prompt/ \t/1", "this one has 0"),
         ("prompt/" + "x" * 501 + "/1", "this one has 501"),
@@ -73,12 +73,12 @@ def test_a_spelling_comes_out_canonical(text: str, canonical: str, path: str) ->
         ("prompt/./1", "between slashes"),
         ("prompt/../1", "between slashes"),
         ("prompt/a/../b/1", "between slashes"),
-        ("mark/borges", "is no mark"),
-        (f"mark/{MARK}/1", "is no mark"),
-        (f"mark/{MARK[:-1]}b", "is no mark"),
-        ("Pocket-1/key/a/1", "cannot name an edition"),
-        ("../key/a/1", "cannot name an edition"),
-        ("random/key/a/1", "cannot name an edition"),
+        ("mark/borges", "is no short name of a key"),
+        (f"mark/{MARK}/1", "is no short name of a key"),
+        (f"mark/{MARK[:-1]}b", "is no short name of a key"),
+        ("Pocket-1/key/a/1", "cannot name a model"),
+        ("../key/a/1", "cannot name a model"),
+        ("random/key/a/1", "cannot name a model"),
     ],
 )
 def test_it_refuses_with_a_sentence(text: str, sentence: str) -> None:
@@ -207,7 +207,7 @@ def test_two_addresses_of_one_text_are_one_address(name: str, page: int) -> None
 def test_an_address_made_by_hand_must_be_canonical() -> None:
     with pytest.raises(AddressRefused, match="canonical spelling"):
         Address("pocket-1", "prompt", "a  dog", 1)
-    with pytest.raises(AddressRefused, match="one page already"):
+    with pytest.raises(AddressRefused, match="one picture already"):
         Address("pocket-1", "mark", MARK, 1)
     with pytest.raises(AddressRefused, match="no kind"):
         Address("pocket-1", "shelf", "a", 1)  # type: ignore[arg-type]

@@ -1,6 +1,8 @@
 """Fetching weights, from a server on loopback that speaks the model hub's file API; interrupted and gone on with."""
 
+import contextlib
 import hashlib
+import json
 import os
 import random
 import re
@@ -14,13 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import ROOT
 from tests.conftest import write_edition
 from worker.editions.edition import Edition, load_edition
-from worker.editions.hub import bytes_wanted, fetch
+from worker.editions.hub import bytes_wanted, fetch, look_up
 from worker.editions.weights import check_weights, deciding_files
 from worker.errors import EditionRefused, InputRefused, WeightsRefused
 
@@ -41,9 +44,20 @@ class Hub:
     stall_at: int | None = None
     drop_at: int | None = None
     ranges: bool = True
+    licence: str | None = None
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
     authorised: list[str] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
+
+
+def sibling(name: str, content: bytes) -> dict[str, Any]:
+    """A file as the hub describes it: small ones by their git blob, large ones by their SHA-256 as well."""
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    found: dict[str, Any] = {"rfilename": name, "size": len(content), "blobId": blob}
+    if len(content) > SMALL_LIMIT:
+        digest = hashlib.sha256(content).hexdigest()
+        found["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": 134}
+    return found
 
 
 def handler_for(hub: Hub) -> type[BaseHTTPRequestHandler]:
@@ -63,6 +77,9 @@ def handler_for(hub: Hub) -> type[BaseHTTPRequestHandler]:
             hub.asked.append((self.command, self.path, self.headers.get("Range")))
             if authorisation := self.headers.get("Authorization"):
                 hub.authorised.append(authorisation)
+            if self.path.startswith("/api/models/"):
+                self.describe()
+                return
             stored = self.path.startswith("/store/")
             name = self.path.removeprefix("/store/").removeprefix(f"/owner/tiny/resolve/{REVISION}/")
             content = hub.files.get(name)
@@ -96,6 +113,29 @@ def handler_for(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if body:
                 self.send(content[begin:])
 
+        def describe(self) -> None:
+            """What the repository has at its default branch, at the branch "half" or at the commit itself."""
+            known = ["/revision/half", f"/revision/{REVISION}", ""]
+            if self.path.partition("?")[0] not in [f"/api/models/owner/tiny{end}" for end in known]:
+                self.send_response(404)
+                self.send_header("X-Error-Code", "RepoNotFound")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            content = json.dumps(
+                {
+                    "id": "owner/tiny",
+                    "sha": hub.revision,
+                    "siblings": [sibling(name, data) for name, data in hub.files.items()],
+                    "cardData": {"license": hub.licence} if hub.licence else {},
+                }
+            ).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
         def send(self, content: bytes) -> None:
             if hub.drop_at is not None and len(content) > hub.drop_at:
                 self.wfile.write(content[: hub.drop_at])
@@ -118,17 +158,25 @@ def hub(tiny_weights: Path) -> Iterator[Hub]:
     """A hub that serves the tiny weights and a file of 26 MB."""
     files = {name: (tiny_weights / name).read_bytes() for name in deciding_files(tiny_weights)}
     files[LARGE] = random.Random(1).randbytes(LARGE_BYTES)
-    hub = Hub(files)
+    with run_hub(Hub(files)) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def run_hub(hub: Hub) -> Iterator[Hub]:
+    """Serve a hub on loopback for as long as the block lasts."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(hub))
     server.handle_error = lambda *args: None  # type: ignore[method-assign]  # a client that goes away is expected
     hub.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield hub
-    hub.go_on.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield hub
+    finally:
+        hub.go_on.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @pytest.fixture
@@ -307,3 +355,25 @@ def test_a_disk_without_room_is_said_before_anything_is_asked(
     with pytest.raises(InputRefused, match=r"still to come and the disk .* has room for 1,000"):
         fetch(edition, lambda count: None, endpoint=hub.url)
     assert hub.asked == []
+
+
+def test_a_repository_is_looked_up_at_a_commit_with_the_digests_of_its_files(edition: Edition, hub: Hub) -> None:
+    hub.licence = "creativeml-openrail-m"
+    for revision in (None, "half", REVISION):
+        found = look_up("owner/tiny", revision, hub.url)
+        assert (found.name, found.revision, found.licence) == ("owner/tiny", REVISION, "creativeml-openrail-m")
+        assert edition.hub is not None
+        assert found.pins == edition.hub.files
+    assert not hub.authorised
+
+
+def test_a_repository_or_a_hub_that_is_not_there_is_said(hub: Hub) -> None:
+    with pytest.raises(EditionRefused, match="should know owner/other and answers 404"):
+        look_up("owner/other", None, hub.url)
+    with pytest.raises(EditionRefused, match="should know owner/tiny@nowhere and answers 404"):
+        look_up("owner/tiny", "nowhere", hub.url)
+    with pytest.raises(EditionRefused, match="cannot be reached for owner/tiny"):
+        look_up("owner/tiny", None, "http://127.0.0.1:9")
+    hub.revision = "main"
+    with pytest.raises(EditionRefused, match="should name the commit of owner/tiny and names 'main'"):
+        look_up("owner/tiny", None, hub.url)

@@ -241,7 +241,7 @@ def test_it_refuses_to_print_once_the_process_has_changed(tiny_engine: Engine, d
 
 
 def test_numbers_that_overflow_are_no_page(tiny_engine: Engine, dog: Key) -> None:
-    with pytest.raises(PrintFailed, match="overflowed in float32"):
+    with pytest.raises(PrintFailed, match="model of edition tiny overflowed in float32"):
         tiny_engine.print_page(dog, steps=1, latents=np.full((4, 52, 80), np.inf, np.float32))
 
 

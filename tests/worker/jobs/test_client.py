@@ -351,9 +351,7 @@ def test_a_full_redis_is_not_one_that_does_not_answer(store: Store, tmp_path: Pa
             return said
 
     with run_valkey(tmp_path / "valkey") as (url, _):
-        assert set(asyncio.run(work(url))) == {
-            "The library's queue has no room left, so no page can be asked for right now."
-        }
+        assert set(asyncio.run(work(url))) == {"New pictures cannot be drawn right now, for too many wait."}
 
 
 def test_a_redis_whose_disk_is_full_is_not_one_that_does_not_answer(store: Store, tmp_path: Path) -> None:
@@ -368,7 +366,7 @@ def test_a_redis_whose_disk_is_full_is_not_one_that_does_not_answer(store: Store
 
     with mounted_disk(tmp_path / "disk", 300) as disk, run_valkey(disk / "valkey") as (url, _):
         said = asyncio.run(work(url))
-    assert said == "The library's queue cannot be written to its disk, so no page can be asked for right now."
+    assert said == "New pictures cannot be drawn right now, for a disk is full."
 
 
 def test_a_frozen_redis_costs_one_kept_picture_its_time_and_is_asked_again_when_it_answers(

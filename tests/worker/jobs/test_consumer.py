@@ -98,7 +98,7 @@ def test_the_fourth_attempt_is_never_made(client: Any, hasty: JobConsumer) -> No
 
     failed = client(work)
     assert failed.state == "failed"
-    assert "stopped the press 3 times without a word" in failed.sentence
+    assert "failed 3 times without a word" in failed.sentence
     assert FAILED_PAUSE - 5 < failed.retry_after <= FAILED_PAUSE
 
 

@@ -19,7 +19,7 @@ MARK = key_of(stacks(1)).mark
 def answer(state: str, **fields: object) -> list[bytes | int]:
     """What jobs.lua answers: bytes and integers, in its order."""
     named = {"reminded": 0, "version": b"7", "place": 0, "step": b"0", "of": b"0", "preview": b"0", "mark": b""}
-    named |= {"sentence": b"", "left": b"", "pace": b"", "presses": 1}
+    named |= {"sentence": b"", "left": b"", "pace": b"", "presses": 1, "before": b""}
     return [state.encode(), *(named | fields).values()]  # type: ignore[list-item]
 
 
@@ -71,7 +71,7 @@ def test_a_redis_without_memory_says_so_and_tells_its_keeper_once(
     monkeypatch.setattr(progress, "_said_at", {})
     for _ in range(3):
         error = redis_away(ResponseError("OOM command not allowed when used memory > 'maxmemory'. script: 1"))
-        assert str(error) == "The library's queue has no room left, so no page can be asked for right now."
+        assert str(error) == "New pictures cannot be drawn right now, for too many wait."
     assert [record.message for record in caplog.records if "raise its maxmemory" in record.message] == [
         caplog.records[0].message
     ]

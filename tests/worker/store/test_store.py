@@ -167,7 +167,7 @@ def test_many_processes_keeping_one_page_at_once_leave_it_intact(store: Store) -
 
 def test_nothing_new_is_printed_when_the_disk_runs_short(tmp_path: Path) -> None:
     Store(tmp_path, reserve=0).require_room()
-    with pytest.raises(StoreUnavailable, match="are to stay free, so nothing new is printed"):
+    with pytest.raises(StoreUnavailable, match="are to stay free, so nothing new is drawn"):
         Store(tmp_path, reserve=1 << 60).require_room()
 
 

@@ -71,7 +71,7 @@ class Denoiser:
         self._together = 1 if device.type == "cpu" else batch
         """Pages of one call of the U-Net. On a CPU a batch gains nothing, and torch's group normalisation divides it
         among the threads wherever that falls, so that a page's numbers would depend on its place."""
-        self._guidance = guidance
+        self.guidance = guidance
         unet = unet.requires_grad_(False).eval().to(device)
         width = unet.config.get("time_cond_proj_dim")
         self._told: tuple[Tensor, Tensor] | None = None  # the guidance, and the early one, as the U-Net is told of them
@@ -83,11 +83,12 @@ class Denoiser:
         self._empty = embedding_of_empty[0].copy()
         self._rows = torch.from_numpy(embedding_of_empty).to(device, dtype)  # (1, 77, 768)
         self._guided = False
-        self._texts: list[Any] = []
+        self.texts: list[Any] = []
+        """What was read of the embeddings at the last `start`: another list after each."""
 
     def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
         """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
-        return self._told is None and not self._guidance.is_none and not np.array_equal(embedding, self._empty)
+        return self._told is None and not self.guidance.is_none and not np.array_equal(embedding, self._empty)
 
     def start(self, embeddings: npt.NDArray[np.float16]) -> None:
         """Set the embeddings (B, 77, 768) of the run that follows; its pages must all be guided or all not.
@@ -101,13 +102,22 @@ class Denoiser:
         self._guided = guided.pop()
         states = torch.from_numpy(np.ascontiguousarray(embeddings)).to(self.device, self.dtype)  # (B, 77, 768)
         with torch.inference_mode():
-            self._texts = [self._read(part) for part in states.split(self._together)]
+            self.texts = [self._read(part) for part in states.split(self._together)]
 
     @torch.inference_mode()
     def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """The prediction (B, 4, h, w), float32, for latents (B, 4, h, w), float32, and a timestep ()."""
-        parts = zip(latents.split(self._together), self._texts, strict=True)
+        parts = zip(latents.split(self._together), self.texts, strict=True)
         return torch.cat([self._predict(part, timestep, text) for part, text in parts])
+
+    @torch.inference_mode()
+    def alone(self, latents: Tensor, timestep: Tensor) -> Tensor:
+        """The prediction (1, 4, h, w) for the first page of the run, latents (1, 4, h, w), without the rows beside it.
+
+        Its bits may be others than those of a call with every row: what is printed is computed by that call.
+        """
+        rows = latents.expand(self._together, -1, -1, -1)
+        return self._predict(rows, timestep, self.texts[0])[:1]
 
     def _read(self, states: Tensor) -> Any:
         if self._guided:
@@ -118,14 +128,14 @@ class Denoiser:
         rows = latents.to(self.dtype).contiguous(memory_format=torch.channels_last)
         if self._told is not None:
             scale, early = self._told
-            told = torch.where(timestep > self._guidance.early_above, early, scale)  # (1, width)
+            told = torch.where(timestep > self.guidance.early_above, early, scale)  # (1, width)
             output: Tensor = self._unet(rows, timestep, text, told)
             return output.float()  # (B, 4, h, w)
         output = self._unet(rows, timestep, text).float()  # (B, 4, h, w), guided (2B, 4, h, w): as many as texts
         if not self._guided:
             return output
         uncond, cond = output.chunk(2)  # (B, 4, h, w) each
-        return uncond + self._guidance.at(timestep) * (cond - uncond)
+        return uncond + self.guidance.at(timestep) * (cond - uncond)
 
 
 def guidance_embedding(guidance: float, width: int) -> Tensor:

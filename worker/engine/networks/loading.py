@@ -7,7 +7,7 @@ press and let go, and the classes are filled by `load_state_dict`.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worker.editions.adapters import Adapter
 from worker.editions.weights import deciding_files
 from worker.engine.networks.autoencoder import PocketAutoencoder
 from worker.errors import WeightsRefused
@@ -46,12 +47,12 @@ def load_model(weights: Path, component: str, dtype: torch.dtype) -> Any:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     name = config["_class_name"]
     with torch.device("meta"):
-        model = _CLASSES[name].from_config(config)
+        model = model_class(name).from_config(config)
     wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     tensors: dict[str, Tensor] = {}
     for file in deciding_files(weights):
         if file.startswith(f"{component}/") and file.endswith(".safetensors"):
-            tensors |= {_present_name(key): tensor for key, tensor in _read(weights / file, dtype)}
+            tensors |= {present_name(key): tensor for key, tensor in _read(weights / file, dtype)}
     for key in sorted(wanted.keys() | tensors.keys()):
         found = tuple(tensors[key].shape) if key in tensors else None
         if found != wanted.get(key):
@@ -60,6 +61,22 @@ def load_model(weights: Path, component: str, dtype: torch.dtype) -> Any:
             raise WeightsRefused(f"The tensor {key} in {folder} should be there {expected}, for a {name}, and {there}.")
     model.load_state_dict(tensors, assign=True)
     return model
+
+
+def model_class(name: str) -> Any:
+    """The class of a U-Net or a VAE by its name in a config.json that `check_weights` has looked at."""
+    return _CLASSES[name]
+
+
+def load_unet(weights: Path, adapters: Sequence[Adapter], dtype: torch.dtype) -> Any:
+    """The U-Net of a weights folder in `dtype`, with the adapters fused in float32 before it is rounded."""
+    if not adapters:
+        return load_model(weights, "unet", dtype)
+    from worker.engine.networks.adapters import fuse  # peft takes seconds to import, and few editions have adapters
+
+    unet = load_model(weights, "unet", torch.float32)
+    fuse(unet, "unet", adapters)
+    return unet.to(dtype)
 
 
 def _read(path: Path, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
@@ -81,7 +98,7 @@ def _read(path: Path, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def _present_name(name: str) -> str:
+def present_name(name: str) -> str:
     """`name` as today's classes have it."""
     old = re.fullmatch(r"(.*\.attentions\.\d+)\.(query|key|value|proj_attn)\.(weight|bias)", name)
     return f"{old[1]}.{_OLD_NAMES[old[2]]}.{old[3]}" if old else name

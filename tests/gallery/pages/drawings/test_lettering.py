@@ -25,5 +25,5 @@ def test_a_page_is_named_by_its_words_or_by_its_place() -> None:
         Address("pocket-1", "mark", "numxaqqioe4lpfc6qxh46pi5yy", None),
     )
     fox = Address("pocket-1", "prompt", "雪の中の狐", 7)
-    assert [words_of(each) or place_of(each) for each in (dog, mark, fox)] == ["a dog", mark.name, "Page 7 of 410"]
-    assert [where_of(each) for each in (dog, mark)] == ["pocket-1 · page 7 of 410", "pocket-1"]
+    assert [words_of(each) or place_of(each) for each in (dog, mark, fox)] == ["a dog", mark.name, "Picture 7 of 410"]
+    assert [where_of(each) for each in (dog, mark)] == ["pocket-1 · picture 7 of 410", "pocket-1"]

@@ -5,9 +5,10 @@ import io
 import numpy as np
 import pytest
 import zxingcpp
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from gallery.pages.drawings.postcards import _PLATE, HEIGHT, LINK_LIMIT, WIDTH, postcard
+from gallery.pages.drawings.lettering import draw_emblem
+from gallery.pages.drawings.postcards import _PLATE, HEIGHT, LINK_LIMIT, WIDTH, _pieces, postcard
 from worker.catalogue.address import Address
 from worker.catalogue.png import address_among, encode_page, read_chunks
 
@@ -42,6 +43,16 @@ def test_the_code_opens_the_link_and_the_picture_is_whole(address: Address, host
     left, top, width, height = _PLATE
     plate = shown[top : top + height, left : left + width, 0]
     assert abs(plate[::8, ::8] - np.asarray(RAMP)[::4, ::4, 0].astype(int)).max() <= 2
+
+
+def test_the_mark_in_the_link_is_in_one_piece_and_the_emblem_has_its_picture() -> None:
+    link = f"a-rather-long-name.of-a-library.example.org/below/some/path/pocket-1/mark/{MARK}"
+    assert _pieces(ImageDraw.Draw(Image.new("RGB", (9, 9))), link)[-1] == MARK
+    card = Image.new("RGB", (99, 99))
+    draw_emblem(ImageDraw.Draw(card), (50, 50), 40, (255, 0, 0))
+    along = [card.getpixel((50, y)) == (255, 0, 0) for y in range(99)]
+    turns = [y for y in range(1, 99) if along[y] != along[y - 1]]
+    assert len(turns) == 6, "down the middle: the edge, the picture, the edge"
 
 
 @pytest.mark.parametrize("words", ["a dog", "ein Hund, 犬"])

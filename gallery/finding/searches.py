@@ -1,0 +1,209 @@
+"""Where a search stands, how near it is, what it found, and what is said of all that. Plain functions, no HTTP.
+
+Imports `worker` (addresses, print jobs) and babelia.services.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from babelia.services import job_client, store
+from gallery import ledger
+from gallery.addresses import path_of
+from gallery.pages.sentences import duration
+from gallery.pages.status import kept_record, require_press, sentence_for
+from worker.catalogue.address import Address, canonical_prompt
+from worker.errors import AddressRefused, InputRefused, KeyRefused
+from worker.jobs.progress import DEPTHS, Depth, Progress, Search, Visitor
+from worker.store.records import PageRecord
+
+WAITS: Final = ("queued", "printing")
+DEPTHS_SAID: Final[dict[Depth, tuple[str, str]]] = {
+    "quick": ("Quick", "the picture is followed back to its noise, once"),
+    "good": ("Good", "and then improved"),
+    "best": ("Best", "and improved until it pays no more"),
+}
+"""The depths of a search, as a visitor chooses among them: a name and what is done."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search has found."""
+
+    address: Address
+    record: PageRecord
+    decibels: float | None  # of the page against the picture; None: every pixel is the same
+    bound: float | None  # of the picture through the autoencoder alone, in dB
+    likeness: float | None  # how like ordinary noise the found latents are, 0 … 1
+    seconds: float
+    listed: bool
+
+    @property
+    def page(self) -> str:
+        """The path of its page."""
+        return path_of(self.address)
+
+
+@dataclass(frozen=True)
+class SearchStatus:
+    """The status of a search."""
+
+    search: Search
+    progress: Progress
+    sentence: str
+    sofar: dict[str, Any]
+    result: Result | None
+    has_picture: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits or a press is at it."""
+        return self.progress.state in WAITS
+
+    @property
+    def decibels(self) -> float | None:
+        """How near it is by now, in dB."""
+        return _number(self.sofar.get("decibels")) if self.result is None else self.result.decibels
+
+    @property
+    def parked(self) -> bool:
+        """Whether its picture is here, and nobody searches for it."""
+        return not self.waits and self.result is None and self.has_picture
+
+
+async def search_named(name: str) -> Search:
+    """Return the search of that name. Raises AddressRefused where none is known any more, StoreUnavailable."""
+    search = await job_client().search_named(name) if len(name) == 64 and name.isalnum() and name.isascii() else None
+    if search is None:
+        raise AddressRefused(
+            "This search is over, or was never made here: its picture is gone.",
+            hint="Bring the picture again. What was found is kept, under the short name that it was told with.",
+        )
+    return search
+
+
+async def search_status(search: Search, visitor: Visitor | None = None, *, patience: float = 10.0) -> SearchStatus:
+    """Return the status of a search; with a visitor, who waits for it from now on, if its picture is here.
+
+    Raises PageHidden where what it found is hidden, TooMany where the visitor waits for as many as one may, and
+    StoreUnavailable.
+    """
+    client = job_client()
+    if visitor is None:
+        progress = await client.look(search)
+    else:
+        await require_press(search.edition)
+        progress = await client.search(search, visitor, patience=patience)
+    result = await result_of(search) if progress.state == "kept" else None
+    sofar, picture = await client.sofar(search), await client.picture_of(search)
+    if progress.state == "kept" and result is None:  # its page has made room, or what was found is not known any more
+        progress = Progress("absent")
+    sentence = await sentence_of_search(search, progress, sofar)
+    return SearchStatus(search, progress, sentence, sofar, result, picture is not None)
+
+
+async def result_of(search: Search) -> Result | None:
+    """Return what a search has found; None where that is not known, or its page is not kept any more.
+
+    The page stands on no list from now on, unless it did before. Raises PageHidden, StoreUnavailable.
+    """
+    found = await job_client().found(search)
+    mark = found.get("mark")
+    if not isinstance(mark, str):
+        return None
+    address = Address(search.edition, "mark", mark, None)
+    record = await kept_record(address)
+    await ledger.require_shown(address, mark)
+    if record is None:
+        return None
+    listed = await ledger.keep_found(record)
+    numbers = {name: _number(found.get(name)) for name in ("decibels", "bound", "likeness")}
+    return Result(address, record, **numbers, seconds=_number(found.get("seconds")) or 0.0, listed=listed)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+async def sentence_of_search(search: Search, progress: Progress, sofar: dict[str, Any]) -> str:
+    """Return the status of a search as a sentence for the person who waits."""
+    decibels = _number(sofar.get("decibels"))
+    near = "" if decibels is None else f" {decibels:.1f} dB near."
+    match progress.state:
+        case "kept":
+            return "The search is over."
+        case "printing" if progress.step == 0:
+            return "The press takes up this search."
+        case "printing":
+            left = "" if progress.seconds is None else f" About {duration(progress.seconds)} to go."
+            return f"Step {progress.step} of {progress.of}.{near}{left}"
+        case "failed":
+            return progress.sentence or "The press tried three times to search for this picture and could not."
+        case "busy":
+            return "So many pictures are searched for already that no more are taken right now."
+        case "absent":
+            return "Nobody searches for this picture at the moment."
+    return (await sentence_for(search, progress)).replace("the page waits", "the search waits")
+
+
+async def start(
+    search: Search, visitor: Visitor, *, depth: str, prompt: str = "", begin: str = "", patience: float = 30.0
+) -> tuple[Search, Progress]:
+    """Have a picture that is here searched for: in a depth, near words, from an earlier key. Return it and its place.
+
+    What is searched for with other words or in another depth is another search, with the same picture. Raises
+    InputRefused for what is no depth and for a picture that is gone, and what `search_status` raises.
+    """
+    wanted = wish(search, depth=depth, prompt=prompt, begin=begin)
+    if wanted.begin:
+        await require_begin(wanted)
+    await require_press(wanted.edition)
+    client = job_client()
+    picture = await client.picture_of(search)
+    if picture is None:
+        raise InputRefused("The picture that is to be searched for is gone.", hint="Bring it again.")
+    said = (await client.sofar(search)).get("said", "")
+    progress = await client.search(wanted, visitor, picture=picture, patience=patience, again=True)
+    if wanted != search and progress.state in WAITS and said:  # it has gone over to the other
+        await client.forget(search)
+    return wanted, progress
+
+
+def wish(search: Search, *, depth: str, prompt: str = "", begin: str = "") -> Search:
+    """Return the search for the same picture in a depth, near some words, from an earlier key. Raises InputRefused."""
+    found = next((each for each in DEPTHS if each == depth), None)
+    if found is None:
+        raise InputRefused(f"A search is {', '.join(DEPTHS[:-1])} or {DEPTHS[-1]}, not “{depth[:20]}”.")
+    try:
+        words = canonical_prompt(prompt) if prompt.strip() else ""
+    except AddressRefused as error:
+        raise InputRefused(str(error), hint="Say in other words what is to be seen, or leave them out.") from error
+    return replace(search, depth=found, prompt=words, begin=begin)
+
+
+async def require_begin(search: Search) -> None:
+    """Raise where a search cannot go on from its key: PageHidden, KeyRefused."""
+    address = Address(search.edition, "mark", search.begin, None)
+    await ledger.require_shown(address, search.begin)
+    if await asyncio.to_thread(store().key, search.begin) is None:
+        raise KeyRefused(f"The library does not hold the key {search.begin}, to go on from.", hint="Search anew.")
+
+
+async def depths_of(edition: str) -> list[dict[str, str]]:
+    """Return the depths as a visitor chooses among them, with the time that each takes at the presses of an edition."""
+    found = []
+    for depth, (name, does) in DEPTHS_SAID.items():
+        seconds = await job_client().pace(edition, depth)
+        takes = "not timed here yet" if seconds is None else f"about {duration(seconds)}"
+        found.append({"depth": depth, "name": name, "does": does, "takes": takes})
+    return found
+
+
+def nearness(decibels: float | None) -> str:
+    """Return in words how far two pictures are apart."""
+    if decibels is None:
+        return "Every pixel is the same"
+    for least, words in ((40, "Nobody sees a difference"), (30, "The same picture, if one does not look closely")):
+        if decibels >= least:
+            return words
+    return "The same picture, with less in it" if decibels >= 22 else "Alike from afar"

@@ -1,0 +1,1 @@
+"""Tests of the measurement of what an edition holds, on tiny weights."""

@@ -1,0 +1,105 @@
+"""Backwards through the loop, and down the gradient: both end at keys whose pages are nearer to what is wanted."""
+
+import numpy as np
+import pytest
+import torch
+
+from worker.catalogue.address import Address
+from worker.catalogue.float15 import LATENTS
+from worker.catalogue.key import Floats, Key
+from worker.engine.engine import Engine
+from worker.engine.inversion import Course, Descent, Inversion, _mixed, decode, draw
+
+
+@pytest.fixture(scope="module")
+def key(tiny_engine: Engine) -> Key:
+    """The key of a page without guidance, with six steps."""
+    dog = tiny_engine.resolve(Address("tiny", "prompt", "a dog", 1))
+    return Key.pack(6, tiny_engine.embed(""), dog.latents)
+
+
+def drawn(engine: Engine, key: Key) -> Course:
+    *_, course = draw(engine, key)
+    return course
+
+
+def begun(inversion: Inversion, rounds: int) -> Floats:
+    *_, latents = inversion.backwards(rounds)
+    assert latents is not None
+    return latents
+
+
+def apart(course: Course, other: Course) -> float:
+    return float(np.sqrt(((course.end - other.end) ** 2).mean()))
+
+
+def test_drawing_is_what_is_printed(tiny_engine: Engine, key: Key) -> None:
+    course = drawn(tiny_engine, key)
+    assert len(course.latents) == key.steps + 1
+    assert len(course.predicted) == key.steps
+    assert np.array_equal(decode(tiny_engine, course.end), tiny_engine.print_page(key).pixels)
+
+
+def test_a_page_is_followed_back_and_corrections_come_nearer(tiny_engine: Engine, key: Key) -> None:
+    wanted = drawn(tiny_engine, key)
+    inversion = Inversion(tiny_engine, key.steps, key.embedding, wanted.end)
+    distances = []
+    for _ in range(4):
+        latents = begun(inversion, 4)
+        assert latents.dtype == np.float16
+        assert np.array_equal(LATENTS.snap(latents), latents)
+        course = drawn(tiny_engine, Key.pack(key.steps, key.embedding, latents))
+        distances.append(apart(course, wanted))
+        inversion.correct(course)
+    assert distances[0] < 0.1 * float(np.std(wanted.end))
+    assert distances[-1] < 0.5 * distances[0]
+
+
+def test_inversion_and_drawing_go_on_after_the_engine_has_printed_something_else(tiny_engine: Engine, key: Key) -> None:
+    cat = tiny_engine.resolve(Address("tiny", "prompt", "a cat", 1))
+    wanted = drawn(tiny_engine, key)
+    alone = begun(Inversion(tiny_engine, key.steps, key.embedding, wanted.end), 2)
+    disturbed = Inversion(tiny_engine, key.steps, key.embedding, wanted.end).backwards(2)
+    latents, course = None, None
+    for so_far in disturbed:
+        latents = so_far
+        tiny_engine.print_page(cat, steps=1)
+    assert latents is not None
+    assert np.array_equal(latents, alone)
+    for growing in draw(tiny_engine, key):
+        course = growing
+        tiny_engine.print_page(cat, steps=1)
+    assert course is not None
+    assert all(torch.equal(one, other) for one, other in zip(course.latents, wanted.latents, strict=True))
+
+
+@pytest.mark.parametrize("guided", [False, True], ids=["alone", "guided"])
+def test_a_descent_comes_nearer_and_says_what_the_engine_draws(tiny_engine: Engine, key: Key, guided: bool) -> None:
+    dog = tiny_engine.resolve(Address("tiny", "prompt", "a dog", 2))
+    begin = Key.pack(2, dog.embedding if guided else key.embedding, key.latents)
+    goal = tiny_engine.print_page(Key.pack(2, begin.embedding, dog.latents)).pixels
+    descent = Descent(tiny_engine, goal, begin, 6, 0.05)
+    errors = [descent.stroke() for _ in range(6)]
+    assert errors[-1] < errors[0]
+    pixels = tiny_engine.print_page(begin).pixels
+    ours = float((((pixels.astype(np.float64) - goal) / 127.5) ** 2).mean())
+    assert errors[0] == pytest.approx(ours, rel=0.02)  # pixels of a page are rounded and gradients' are not
+    assert np.array_equal(LATENTS.snap(descent.latents), descent.latents)
+    assert not np.array_equal(descent.latents, begin.latents)
+
+
+def test_a_descent_stays_inside_the_range_of_keys(tiny_engine: Engine, key: Key) -> None:
+    edge = Key.pack(2, key.embedding, np.full(key.latents.shape, LATENTS.largest))
+    descent = Descent(tiny_engine, np.zeros((416, 640, 3), np.uint8), edge, 2, 0.5)
+    descent.stroke()
+    assert np.abs(descent.latents).max() == LATENTS.largest
+
+
+def test_mixing_finds_the_root_of_a_linear_function_in_as_many_points_as_it_has_directions() -> None:
+    slope = torch.diag(torch.tensor([0.3, 1.9, 0.7]))
+    wanted = torch.tensor([1.0, -2.0, 3.0])
+    point, tried = torch.zeros(3), []
+    for _ in range(4):
+        tried.append((point, wanted - slope @ point))
+        point = _mixed(tried)
+    assert torch.allclose(slope @ point, wanted, atol=1e-3)

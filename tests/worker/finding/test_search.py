@@ -1,0 +1,107 @@
+"""A search with a tiny engine of random weights: what its steps say, that it resumes, what its key prints."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from worker.catalogue.address import Address
+from worker.catalogue.expansion import page_latents
+from worker.catalogue.key import Key, snap_embedding
+from worker.engine.engine import Engine
+from worker.finding import search as module
+from worker.finding.search import DEPTHS, SearchStep, Wish, decibels_between, like_noise, search
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def page(tiny_engine: Engine) -> Pixels:
+    return tiny_engine.print_page(tiny_engine.resolve(Address("tiny", "prompt", "a tower", 1)), steps=2).pixels
+
+
+@pytest.fixture(autouse=True)
+def short() -> Iterator[None]:
+    """Every depth with a few steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        for depth in DEPTHS:
+            effort = module._EFFORTS[depth]
+            few = replace(effort, steps=4, rounds=2, goes=2, strokes=min(effort.strokes, 12))
+            patch.setitem(module._EFFORTS, depth, few)
+        yield
+
+
+def require_order(steps: list[SearchStep]) -> None:
+    """What holds of the steps of every search."""
+    assert [step.index for step in steps] == list(range(1, len(steps) + 1))
+    assert all(step.index <= step.of for step in steps)
+    assert steps[-1].index == steps[-1].of
+    assert len({step.bound for step in steps}) == 1
+    reached = [step.decibels for step in steps if step.decibels is not None]
+    assert reached == sorted(reached)
+
+
+def test_a_quick_search_ends_with_a_key_that_prints_what_it_said(tiny_engine: Engine, page: Pixels) -> None:
+    steps = list(search(tiny_engine, page, Wish("tiny")))
+    require_order(steps)
+    assert [step.phase for step in steps[:6]] == ["encode", *["invert"] * 4, "draw"]
+    first, last = steps[0], steps[-1]
+    assert first.key is None
+    assert first.pixels is not None
+    assert first.bound == decibels_between(first.pixels, page)
+    assert last.key is not None
+    printed = tiny_engine.print_page(last.key).pixels
+    assert decibels_between(printed, page) == last.decibels
+    shown = [step.pixels for step in steps if step.pixels is not None]
+    assert np.array_equal(shown[-1], printed)
+    assert last.likeness == like_noise(last.key.latents)
+    assert np.array_equal(last.key.embedding, snap_embedding(tiny_engine.embed("")))
+
+
+def test_a_deeper_search_goes_on_from_a_key_and_never_falls_back(tiny_engine: Engine, page: Pixels) -> None:
+    *_, quick = search(tiny_engine, page, Wish("tiny"))
+    assert quick.key is not None
+    assert quick.decibels is not None
+    steps = list(search(tiny_engine, page, Wish("tiny", "good"), begin=quick.key))
+    require_order(steps)
+    assert {step.phase for step in steps} == {"encode", "draw", "improve"}  # what was inverted is not inverted again
+    found = next(step for step in steps if step.key is not None)
+    assert (found.key, found.decibels) == (quick.key, quick.decibels)
+    assert steps[-1].decibels is not None
+    assert steps[-1].decibels > quick.decibels
+
+
+def test_a_search_near_a_prompt_has_its_embedding(tiny_engine: Engine, page: Pixels) -> None:
+    steps = list(search(tiny_engine, page, Wish("tiny", "quick", "A  Tower")))
+    require_order(steps)
+    key = steps[-1].key
+    assert key is not None
+    assert np.array_equal(key.embedding, snap_embedding(tiny_engine.embed("a tower")))
+
+
+def test_a_key_of_another_prompt_is_begun_from_and_only_kept_where_it_is_nearer(
+    tiny_engine: Engine, page: Pixels
+) -> None:
+    far = tiny_engine.resolve(Address("tiny", "prompt", "a boat", 1))
+    steps = list(search(tiny_engine, page, Wish("tiny"), begin=Key.pack(2, far.embedding, far.latents)))
+    require_order(steps)
+    assert "invert" in {step.phase for step in steps}
+
+
+def test_ordinary_noise_is_like_noise_and_other_latents_are_less_so() -> None:
+    latents = page_latents("key", "borges", 1)
+    ordinary = like_noise(latents)
+    assert 0.985 < ordinary <= 1
+    assert like_noise(np.float16(0.5) * latents) < 0.8
+    smooth = ((latents + np.roll(latents, 1, 2)) / np.float16(2**0.5)).astype(np.float16)  # of the same variance
+    assert like_noise(smooth) < 0.9
+    assert like_noise(np.zeros_like(latents)) < 0.01
+
+
+def test_the_distance_of_a_picture_from_itself_is_a_number(page: Pixels) -> None:
+    assert decibels_between(page, page) == 100
+    other = page.copy()
+    other[0, 0, 0] ^= 255
+    assert decibels_between(page, other) < 100

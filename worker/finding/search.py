@@ -1,0 +1,225 @@
+"""A search: from a picture to a key whose page looks like it, step by step.
+
+Drives worker.engine, which is handed in and imported inside functions alone; may import worker.errors,
+worker.catalogue and NumPy besides.
+
+A search draws with the ordinary engine: what a step says of decibels is said of the page that its key prints. It keeps
+nothing but that key: whoever stops a search, or loses the process that does it, begins the next one with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.catalogue.address import canonical_prompt
+from worker.catalogue.comparison import compare
+from worker.catalogue.key import Floats, Key, snap_embedding
+
+if TYPE_CHECKING:
+    from worker.engine.engine import Engine
+    from worker.engine.inversion import Course, Latents
+
+Depth = Literal["quick", "good", "best"]
+DEPTHS: Final[tuple[Depth, ...]] = get_args(Depth)
+Phase = Literal["encode", "invert", "draw", "improve"]
+Pixels = npt.NDArray[np.uint8]
+IDENTICAL: Final = 100.0
+"""Decibels that stand for a page with the very pixels that were asked for, of which no noise is left to measure."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants: in which edition, how long to search, and near which prompt, if any."""
+
+    edition: str
+    depth: Depth = "quick"
+    prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchStep:
+    """How far a search is. The last step has the key and the decibels of the best page that was found, and the last
+    pixels that any step had are that page's."""
+
+    phase: Phase
+    index: int
+    """Steps done, 1 … `of`, of the whole search."""
+    of: int
+    """Steps in all, at most: a search ends where it no longer pays, and its last step has `index` = `of`."""
+    key: Key | None
+    """The best key so far, on the grid of keys; None before there is one."""
+    pixels: Pixels | None
+    """(416, 640, 3): the page of `key`, or before there is one the picture as the autoencoder alone gives it back;
+    None where that is what the last step that had pixels showed."""
+    decibels: float | None
+    """How near the page of `key` is: peak signal-to-noise ratio over pixels and channels; 100 where it is the same."""
+    bound: float
+    """What the autoencoder alone gives, in dB, encoding the picture and decoding it."""
+    likeness: float | None
+    """How like ordinary noise the latents of `key` are (`like_noise`), 0 … 1."""
+
+
+def search(engine: Engine, pixels: Pixels, wish: Wish, begin: Key | None = None) -> Iterator[SearchStep]:
+    """Search the edition of an engine for a page that looks like `pixels`, uint8 (416, 640, 3).
+
+    `begin` is a key that an earlier search for this picture had found: the search goes on from there, and what it
+    finds is never further from the picture. Stop iterating to stop. Raises PrintFailed and InputRefused as the engine
+    does.
+    """
+    assert wish.edition == engine.edition.slug, f"a wish for {wish.edition} and an engine of {engine.edition.slug}"
+    return _Search(engine, pixels, wish).run(begin)
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """What a depth spends."""
+
+    steps: int
+    """Of the pages."""
+    rounds: int
+    """Calls of the U-Net for each step of the first inversion."""
+    goes: int
+    """Inversions, at most: each after the first makes up for what the page before it lacked."""
+    strokes: int = 0
+    """Steps of the descent that follows, at most."""
+
+
+_EFFORTS: Final[dict[Depth, _Effort]] = {
+    "quick": _Effort(steps=32, rounds=3, goes=3),
+    "good": _Effort(steps=8, rounds=6, goes=4, strokes=60),
+    "best": _Effort(steps=8, rounds=6, goes=4, strokes=600),
+}
+_RATE: Final = 0.05
+"""Of Adam: a twentieth of the spread of ordinary noise."""
+_LOOK: Final = 10
+"""Strokes after which the page is drawn as it will be printed."""
+_WORSE: Final = 1.0
+"""Decibels by which a correction may fall short of the page that it corrects before no more are tried."""
+_PAYS: Final = 0.02
+"""Decibels that the last two looks at a descent have to bring together, or it ends."""
+
+
+class _Search:
+    """One search under way."""
+
+    def __init__(self, engine: Engine, pixels: Pixels, wish: Wish) -> None:
+        self._engine, self._pixels, self._wish = engine, pixels, wish
+        self._effort = _EFFORTS[wish.depth]
+        self._done = self._of = 0
+        self._bound = 0.0
+        self._found: Key | None = None
+        self._decibels = self._last = -1.0
+        self._course: Course
+
+    def run(self, begin: Key | None) -> Iterator[SearchStep]:
+        """All of its steps."""
+        from worker.engine.inversion import decode
+
+        effort, prompt = self._effort, self._wish.prompt
+        embedding = snap_embedding(self._engine.embed("" if prompt is None else canonical_prompt(prompt)))
+        steps = min(effort.steps, self._engine.edition.step_limit // 2 * 2)
+        goes_on = begin is not None and np.array_equal(begin.embedding, embedding) and effort.strokes > 0
+        inverting = 0 if goes_on else (2 * steps + 1) * effort.goes
+        looks = -(-effort.strokes // _LOOK)
+        drawing = begin.steps if begin is not None and goes_on else steps
+        self._of = 1 + (begin.steps + 1 if begin is not None else 0) + inverting
+        self._of += effort.strokes + looks * (drawing + 1) + 1
+        wanted = self._engine.encode(self._pixels[None])[0]
+        alone = decode(self._engine, wanted)
+        self._bound = decibels_between(alone, self._pixels)
+        yield self._step("encode", alone)
+        if begin is not None:
+            yield from self._draw(begin)
+        if not goes_on:
+            yield from self._invert(wanted, steps, embedding)
+        if effort.strokes:
+            yield from self._descend()
+        self._of = self._done + 1
+        yield self._step("draw")
+
+    def _invert(self, wanted: Latents, steps: int, embedding: Floats) -> Iterator[SearchStep]:
+        """Encoded latents backwards through the loop, and what its page lacks on top of them, and so on."""
+        from worker.engine.inversion import Inversion
+
+        inversion = Inversion(self._engine, steps, embedding, wanted)
+        best = -1.0
+        for go in range(self._effort.goes):
+            latents: Floats | None = None
+            for begun in inversion.backwards(self._effort.rounds):
+                latents = begun
+                yield self._step("invert")
+            assert latents is not None, "a page without steps"
+            yield from self._draw(Key.pack(steps, embedding, latents))
+            best = max(best, self._last)
+            if self._last < best - _WORSE:
+                self._of -= (2 * steps + 1) * (self._effort.goes - go - 1)
+                return
+            inversion.correct(self._course)
+
+    def _descend(self) -> Iterator[SearchStep]:
+        """From the best key on by gradients, as long as it pays."""
+        from worker.engine.inversion import Descent
+
+        assert self._found is not None, "a descent begins at a key"
+        begun = self._found
+        descent = Descent(self._engine, self._pixels, begun, self._effort.strokes, _RATE)
+        seen: list[float] = []
+        for stroke in range(1, self._effort.strokes + 1):
+            descent.stroke()
+            yield self._step("improve")
+            if stroke % _LOOK and stroke < self._effort.strokes:
+                continue
+            yield from self._draw(Key.pack(begun.steps, begun.embedding, descent.latents))
+            seen.append(self._last)
+            if len(seen) > 4 and seen[-1] - seen[-3] < _PAYS:
+                return
+
+    def _draw(self, key: Key) -> Iterator[SearchStep]:
+        """Draw the page of a key as it is printed, and take it for the best so far where it is."""
+        from worker.engine.inversion import decode, draw
+
+        for course in draw(self._engine, key):
+            self._course = course
+            yield self._step("draw")
+        drawn = decode(self._engine, self._course.end)
+        self._last = decibels_between(drawn, self._pixels)
+        better = self._found is None or self._last > self._decibels
+        if better:
+            self._found, self._decibels = key, self._last
+        yield self._step("draw", drawn if better else None)
+
+    def _step(self, phase: Phase, drawn: Pixels | None = None) -> SearchStep:
+        """One step more, and what is known by then."""
+        self._done += 1
+        found = self._found
+        decibels = None if found is None else self._decibels
+        likeness = None if found is None else like_noise(found.latents)
+        return SearchStep(phase, self._done, self._of, found, drawn, decibels, self._bound, likeness)
+
+
+def decibels_between(first: Pixels, second: Pixels) -> float:
+    """Peak signal-to-noise ratio of two pictures (416, 640, 3) in dB; `IDENTICAL` where they have the same pixels."""
+    found = compare(first, second).psnr
+    return IDENTICAL if found is None else found
+
+
+def like_noise(latents: Floats) -> float:
+    """How like ordinary noise latents (4, 52, 80) are, 0 … 1: 1 is what a volume's pages begin with.
+
+    exp(−d), d the Kullback-Leibler divergence a number, in nats, of a Gaussian with the latents' mean spectrum from
+    white noise of variance 1: the mean of (P − 1 − log P) / 2 over bands of the spectrum P, each as wide as 128 of its
+    values, so that ordinary noise has 0.99 and more.
+    """
+    spectrum = np.abs(np.fft.fft2(latents.astype(np.float64), norm="ortho")) ** 2  # (4, 52, 80), mean 1 for noise
+    height, width = spectrum.shape[1:]
+    y, x = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
+    order = np.argsort(np.hypot(y, x).ravel(), kind="stable")  # from coarse to fine
+    sorted_ = spectrum.reshape(len(spectrum), -1)[:, order]  # (4, 4160)
+    bands = sorted_[:, : sorted_.shape[1] // 128 * 128].reshape(len(spectrum), -1, 128).mean(axis=2)
+    bands = np.maximum(bands, 1e-12)
+    return float(np.exp(-np.mean(bands - 1 - np.log(bands)) / 2))
