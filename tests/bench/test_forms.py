@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import forms, random_weights
-from bench.forms import Form, Page
+from bench import random_weights
+from bench.forms import __main__ as forms
+from bench.forms.__main__ import Form, Page
 
 
 def page(seconds: float, step: float) -> dict[str, object]:

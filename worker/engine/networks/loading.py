@@ -46,6 +46,8 @@ def load_model(weights: Path, component: str, dtype: torch.dtype) -> Any:
     folder = weights / component
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     name = config["_class_name"]
+    if name == "AutoencoderTiny":
+        config.pop("block_out_channels", None)  # written by diffusers for its pipelines, and not read by it
     with torch.device("meta"):
         model = model_class(name).from_config(config)
     wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
