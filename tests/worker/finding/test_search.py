@@ -28,7 +28,7 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for depth in DEPTHS:
             effort = module._EFFORTS[depth]
-            few = replace(effort, steps=4, rounds=2, goes=2, strokes=min(effort.strokes, 4))
+            few = replace(effort, steps=4, rounds=2, goes=2, strokes=min(effort.strokes, 4), few=4, enough=None)
             patch.setitem(module._EFFORTS, depth, few)
         yield
 
