@@ -25,6 +25,7 @@ from worker.catalogue.key import Key
 from worker.catalogue.png import encode_page
 from worker.editions.edition import SHIPPED, load_edition
 from worker.errors import BabeliaError, EditionRefused, InputRefused, PageHidden, PrintFailed, StoreUnavailable
+from worker.finding.copies import Copies
 from worker.jobs import preview
 from worker.jobs.consumer import Claim, ClaimsLost, JobConsumer, SteppedAside, press_name
 from worker.jobs.progress import Press, Reprint, Search, Wanted
@@ -111,6 +112,7 @@ class PrintingPress:
         self._remind = remind
         self._unheard = False
         self.store = store
+        self.copies = Copies(store)
         self.jobs = jobs
         self.editions = tuple(editions)
         self.times = Times()
@@ -417,6 +419,7 @@ class PrintingPress:
             weights=printed.rendition.weights,
             unread=self._unread(address),
         )
+        self.copies.note(address.edition, key.mark, printed.pixels)
 
     # -- searching
 

@@ -140,6 +140,11 @@ class Engine:
             raise InputRefused(f"The number of steps should be 1 to {STEPS_MAX}, and is {steps}.")
         return Lane(steps, self.denoiser.is_guided(key.embedding))
 
+    @property
+    def runs(self) -> int:
+        """How many runs were begun: a run whose number it is no longer cannot go on."""
+        return self._run
+
     def plan(self, steps: int) -> Plan:
         """The numbers of the loop's steps, as pages of so many steps are printed with."""
         return make_plan(self.edition.solver, self._scheduler_config, steps)

@@ -54,10 +54,21 @@ class Course:
 
 
 def draw(engine: "Engine", key: Key) -> Iterator[Course]:
-    """Draw the page of a key as it is printed; yields the course after each step, one and the same, growing."""
+    """Draw the page of a key as it is printed; yields the course after each step, one and the same, growing.
+
+    Where the engine has printed something else between two steps, those before are done again.
+    """
     start = torch.from_numpy(key.latents.astype(np.float32))[None].to(engine.device)
     course = Course([start])
-    for step in engine.run([key]):
+    steps = engine.run([key])
+    run = engine.runs
+    for done in range(key.steps):
+        if engine.runs != run:
+            steps = engine.run([key])
+            run = engine.runs
+            for _ in range(done):
+                next(steps)
+        step = next(steps)
         course.latents.append(step.latents[:1])
         course.predicted.append(step.predicted[:1])
         yield course
@@ -73,7 +84,7 @@ def decode(engine: "Engine", latents: Latents) -> npt.NDArray[np.uint8]:
 class Inversion:
     """The loop of one embedding and number of steps, backwards, for one page at a time.
 
-    Between two calls the engine may print; each call sets the embedding anew.
+    Between two steps the engine may print: the embedding is read again then.
     """
 
     def __init__(self, engine: "Engine", steps: int, embedding: Floats, wanted: Latents) -> None:
@@ -108,9 +119,12 @@ class Inversion:
         Yields None after each step but the last. After a `correct` each step begins at what it was, moved as its end is
         moved, and takes a single round.
         """
-        self._engine.denoiser.start(self._embeddings)
-        x = self._asked
+        denoiser = self._engine.denoiser
+        x, texts = self._asked, None
         for index in reversed(range(len(self._plan))):
+            if texts is not denoiser.texts:
+                denoiser.start(self._embeddings)
+                texts = denoiser.texts
             x = self._before(index, x, rounds if self._known is None else 1, self._known)
             if index:
                 yield None

@@ -7,6 +7,8 @@ A search draws with the ordinary engine: what a step says of decibels is said of
 nothing but that key: whoever stops a search, or loses the process that does it, begins the next one with it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -62,7 +64,7 @@ class SearchStep:
     """How like ordinary noise the latents of `key` are (`like_noise`), 0 … 1."""
 
 
-def search(engine: "Engine", pixels: Pixels, wish: Wish, begin: Key | None = None) -> Iterator[SearchStep]:
+def search(engine: Engine, pixels: Pixels, wish: Wish, begin: Key | None = None) -> Iterator[SearchStep]:
     """Search the edition of an engine for a page that looks like `pixels`, uint8 (416, 640, 3).
 
     `begin` is a key that an earlier search for this picture had found: the search goes on from there, and what it
@@ -105,7 +107,7 @@ _PAYS: Final = 0.02
 class _Search:
     """One search under way."""
 
-    def __init__(self, engine: "Engine", pixels: Pixels, wish: Wish) -> None:
+    def __init__(self, engine: Engine, pixels: Pixels, wish: Wish) -> None:
         self._engine, self._pixels, self._wish = engine, pixels, wish
         self._effort = _EFFORTS[wish.depth]
         self._done = self._of = 0

@@ -55,12 +55,22 @@ def test_a_page_is_followed_back_and_corrections_come_nearer(tiny_engine: Engine
     assert distances[-1] < 0.5 * distances[0]
 
 
-def test_an_inversion_goes_on_after_the_engine_has_printed_something_else(tiny_engine: Engine, key: Key) -> None:
+def test_inversion_and_drawing_go_on_after_the_engine_has_printed_something_else(tiny_engine: Engine, key: Key) -> None:
+    cat = tiny_engine.resolve(Address("tiny", "prompt", "a cat", 1))
     wanted = drawn(tiny_engine, key)
     alone = begun(Inversion(tiny_engine, key.steps, key.embedding, wanted.end), 2)
-    disturbed = Inversion(tiny_engine, key.steps, key.embedding, wanted.end)
-    tiny_engine.print_page(tiny_engine.resolve(Address("tiny", "prompt", "a cat", 1)), steps=1)
-    assert np.array_equal(begun(disturbed, 2), alone)
+    disturbed = Inversion(tiny_engine, key.steps, key.embedding, wanted.end).backwards(2)
+    latents, course = None, None
+    for so_far in disturbed:
+        latents = so_far
+        tiny_engine.print_page(cat, steps=1)
+    assert latents is not None
+    assert np.array_equal(latents, alone)
+    for growing in draw(tiny_engine, key):
+        course = growing
+        tiny_engine.print_page(cat, steps=1)
+    assert course is not None
+    assert all(torch.equal(one, other) for one, other in zip(course.latents, wanted.latents, strict=True))
 
 
 @pytest.mark.parametrize("guided", [False, True], ids=["alone", "guided"])

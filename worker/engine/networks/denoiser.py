@@ -72,7 +72,8 @@ class Denoiser:
         self._empty = embedding_of_empty[0].copy()
         self._rows = torch.from_numpy(embedding_of_empty).to(device, dtype)  # (1, 77, 768)
         self._guided = False
-        self._texts: list[Text] = []
+        self.texts: list[Text] = []
+        """What was read of the embeddings at the last `start`: another list after each."""
 
     def is_guided(self, embedding: npt.NDArray[np.float16]) -> bool:
         """Whether a page with this embedding (77, 768) needs the second row. Decided on the host, by the page alone."""
@@ -90,12 +91,12 @@ class Denoiser:
         self._guided = guided.pop()
         states = torch.from_numpy(np.ascontiguousarray(embeddings)).to(self.device, self.dtype)  # (B, 77, 768)
         with torch.inference_mode():
-            self._texts = [self._read(part) for part in states.split(self._together)]
+            self.texts = [self._read(part) for part in states.split(self._together)]
 
     @torch.inference_mode()
     def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """The prediction (B, 4, h, w), float32, for latents (B, 4, h, w), float32, and a timestep ()."""
-        parts = zip(latents.split(self._together), self._texts, strict=True)
+        parts = zip(latents.split(self._together), self.texts, strict=True)
         return torch.cat([self._predict(part, timestep, text) for part, text in parts])
 
     @torch.inference_mode()
@@ -105,7 +106,7 @@ class Denoiser:
         Its bits may be others than those of a call with every row: what is printed is computed by that call.
         """
         rows = latents.expand(self._together, -1, -1, -1)
-        return self._predict(rows, timestep, self._texts[0])[:1]
+        return self._predict(rows, timestep, self.texts[0])[:1]
 
     def _read(self, states: Tensor) -> Text:
         if self._guided:
