@@ -195,8 +195,7 @@ def _spectra(fields: Sequence[Sequence[Row]]) -> CurvePlot:
     for count, spectra in zip(DIRECTIONS.values(), fields, strict=True):
         strengths = sorted({s for each in spectra for s in each["strengths"] if s > 0})
         points = [(s / WHOLE, mean(counted(each, count, s) for each in spectra)) for s in strengths]
-        # A level holds from one strength down to the next weaker one.
-        curves.append(steps_of(list(points)))
+        curves.append(steps_of(points))
     return curve_plot(curves)
 
 
@@ -213,8 +212,8 @@ PLACES: Final = (
     *(f"1/{2 << bit}" for bit in range(10)),
 )
 """What flipping a bit of a number does: the other sign, 256 times as much or as little, … a 1,024th more or less."""
-_NOTHING: Final = 0.01
-"""Grey levels at which a flip that changes no pixel is drawn."""
+_NOTHING: Final = 0.001
+"""Grey levels at which a flip that changes no pixel is drawn: one value that moves by one makes 0.0011."""
 
 
 def bits_context(part: Part) -> dict[str, Any]:
@@ -329,5 +328,5 @@ def mush_context(part: Part) -> dict[str, Any]:
 
 def _evidence(groups: Mapping[str, Sequence[Row]], threshold: float) -> StripPlot:
     return strip_plot(
-        {name: [[each["evidence"] for each in found]] for name, found in groups.items()}, threshold=threshold
+        {name: [[each["evidence"] for each in found]] for name, found in groups.items() if found}, threshold=threshold
     )
