@@ -87,7 +87,7 @@ class Slope:
             # torch compiles some of its own forward derivatives by what it has deprecated since
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
             value = self._map(forward_ad.make_dual(self._at, direction))
-            found = forward_ad.unpack_dual(value).tangent
+            found: Tensor | None = forward_ad.unpack_dual(value).tangent
         assert found is not None, "the map does not depend on its point"
         return found
 

@@ -173,13 +173,14 @@ def _directions(field: str, spectra: Sequence[Row]) -> dict[str, Any]:
 
 def counted(spectrum: Row, directions: int, strength: float) -> float:
     """About how many of so many directions have at least this strength, by the nodes that have."""
-    return directions * sum(w for s, w in zip(spectrum["strengths"], spectrum["shares"], strict=True) if s >= strength)
+    pairs = zip(spectrum["strengths"], spectrum["shares"], strict=True)
+    return float(directions * sum(w for s, w in pairs if s >= strength))
 
 
 def counted_at_most(spectrum: Row, directions: int, strength: float) -> float:
     """About how many have it at most: of those that a weaker node stands for, θ/t² may (Markov's inequality)."""
     pairs = zip(spectrum["strengths"], spectrum["shares"], strict=True)
-    return directions * sum(w * min(1.0, (s / strength) ** 2) for s, w in pairs)
+    return float(directions * sum(w * min(1.0, (s / strength) ** 2) for s, w in pairs))
 
 
 def strongest_share(spectrum: Row, directions: int) -> float:
