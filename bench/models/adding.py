@@ -1,4 +1,4 @@
-"""What adding an edition costs at the size of Stable Diffusion 1.5: `python -m bench.adding`.
+"""What adding an edition costs at the size of Stable Diffusion 1.5: `python -m bench.models.adding`.
 
 Makes random float16 weights of exactly its configuration (2.1 GB), as a folder and as one checkpoint, and adds both
 with `manage.py add_edition --no-print`: seconds and the most memory of the process, against the size of the file. Needs
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def measure(name: str, source: Path, data: Path) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def measure(name: str, source: Path, data: Path) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line: where the weights are made, what size they have."""
-    parser = argparse.ArgumentParser(prog="python -m bench.adding", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.models.adding", description=__doc__)
     parser.add_argument("--folder", type=Path, help="where there is room for 9 GB (the system's temporary folder)")
     parser.add_argument("--size", choices=("sd", "tiny"), default="sd")
     options = parser.parse_args(arguments)
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder, file = home / "folder", home / "checkpoint.safetensors"
         make = [sys.executable, "-m"]
         subprocess.run([*make, "bench.random_weights", folder, "--size", options.size], cwd=ROOT, check=True)
-        subprocess.run([*make, "bench.checkpoints", folder, file], cwd=ROOT, check=True)
+        subprocess.run([*make, "bench.models.checkpoints", folder, file], cwd=ROOT, check=True)
         os.sync()
         for name, source in (("file", file), ("folder", folder)):
             found = measure(name, source, home / "data")
