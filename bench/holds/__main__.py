@@ -92,7 +92,7 @@ def run(name: str, work: Work, engine: Engine, record: Record, count: int, *, an
     began = time.perf_counter()
     for found in work.measure(engine, rows, count):
         record.write(name, *found)
-        print(f"{name}: {found.index + 1}, {time.perf_counter() - began:.0f} s", flush=True)
+        print(f"{name}: {found.place + 1}, {time.perf_counter() - began:.0f} s", flush=True)
 
 
 def _positive(text: str) -> int:

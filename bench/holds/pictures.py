@@ -26,9 +26,9 @@ QUALITY: Final = 70
 
 
 class Found(NamedTuple):
-    """A row, where it stands (at the end where it is new), and pictures to write: file name to WebP."""
+    """A row, its place (at the end where it is new), and pictures to write: file name to WebP."""
 
-    index: int
+    place: int
     row: dict[str, Any]
     pictures: dict[str, bytes]
 

@@ -4,6 +4,7 @@ May import torch, the engine's loading, solvers and kernels' switches. The press
 this is the same map by other arithmetic: a page differs from the press's by rounding alone (the tests say by how much).
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -82,9 +83,11 @@ class Slope:
 
     def forward(self, direction: Tensor) -> Tensor:
         """J·v, of the shape of the map's values, for a direction of the shape of the point (forward mode)."""
-        with torch.no_grad(), forward_ad.dual_level():
+        with warnings.catch_warnings(), torch.no_grad(), forward_ad.dual_level():
+            # torch compiles some of its own forward derivatives by what it has deprecated since
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
             value = self._map(forward_ad.make_dual(self._at, direction))
-            found = forward_ad.unpack_dual(value).tangent
+            found: Tensor | None = forward_ad.unpack_dual(value).tangent
         assert found is not None, "the map does not depend on its point"
         return found
 

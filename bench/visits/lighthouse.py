@@ -6,8 +6,8 @@ Chromium, and
     npm install --prefix /tmp/lighthouse lighthouse
     LIGHTHOUSE=/tmp/lighthouse/node_modules/.bin/lighthouse python -m bench.visits.lighthouse http://127.0.0.1:8000
 
-Lighthouse is named in a User-Agent of its own, which the site takes for a machine: a page that is not kept would be an
-empty frame, so one that was opened lately is taken. Imports nothing of the project.
+Lighthouse calls itself an ordinary telephone. A page that is not kept would be drawn while it is measured, so one that
+was opened lately is taken. Imports nothing of the project.
 """
 
 import argparse

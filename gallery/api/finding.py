@@ -108,9 +108,9 @@ async def find(request: HttpRequest, file: File[UploadedFile], wanted: Form[Want
     search, progress = await start(parked, visitor, depth=wanted.depth, prompt=wanted.prompt, patience=60.0)
     status = await search_status(search)
     if progress.state in ("busy", "failed"):
-        error = (LibraryBusy if progress.state == "busy" else PrintFailed)(status.sentence)
-        error.retry_after = progress.retry_after
-        raise error
+        refused = (LibraryBusy if progress.state == "busy" else PrintFailed)(status.sentence)
+        refused.retry_after = progress.retry_after
+        raise refused
     return Status(200 if status.result else 202, _described(status) | {"copies": copies_out(copies)})
 
 

@@ -5,5 +5,7 @@ searches    where a search stands, what it found, and what is said of both; no H
 stream      its server-sent events
 views       what answers its URLs
 
-The search itself is the press's (worker.searches); what is brought stays in Redis for as long as it lasts, and goes.
+May import Django, worker.catalogue, worker.finding, worker.jobs, worker.store, worker.errors and the rest of gallery
+but its views. The search itself is the press's (worker.searches); what is brought stays in Redis for as long as it
+lasts, and goes.
 """

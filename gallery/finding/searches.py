@@ -43,6 +43,11 @@ class Result:
         """The path of its page."""
         return path_of(self.address)
 
+    @property
+    def gain(self) -> float | None:
+        """By how many dB it is nearer than the autoencoder alone; None where one of them is not known."""
+        return None if self.decibels is None or self.bound is None else self.decibels - self.bound
+
 
 @dataclass(frozen=True)
 class SearchStatus:

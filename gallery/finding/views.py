@@ -143,7 +143,7 @@ async def _context(status: SearchStatus, tab: str, opened: bool) -> dict[str, An
         "result": result,
         "result_links": None if result is None else links_of(result.address),
         "nearness": "" if result is None else nearness(result.decibels),
-        "gain": None if result is None or None in (result.decibels, result.bound) else result.decibels - result.bound,
+        "gain": None if result is None else result.gain,
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
         "visitor": tab,
         "opened": opened,

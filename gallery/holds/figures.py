@@ -173,13 +173,14 @@ def _directions(field: str, spectra: Sequence[Row]) -> dict[str, Any]:
 
 def counted(spectrum: Row, directions: int, strength: float) -> float:
     """About how many of so many directions have at least this strength, by the nodes that have."""
-    return directions * sum(w for s, w in zip(spectrum["strengths"], spectrum["shares"], strict=True) if s >= strength)
+    pairs = zip(spectrum["strengths"], spectrum["shares"], strict=True)
+    return float(directions * sum(w for s, w in pairs if s >= strength))
 
 
 def counted_at_most(spectrum: Row, directions: int, strength: float) -> float:
     """About how many have it at most: of those that a weaker node stands for, θ/t² may (Markov's inequality)."""
     pairs = zip(spectrum["strengths"], spectrum["shares"], strict=True)
-    return directions * sum(w * min(1.0, (s / strength) ** 2) for s, w in pairs)
+    return float(directions * sum(w * min(1.0, (s / strength) ** 2) for s, w in pairs))
 
 
 def strongest_share(spectrum: Row, directions: int) -> float:
@@ -195,8 +196,7 @@ def _spectra(fields: Sequence[Sequence[Row]]) -> CurvePlot:
     for count, spectra in zip(DIRECTIONS.values(), fields, strict=True):
         strengths = sorted({s for each in spectra for s in each["strengths"] if s > 0})
         points = [(s / WHOLE, mean(counted(each, count, s) for each in spectra)) for s in strengths]
-        # A level holds from one strength down to the next weaker one.
-        curves.append(steps_of(list(points)))
+        curves.append(steps_of(points))
     return curve_plot(curves)
 
 
@@ -213,8 +213,8 @@ PLACES: Final = (
     *(f"1/{2 << bit}" for bit in range(10)),
 )
 """What flipping a bit of a number does: the other sign, 256 times as much or as little, … a 1,024th more or less."""
-_NOTHING: Final = 0.01
-"""Grey levels at which a flip that changes no pixel is drawn."""
+_NOTHING: Final = 0.001
+"""Grey levels at which a flip that changes no pixel is drawn: one value that moves by one makes 0.0011."""
 
 
 def bits_context(part: Part) -> dict[str, Any]:
@@ -329,5 +329,5 @@ def mush_context(part: Part) -> dict[str, Any]:
 
 def _evidence(groups: Mapping[str, Sequence[Row]], threshold: float) -> StripPlot:
     return strip_plot(
-        {name: [[each["evidence"] for each in found]] for name, found in groups.items()}, threshold=threshold
+        {name: [[each["evidence"] for each in found]] for name, found in groups.items() if found}, threshold=threshold
     )

@@ -158,8 +158,8 @@ def _log_axis(values: Iterable[float]) -> tuple[float, float, list[float]]:
 
 
 def steps_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the corners of a staircase through points (x rising, y), each level held until the next x."""
+    """Return the corners of a staircase through points (x rising, y falling): a level holds from the x before it on."""
     corners: list[tuple[float, float]] = list(points[:1])
-    for (_, before), (x, y) in pairwise(points):
-        corners += [(x, before), (x, y)]
+    for (before, _), (x, y) in pairwise(points):
+        corners += [(before, y), (x, y)]
     return corners

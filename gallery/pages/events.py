@@ -22,7 +22,7 @@ from gallery.visits import visitor_of
 from worker.catalogue.address import Address
 from worker.errors import PageHidden, StoreUnavailable, TooMany
 from worker.jobs.preview import CONTENT_TYPE
-from worker.jobs.progress import Progress, Reprint, Visitor, Wanted
+from worker.jobs.progress import Progress, Reprint, Visitor
 
 RETRY_MS: Final = 2000
 FEW: Final = 3
@@ -34,7 +34,7 @@ _VERSION: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 async def event_stream(
-    request: HttpRequest, address: Wanted, *, few: bool = False, noted: bool = True
+    request: HttpRequest, address: Address | Reprint, *, few: bool = False, noted: bool = True
 ) -> StreamingHttpResponse:
     """Return the answer that follows a page; `few`: one of a sheet, of which only a few of a visitor wait at once.
 
@@ -63,7 +63,7 @@ def known_version(request: HttpRequest) -> int | None:
 
 
 async def events(
-    address: Wanted, visitor: Visitor, known: int | None = None, *, few: bool = False, noted: bool = True
+    address: Address | Reprint, visitor: Visitor, known: int | None = None, *, few: bool = False, noted: bool = True
 ) -> AsyncGenerator[str]:
     """Ask for a page and yield the text of server-sent events until it is kept or cannot be.
 
@@ -105,7 +105,7 @@ async def events(
         yield event_text(Progress("busy", sentence=str(error), retry_after=error.retry_after), str(error), None)
 
 
-def page_of(wanted: Wanted) -> Address:
+def page_of(wanted: Address | Reprint) -> Address:
     """Return the page that is printed, or printed a second time."""
     return wanted.address if isinstance(wanted, Reprint) else wanted
 

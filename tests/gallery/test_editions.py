@@ -35,9 +35,9 @@ def test_the_shipped_edition_is_the_default_and_only_installed_ones_are_offered(
 
 
 def test_an_unknown_edition_is_refused_with_those_there_are(data: Path) -> None:
-    with pytest.raises(EditionRefused, match="no edition named “atlantis”") as refused:
+    with pytest.raises(EditionRefused, match="no model named “atlantis”") as refused:
         edition_of("atlantis")
-    assert refused.value.hint.startswith("The editions here are pocket-1") and "own" in refused.value.hint
+    assert refused.value.hint.startswith("The models here are pocket-1") and "own" in refused.value.hint
 
 
 def test_an_edition_with_a_broken_repertoire_is_one_without(data: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -172,9 +172,10 @@ def test_a_shelf_is_saved_as_a_file_and_opened_beside_another(
         (tmp_path / "far.json").write_text(json.dumps(far))
         page.set_input_files("#file", tmp_path / "far.json")
         expect(page.locator("#said")).to_contain_text("1 of them are drawn by models that are not here")
-        foreign = page.locator("[data-list=babelia-shelf] li", has_text="Its model is not here")
+        foreign = page.locator("[data-list=babelia-shelf] li:has(small:not([hidden]))")
         expect(foreign).to_have_count(1)
         expect(foreign.locator("bdi")).to_have_text("far, 1")
+        expect(foreign.get_by_text("Its model is not here")).to_be_visible()
         page.goto(site + "/key/")  # the wrong door for it
         page.set_input_files("#file", file)
         page.get_by_role("button", name="Open", exact=True).click()

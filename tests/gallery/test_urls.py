@@ -124,7 +124,7 @@ def test_a_search_in_an_edition_that_cannot_be_is_still_a_page(kept_here: Addres
     empty = get(f"/search/?prompt=&edition={edition}")
     assert empty.status_code == 200 and b'href="/pocket-1/random/"' in empty.content
     refused = get(f"/search/?prompt=a%20dog&edition={edition}")
-    assert refused.status_code == 400 and "There is no edition named" in refused.content.decode()
+    assert refused.status_code == 400 and "There is no model named" in refused.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -110,7 +110,7 @@ def test_a_site_listens_on_ipv6_and_believes_its_proxy(
 def refusal_of_a_site(quiet: RunningPress, **settings: str) -> str:
     """The one line with which a site that runs alone ends before it has begun."""
     command, environment = [sys.executable, "-m", "babelia.serve"], quiet.environment | settings
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     return done.stderr
 

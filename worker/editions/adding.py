@@ -70,6 +70,7 @@ class Facts:
     title: str
     summary: str
     licence: str
+    solver: str = "dpm-solver++"
     guidance: float = 7.5
     default_steps: int = 20
 
@@ -284,7 +285,7 @@ def write_edition(
         f"title = {_text(facts.title)}",
         f"summary = {_text(facts.summary)}",
         f"licence = {_text(facts.licence)}",
-        'solver = "dpm-solver++"',
+        f"solver = {_text(facts.solver)}",
         f"guidance = {facts.guidance}",
         f"default_steps = {facts.default_steps}",
         "step_limit = 128",

@@ -226,7 +226,7 @@ class Descent:
             self._fall.step()
         with torch.no_grad():
             self._latents.clamp_(-LATENTS.largest, LATENTS.largest)
-        return float(error)
+        return float(error.item())
 
     def _loop(self, x: Tensor) -> Tensor:
         before = torch.zeros_like(x)

@@ -42,8 +42,8 @@ _RECORD: Final = np.dtype(
 )
 _INNER: Final = 0.05
 """Of each side, that the hash leaves out, so that a cut picture still has what was hashed."""
-_CANDIDATES: Final = 12
-_APART: Final = 96
+_CANDIDATES: Final = 8
+_APART: Final = 72
 """Bits of 256 that a candidate's hash may differ in: unrelated pictures differ in 128, give or take 8 to 20."""
 _LIKE: Final = 24.0
 """Decibels, once laid on it, from which a kept picture counts as what a copy was made of."""

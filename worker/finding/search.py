@@ -80,20 +80,26 @@ class _Effort:
     """What a depth spends."""
 
     steps: int
-    """Of the pages."""
+    """Of the pages that are found by inversion."""
     rounds: int
     """Calls of the U-Net for each step of the first inversion."""
     goes: int
     """Inversions, at most: each after the first makes up for what the page before it lacked."""
     strokes: int = 0
     """Steps of the descent that follows, at most."""
+    few: int = 8
+    """Steps of the pages that are found by descent: a gradient goes through each of them."""
+    enough: float | None = None
+    """Decibels below what the autoencoder alone gives from which on no descent follows; None: one always does."""
 
 
 _EFFORTS: Final[dict[Depth, _Effort]] = {
     "quick": _Effort(steps=32, rounds=3, goes=3),
-    "good": _Effort(steps=8, rounds=6, goes=4, strokes=60),
-    "best": _Effort(steps=8, rounds=6, goes=4, strokes=600),
+    "good": _Effort(steps=40, rounds=3, goes=8, strokes=60, enough=0.5),
+    "best": _Effort(steps=40, rounds=3, goes=12, strokes=300),
 }
+_FEW_ROUNDS: Final = 6
+"""Rounds of the inversion that a descent begins at: large steps take more of them."""
 _RATE: Final = 0.05
 """Of Adam: a twentieth of the spread of ordinary noise."""
 _LOOK: Final = 10
@@ -113,6 +119,7 @@ class _Search:
         self._done = self._of = 0
         self._bound = 0.0
         self._found: Key | None = None
+        self._drawn: Key | None = None
         self._decibels = self._last = -1.0
         self._course: Course
 
@@ -122,13 +129,14 @@ class _Search:
 
         effort, prompt = self._effort, self._wish.prompt
         embedding = snap_embedding(self._engine.embed("" if prompt is None else canonical_prompt(prompt)))
-        steps = min(effort.steps, self._engine.edition.step_limit // 2 * 2)
-        goes_on = begin is not None and np.array_equal(begin.embedding, embedding) and effort.strokes > 0
-        inverting = 0 if goes_on else (2 * steps + 1) * effort.goes
-        looks = -(-effort.strokes // _LOOK)
-        drawing = begin.steps if begin is not None and goes_on else steps
-        self._of = 1 + (begin.steps + 1 if begin is not None else 0) + inverting
-        self._of += effort.strokes + looks * (drawing + 1) + 1
+        most = self._engine.edition.step_limit // 2 * 2
+        steps, few = min(effort.steps, most), min(effort.few, most)
+        goes_on = begin is not None and effort.strokes > 0 and begin.steps == few
+        goes_on = goes_on and begin is not None and np.array_equal(begin.embedding, embedding)
+        self._of = 2 if begin is None else begin.steps + 3
+        self._of += 0 if goes_on else (2 * steps + 1) * effort.goes
+        if effort.strokes:
+            self._of += effort.strokes + -(-effort.strokes // _LOOK) * (few + 1) + (0 if goes_on else 2 * few + 1)
         wanted = self._engine.encode(self._pixels[None])[0]
         alone = decode(self._engine, wanted)
         self._bound = decibels_between(alone, self._pixels)
@@ -136,37 +144,38 @@ class _Search:
         if begin is not None:
             yield from self._draw(begin)
         if not goes_on:
-            yield from self._invert(wanted, steps, embedding)
-        if effort.strokes:
-            yield from self._descend()
+            yield from self._invert(wanted, embedding, steps, effort.rounds, effort.goes)
+        if effort.strokes and (effort.enough is None or self._decibels < self._bound - effort.enough):
+            if not goes_on:
+                yield from self._invert(wanted, embedding, few, _FEW_ROUNDS, 1)
+            assert self._drawn is not None, "a descent begins at the page that was drawn last"
+            yield from self._descend(self._drawn)
         self._of = self._done + 1
         yield self._step("draw")
 
-    def _invert(self, wanted: Latents, steps: int, embedding: Floats) -> Iterator[SearchStep]:
+    def _invert(self, wanted: Latents, embedding: Floats, steps: int, rounds: int, goes: int) -> Iterator[SearchStep]:
         """Encoded latents backwards through the loop, and what its page lacks on top of them, and so on."""
         from worker.engine.inversion import Inversion
 
         inversion = Inversion(self._engine, steps, embedding, wanted)
         best = -1.0
-        for go in range(self._effort.goes):
+        for go in range(goes):
             latents: Floats | None = None
-            for begun in inversion.backwards(self._effort.rounds):
+            for begun in inversion.backwards(rounds):
                 latents = begun
                 yield self._step("invert")
             assert latents is not None, "a page without steps"
             yield from self._draw(Key.pack(steps, embedding, latents))
             best = max(best, self._last)
             if self._last < best - _WORSE:
-                self._of -= (2 * steps + 1) * (self._effort.goes - go - 1)
+                self._of -= (2 * steps + 1) * (goes - go - 1)
                 return
             inversion.correct(self._course)
 
-    def _descend(self) -> Iterator[SearchStep]:
-        """From the best key on by gradients, as long as it pays."""
+    def _descend(self, begun: Key) -> Iterator[SearchStep]:
+        """From a key on by gradients, as long as it pays."""
         from worker.engine.inversion import Descent
 
-        assert self._found is not None, "a descent begins at a key"
-        begun = self._found
         descent = Descent(self._engine, self._pixels, begun, self._effort.strokes, _RATE)
         seen: list[float] = []
         for stroke in range(1, self._effort.strokes + 1):
@@ -186,6 +195,7 @@ class _Search:
         for course in draw(self._engine, key):
             self._course = course
             yield self._step("draw")
+        self._drawn = key
         drawn = decode(self._engine, self._course.end)
         self._last = decibels_between(drawn, self._pixels)
         better = self._found is None or self._last > self._decibels

@@ -265,8 +265,8 @@ class JobClient:
     async def pace(self, edition: str, depth: Depth) -> float | None:
         """The seconds that a search of a depth takes at an edition's presses, where one was made in the last week."""
         found = await self._within(self._redis.get(f"babelia:pace:{edition}:{depth}"))
-        with contextlib.suppress(TypeError, ValueError):
-            return float(found)
+        with contextlib.suppress(ValueError):
+            return float(found) if found is not None else None
         return None
 
     async def search(

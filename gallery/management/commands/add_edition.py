@@ -24,7 +24,7 @@ from worker.catalogue.key import STEPS_LIMIT, Key
 from worker.catalogue.png import encode_page
 from worker.editions import adding, layout
 from worker.editions.checkpoint import read_checkpoint, read_claims
-from worker.editions.edition import Edition, Hub, read_edition
+from worker.editions.edition import SOLVERS, Edition, Hub, read_edition
 from worker.editions.hub import Listing, check_room, fetch, look_up
 from worker.editions.weights import (
     COMPONENTS,
@@ -91,6 +91,7 @@ class Command(PressCommand):
             metavar="N",
             help="of the pages that prompts and short keys name (20): even, 2 to 128; they are fixed from then on",
         )
+        add("--solver", choices=SOLVERS, default="dpm-solver++", help="what the steps are made with (dpm-solver++)")
         add("--guidance", type=guidance, default=7.5, metavar="G", help="0 to 100; 1 is none (7.5); fixed as well")
         add("--no-print", action="store_true", help="do not print a page; a large model takes minutes for one on a CPU")
 
@@ -315,6 +316,7 @@ def finish(staging: adding.Staging, brought: Brought, options: dict[str, Any]) -
         title=options["title"] or brought.title or staging.slug,
         summary=f"A model of the kind of Stable Diffusion 1.x, added from {brought.origin}.",
         licence=licence,
+        solver=options["solver"],
         guidance=options["guidance"],
         default_steps=options["steps"],
     )

@@ -18,7 +18,7 @@ import pytest
 from django.core.management import call_command
 from safetensors.torch import load_file, save_file
 
-from bench.checkpoints import write
+from bench.adding.checkpoints import write
 from tests import ROOT
 from tests.conftest import wait_until
 from tests.worker.editions.test_hub import REVISION, Hub, run_hub

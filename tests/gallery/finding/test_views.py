@@ -69,7 +69,7 @@ def test_a_search_waits_is_followed_and_ends_in_a_page_that_stands_on_no_list(li
     mark = library.tell(claim, keep("tiny/stacks/found-2/1", 3, by_mark=True))
     page = text(library.get(path))
     for said in (
-        "31.2 dB",
+        "31.3 dB",
         "the search came nearer, by 0.8 dB",
         "near the words <q",
         "As ordinary as",

@@ -39,7 +39,7 @@ def test_any_values_have_an_axis_with_room_for_them(values: list[float]) -> None
 
 def test_a_curve_falls_in_steps_and_stays_in_its_field() -> None:
     corners = steps_of([(1.0, 50.0), (10.0, 5.0), (100.0, 0.2)])
-    assert corners == [(1.0, 50.0), (10.0, 50.0), (10.0, 5.0), (100.0, 5.0), (100.0, 0.2)]
+    assert corners == [(1.0, 50.0), (1.0, 5.0), (10.0, 5.0), (10.0, 0.2), (100.0, 0.2)]
     plot = curve_plot([corners, []])
     numbers = [float(number) for number in re.findall(r"[\d.]+", plot.curves[0])]
     assert numbers[::2] == sorted(numbers[::2]) and numbers[1::2] == sorted(numbers[1::2])

@@ -48,7 +48,7 @@ def test_what_is_refused_is_said_in_the_form_that_was_asked_for(site: str) -> No
 def test_an_unknown_edition_and_an_unknown_mark_are_no_pages(site: str) -> None:
     edition = ask(site, "/atlantis/key/borges/1/")
     assert edition.status == 404
-    assert "There is no edition named “atlantis”" in edition.text
+    assert "There is no model named “atlantis”" in edition.text
     mark = ask(site, "/tiny/mark/numxaqqioe4lpfc6qxh46pi5yy/")
     assert mark.status == 404
     assert "has not seen the key" in mark.text

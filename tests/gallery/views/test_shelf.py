@@ -46,7 +46,7 @@ def test_a_slideshow_is_of_chance_the_shelf_or_a_volume(prefix: str) -> None:
 def test_a_slideshow_of_nothing_is_refused_with_a_sentence(of: str) -> None:
     answer = get(f"/slideshow/?of={quote(of, safe='')}")
     assert answer.status_code in (400, 404)
-    assert "This is no volume that could be shown." in answer.content.decode()
+    assert "These pictures cannot be shown one after another." in answer.content.decode()
     assert get("/slideshow/?edition=atlantis").status_code == 404
 
 

@@ -200,7 +200,7 @@ def test_other_spellings_of_a_corridor_lead_to_its_link(site: str, ends: tuple[A
         ({"to": "{first}"}, 400, "Both ends are the same picture"),
         ({"to": "pocket-1/prompt/a dog/1"}, 400, "by different models, tiny and pocket-1"),
         ({"to": "aaaaaaaaaaaaaaaaaaaaaaaaaa"}, 404, "this library has not seen that key yet"),
-        ({"edition": "nowhere", "from": "a dog"}, 404, "no edition named “nowhere”"),
+        ({"edition": "nowhere", "from": "a dog"}, 404, "no model named “nowhere”"),
     ],
 )
 def test_a_corridor_that_leads_nowhere_is_said_in_its_form(

@@ -249,8 +249,9 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing(tiny_weights: Path, tmp_pa
 
 
 def test_the_toml_that_is_written_says_what_it_is(staging: Staging) -> None:
-    write_edition(staging, Facts("T", "S", "mit", guidance=1.0, default_steps=4), "0" * 64, None)
+    write_edition(staging, Facts("T", "S", "mit", solver="ddim", guidance=1.0, default_steps=4), "0" * 64, None)
     text = (staging.folder / "edition.toml").read_text()
     assert text.startswith("# Written by `manage.py add_edition`.")
     document = tomllib.loads(text)
+    assert document["solver"] == "ddim"
     assert (document["guidance"], document["default_steps"], document["step_limit"]) == (1.0, 4, 128)

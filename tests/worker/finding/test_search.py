@@ -28,7 +28,7 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for depth in DEPTHS:
             effort = module._EFFORTS[depth]
-            few = replace(effort, steps=4, rounds=2, goes=2, strokes=min(effort.strokes, 12))
+            few = replace(effort, steps=4, rounds=2, goes=2, strokes=min(effort.strokes, 4), few=4, enough=None)
             patch.setitem(module._EFFORTS, depth, few)
         yield
 
@@ -96,7 +96,7 @@ def test_ordinary_noise_is_like_noise_and_other_latents_are_less_so() -> None:
     assert 0.985 < ordinary <= 1
     assert like_noise(np.float16(0.5) * latents) < 0.8
     smooth = ((latents + np.roll(latents, 1, 2)) / np.float16(2**0.5)).astype(np.float16)  # of the same variance
-    assert like_noise(smooth) < 0.9
+    assert like_noise(smooth) < 0.95
     assert like_noise(np.zeros_like(latents)) < 0.01
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from bench.checkpoints import checkpoint, unet_name, vae_name, write
+from bench.adding.checkpoints import checkpoint, unet_name, vae_name, write
 from worker.editions.adding import CONFIGURATION
 from worker.editions.weights import COMPONENTS, Tensor, read_header
 from worker.engine.networks.conversion import convert, keep, refuse_other_tensors

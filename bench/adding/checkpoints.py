@@ -1,4 +1,6 @@
-"""Random weights in one file, as checkpoints of Stable Diffusion 1.x are: `python -m bench.checkpoints FOLDER FILE`.
+"""Random weights in one file, as checkpoints of Stable Diffusion 1.x are.
+
+`python -m bench.adding.checkpoints FOLDER FILE` writes one.
 
 FOLDER is what `python -m bench.random_weights` wrote. Its tensors get the names of the code that the model was trained
 with (CompVis's latent-diffusion), the way back from what diffusers' `from_single_file` does. May import safetensors.
@@ -101,7 +103,7 @@ def write(folder: Path, file: Path, **metadata: str) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line: a folder, a file."""
-    parser = argparse.ArgumentParser(prog="python -m bench.checkpoints", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.adding.checkpoints", description=__doc__)
     parser.add_argument("folder", type=Path, help="what `python -m bench.random_weights` wrote")
     parser.add_argument("file", type=Path, help="the .safetensors file to write")
     options = parser.parse_args(arguments)

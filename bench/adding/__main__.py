@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def measure(name: str, source: Path, data: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder, file = home / "folder", home / "checkpoint.safetensors"
         make = [sys.executable, "-m"]
         subprocess.run([*make, "bench.random_weights", folder, "--size", options.size], cwd=ROOT, check=True)
-        subprocess.run([*make, "bench.checkpoints", folder, file], cwd=ROOT, check=True)
+        subprocess.run([*make, "bench.adding.checkpoints", folder, file], cwd=ROOT, check=True)
         os.sync()
         for name, source in (("file", file), ("folder", folder)):
             found = measure(name, source, home / "data")
