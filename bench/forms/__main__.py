@@ -104,7 +104,8 @@ def measure(names: list[str], home: Path, threads: int) -> tuple[list[Line], lis
             say(f"{form.what}: {side}")
             told = ask(side, name, weights, threads)
             pair.append(Page(told["seconds"], tuple(told["steps"]), told["decode"], told["peak"]))
-            say(f"{told['seconds']:.1f} s, {told['peak'] / 1e9:.2f} GB")
+            each = Times(pair[-1].steps).format()
+            say(f"{told['seconds']:.1f} s, a step {each}, decoding {told['decode']:.1f} s, {told['peak'] / 1e9:.2f} GB")
         found[name] = (pair[0], pair[1])
     lines, notes = [], []
     for name, (ours, other) in found.items():

@@ -40,7 +40,7 @@ def int8(weights: Path, threads: int) -> dict[str, Any]:
         packed = Conv(conv, "onednn", shape)
         x = torch.randn(shape, generator=generator).contiguous(memory_format=torch.channels_last)
         scales = conv.weight.abs().amax((1, 2, 3)) / 127
-        eights = torch.quantize_per_channel(conv.weight, scales, torch.zeros(320), 0, torch.qint8)
+        eights = torch.quantize_per_channel(conv.weight, scales, torch.zeros(320, dtype=torch.int64), 0, torch.qint8)
         kernel = torch.ops.quantized.conv2d_prepack(eights, conv.bias, [1, 1], [1, 1], [1, 1], 1)
 
         def convolve() -> None:
