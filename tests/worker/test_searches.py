@@ -160,7 +160,7 @@ def test_another_press_goes_on_from_the_draft(
     [
         ("picture", "The picture that is searched for is gone. Bring it again."),
         ("begin", "The library does not hold the key"),
-        ("hidden", "The keepers of this library have hidden this page."),
+        ("hidden", "The keeper of this library has taken this picture down."),
     ],
 )
 def test_what_cannot_be_searched_for_is_said_and_tried_no_more(
