@@ -62,9 +62,12 @@ BARS: Final[dict[tuple[Kind, Depth], Bar]] = {
     ("pages", "quick"): Bar(least=43, wall=12),
     ("pages", "good"): Bar(least=46, wall=90),
     ("scenes", "good"): Bar(over_alone=-1.5),
-    **{(kind, "quick"): Bar(over_alone=-1.5) for kind in ("photographs", "drawings")},
-    **{(kind, "good"): Bar(over_alone=-0.5) for kind in ("photographs", "drawings")},
-    **{(kind, "best"): Bar(over_alone=0.5) for kind in ("photographs", "drawings")},
+    ("photographs", "quick"): Bar(over_alone=-1.5),
+    ("photographs", "good"): Bar(over_alone=-0.5),
+    ("photographs", "best"): Bar(over_alone=0.5),
+    ("drawings", "quick"): Bar(over_alone=-1.5),
+    ("drawings", "good"): Bar(over_alone=-0.5),
+    ("drawings", "best"): Bar(over_alone=0.5),
 }
 
 
@@ -173,10 +176,10 @@ def _others(engine: "Engine", count: int, folder: Path) -> Iterator[Pixels]:
     for number in range(pages):
         key = engine.resolve(random_address(engine.edition.slug, "pictures that are not kept", number))
         yield engine.print_page(key, steps=QUICK_STEPS).pixels
-    shipped = []
-    for kind in ("photographs", "drawings"):
-        shipped += [picture.pixels for picture in pictures(kind, 16, folder=folder)]
-    shipped += [picture.pixels for kind in ("flat", "text", "noise") for picture in pictures(kind, 8)]
+    shipped: list[Pixels] = []
+    for kind in KINDS:
+        if kind not in ("pages", "scenes"):
+            shipped += [picture.pixels for picture in pictures(kind, 16, folder=folder)]
     yield from shipped[: count - pages]
     for picture in pictures("scenes", max(0, count - pages - len(shipped)), first=1000):
         yield picture.pixels

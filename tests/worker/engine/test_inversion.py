@@ -98,7 +98,8 @@ def test_a_descent_stays_inside_the_range_of_keys(tiny_engine: Engine, key: Key)
 def test_mixing_finds_the_root_of_a_linear_function_in_as_many_points_as_it_has_directions() -> None:
     slope = torch.diag(torch.tensor([0.3, 1.9, 0.7]))
     wanted = torch.tensor([1.0, -2.0, 3.0])
-    point, tried = torch.zeros(3), []
+    point = torch.zeros(3)
+    tried: list[tuple[torch.Tensor, torch.Tensor]] = []
     for _ in range(4):
         tried.append((point, wanted - slope @ point))
         point = _mixed(tried)
