@@ -5,5 +5,6 @@ searches    where a search stands, what it found, and what is said of both; no H
 stream      its server-sent events
 views       what answers its URLs
 
-Imports what `gallery.views` may, and of `worker.finding` what knows no torch. The search itself is the press's (worker.searches); what is brought stays in Redis for as long as it lasts, and goes.
+Imports what `gallery.views` may, and of `worker.finding` what knows no torch. The search itself is the press's
+(worker.searches); what is brought stays in Redis for as long as it lasts, and goes.
 """
