@@ -21,6 +21,8 @@ from gallery.finding.stream import search_stream
 from gallery.keys import place_to_read
 from gallery.visits import asks_head, visitor_of
 from worker.errors import BabeliaError, LibraryBusy, PrintFailed
+from worker.finding.fitting import How
+from worker.jobs.progress import Progress, Search
 
 router = Router(tags=["find"])
 
@@ -94,12 +96,7 @@ async def find(request: HttpRequest, file: File[UploadedFile], wanted: Form[Want
     """
     require_patience(request)
     edition = edition_of(wanted.edition or default_edition()).slug
-    require_size(file.size or 0)
-    async with place_to_read():
-        try:
-            parked = await bring(await asyncio.to_thread(file.read), wanted.fit, edition)
-        except BabeliaError as error:  # the frames of its traceback would hold the file until a garbage collection
-            raise error.with_traceback(None) from None
+    parked = await _parked(file, wanted.fit, edition)
     picture = await job_client().picture_of(parked)
     copies = [] if picture is None else await copies_of(picture)
     if copies and not wanted.anyway:
@@ -107,11 +104,26 @@ async def find(request: HttpRequest, file: File[UploadedFile], wanted: Form[Want
     visitor = visitor_of(request, wanted.visitor or None)
     search, progress = await start(parked, visitor, depth=wanted.depth, prompt=wanted.prompt, patience=60.0)
     status = await search_status(search)
+    require_taken(status.sentence, progress)
+    return Status(200 if status.result else 202, _described(status) | {"copies": copies_out(copies)})
+
+
+async def _parked(file: UploadedFile, fit: How, edition: str) -> Search:
+    """Return the search for a picture file, put ready. Raises InputRefused, LibraryBusy, StoreUnavailable."""
+    require_size(file.size or 0)
+    async with place_to_read():
+        try:
+            return await bring(await asyncio.to_thread(file.read), fit, edition)
+        except BabeliaError as error:  # the frames of its traceback would hold the file until a garbage collection
+            raise error.with_traceback(None) from None
+
+
+def require_taken(sentence: str, progress: Progress) -> None:
+    """Raise LibraryBusy or PrintFailed where a search that was asked for does not wait."""
     if progress.state in ("busy", "failed"):
-        refused = (LibraryBusy if progress.state == "busy" else PrintFailed)(status.sentence)
+        refused = (LibraryBusy if progress.state == "busy" else PrintFailed)(sentence)
         refused.retry_after = progress.retry_after
         raise refused
-    return Status(200 if status.result else 202, _described(status) | {"copies": copies_out(copies)})
 
 
 @router.get("/find/{name}", response={200: FindOut, **ERRORS}, summary="Where a search stands")

@@ -146,7 +146,7 @@ def test_no_route_is_left_out_of_the_walk() -> None:
     assert {str(found.pattern) for found in parts[""].url_patterns} == {  # type: ignore[union-attr]
         str(found.pattern) for found in get_resolver("gallery.urls").url_patterns
     }
-    routed = {f"/api/{found.pattern}" for found in parts["api/"].url_patterns}  # type: ignore[union-attr]
+    routed = {f"/api/{found.pattern}".replace("<", "{").replace(">", "}") for found in parts["api/"].url_patterns}  # type: ignore[union-attr]
     assert routed - set(api.get_openapi_schema()["paths"]) == {"/api/", "/api/docs", "/api/openapi.json"}
     views = [view for _, router in api._routers for view in router.path_operations.values()]
     undescribed = [operation for view in views for operation in view.operations if not operation.include_in_schema]

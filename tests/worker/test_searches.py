@@ -25,7 +25,7 @@ from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Search, Visitor
 from worker.press import PrintingPress
-from worker.searches import PREVIEW_SIZE, Searches
+from worker.searches import PREVIEW_SIZE
 from worker.store.hidden import hide, name_of_key
 from worker.store.store import Store
 
@@ -111,26 +111,31 @@ def test_a_search_ends_in_a_page_that_its_key_prints_again(
 
 
 def test_a_search_steps_aside_and_goes_on_where_it_was(
-    press: PrintingPress, site: Any, store: Store, pixels: Any, monkeypatch: pytest.MonkeyPatch
+    press: PrintingPress,
+    site: Any,
+    store: Store,
+    pixels: Any,
+    tiny_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun = []
-    begin = Searches._begin
+    key = Key.pack(8, tiny_engine.embed(""), np.zeros((4, 52, 80), np.float32))
 
-    def noted(self: Searches, *arguments: Any) -> Iterator[SearchStep]:
+    def noted(*_: Any) -> Iterator[SearchStep]:
         begun.append(1)
-        for step in begin(self, *arguments):
-            if step.index == 3:
+        for index in range(1, 7):
+            if index == 3:
                 site("ask", Address("tiny", "key", "aside", 1), "reader", patience=60)
-            yield step
+            yield SearchStep("improve", index, 6, key, pixels, 20.0, 30.0, 0.9)
 
-    monkeypatch.setattr(Searches, "_begin", noted)
+    monkeypatch.setattr("worker.finding.search.search", noted)
     search = seek(site, pixels)
     assert press.print_waiting("tiny"), "the search waits behind the page"
     assert (site("look", search).place, store.find(Address("tiny", "key", "aside", 1))) == (2, None)
     assert press.print_waiting("tiny")
     assert store.find(Address("tiny", "key", "aside", 1)) is not None
     assert not press.print_waiting("tiny")
-    assert site("found", search)["mark"]
+    assert site("found", search)["mark"] == key.mark
     assert begun == [1], "it was gone on with, not begun anew"
 
 

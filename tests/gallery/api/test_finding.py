@@ -66,7 +66,7 @@ def test_a_search_that_is_left_is_given_up_and_forgotten(library: Library) -> No
     [
         (b"words", {}, "was expected"),
         (picture(5), {"depth": "deep"}, "depth"),
-        (picture(5), {"prompt": "\u202e"}, "character"),
+        (picture(5), {"prompt": "\u202e"}, "Character"),
         (picture(5), {"visitor": "not a name"}, "visitor"),
     ],
 )

@@ -46,6 +46,15 @@ class Library:
     def get(self, path: str, **headers: str) -> Any:
         return async_to_sync(AsyncClient().get)(path, headers={"user-agent": HOME} | headers)
 
+    def stream(self, path: str) -> bytes:
+        """All that is sent to a follower, until the last."""
+
+        async def read() -> bytes:
+            answer: Any = await AsyncClient().get(path, headers={"user-agent": HOME})
+            return b"".join([part async for part in answer.streaming_content])
+
+        return async_to_sync(read)()
+
     def post(self, path: str, fields: dict[str, Any] | None = None, **headers: str) -> Any:
         return async_to_sync(AsyncClient().post)(path, fields or {}, headers={"user-agent": HOME} | headers)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import redis
-from asgiref.sync import async_to_sync
 
 from babelia.services import store
 from gallery.models import Page
@@ -127,12 +126,8 @@ def test_a_hidden_page_that_was_found_is_gone_on_every_surface(library: Library)
         assert answer.status_code == 410 and mark not in text(answer)
     assert library.post(path + "list").status_code == 410
     assert library.start(path, onwards="1", depth="best").status_code == 410
-    events = b"".join(async_to_sync(_all_of)(library.get(path + "events?visitor=me")))
+    events = library.stream(path + "events?visitor=me")
     assert b"hidden this page" in events and mark.encode() not in events
-
-
-async def _all_of(answer: Any) -> list[bytes]:
-    return [part async for part in answer.streaming_content]
 
 
 def test_cancelled_it_is_forgotten_and_left_it_waits_ten_minutes(library: Library, redis_url: str) -> None:
