@@ -218,7 +218,8 @@ class Descent:
             self._fall.step()
         with torch.no_grad():
             self._latents.clamp_(-LATENTS.largest, LATENTS.largest)
-        return error.item()
+        found: float = error.item()
+        return found
 
     def _loop(self, x: Tensor) -> Tensor:
         before = torch.zeros_like(x)
