@@ -152,16 +152,16 @@ class Artist:
 
     def _print(self, key: Key, guidance: float | None) -> Pixels:
         denoiser = self.engine.denoiser
-        own = used = denoiser._guidance
+        own = used = denoiser.guidance
         if guidance is not None:
             used = replace(own, scale=guidance, early=min(own.early, guidance))
         path = self.folder / f"{key.mark}-{used.scale:g}-{used.early:g}-{used.early_above}.png"
         if not path.exists():
-            denoiser._guidance = used
+            denoiser.guidance = used
             try:
                 pixels = self.engine.print_page(key).pixels
             finally:
-                denoiser._guidance = own
+                denoiser.guidance = own
             Image.fromarray(pixels).save(path, compress_level=1)
         return np.asarray(Image.open(path).convert("RGB"))
 
