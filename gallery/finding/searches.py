@@ -138,17 +138,17 @@ async def sentence_of_search(search: Search, progress: Progress, sofar: dict[str
         case "kept":
             return "The search is over."
         case "printing" if progress.step == 0:
-            return "The press takes up this search."
+            return "Starting to search."
         case "printing":
             left = "" if progress.seconds is None else f" About {duration(progress.seconds)} to go."
             return f"Step {progress.step} of {progress.of}.{near}{left}"
         case "failed":
-            return progress.sentence or "The press tried three times to search for this picture and could not."
+            return progress.sentence or "Searching for this picture failed three times."
         case "busy":
             return "So many pictures are searched for already that no more are taken right now."
         case "absent":
             return "Nobody searches for this picture at the moment."
-    return (await sentence_for(search, progress)).replace("the page waits", "the search waits")
+    return await sentence_for(search, progress)
 
 
 async def start(

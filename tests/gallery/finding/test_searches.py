@@ -14,12 +14,12 @@ MINE = Search("tiny", "1" * 64)
 @pytest.mark.parametrize(
     ("progress", "decibels", "sentence"),
     [
-        (Progress("printing"), None, "The press takes up this search."),
+        (Progress("printing"), None, "Starting to search."),
         (Progress("printing", step=2, of=9), None, "Step 2 of 9."),
         (Progress("printing", step=2, of=9, seconds=80), 21.46, "Step 2 of 9. 21.5 dB near. About 80 seconds to go."),
         (Progress("kept"), 40.0, "The search is over."),
         (Progress("failed", sentence="It has no encoder."), None, "It has no encoder."),
-        (Progress("failed"), None, "The press tried three times to search for this picture and could not."),
+        (Progress("failed"), None, "Searching for this picture failed three times."),
         (Progress("busy"), None, "So many pictures are searched for already that no more are taken right now."),
         (Progress("absent"), None, "Nobody searches for this picture at the moment."),
     ],

@@ -58,7 +58,7 @@ def test_a_search_waits_is_followed_and_ends_in_a_page_that_stands_on_no_list(li
     assert library.get(path).status_code == 404, "which has taken the picture with it"
     path = begun.partition("?")[0]
     waits = library.get(begun)
-    assert "No press of this edition is at work just now; the search waits for one." in text(waits)
+    assert "Nothing draws new pictures right now. Yours waits for its turn" in text(waits)
     assert f'data-events="{path}events?visitor=me"' in text(waits)
     (claim,) = library.jobs.take("tiny")
     library.jobs.tell_sofar(claim, {"decibels": 21.46})

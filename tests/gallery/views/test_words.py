@@ -85,7 +85,7 @@ FIRST = quote(Address.parse(KEPT[0]).path(), safe="")
 PAGES = (
     *("/", "/search/?prompt=a/../b", "/pocket-1/", "/pocket-1/opened/", "/pocket-1/opened/?kind=mine"),
     *("/pocket-1/subjects/", "/shelf/", "/slideshow/", f"/slideshow/?of={FIRST}", "/slideshow/?of=nothing"),
-    *("/key/", "/corridor/", f"/corridor/?from={FIRST}&to=a", "/compare/", f"/compare/?a={FIRST}&b=x"),
+    *("/find/", "/key/", "/corridor/", f"/corridor/?from={FIRST}&to=a", "/compare/", f"/compare/?a={FIRST}&b=x"),
     *(Address.parse(each).path() for each in (*KEPT, FLAGGED, GONE)),
     *(f"/pocket-1/mark/{MARK}/{form}" for form in ("", "anatomy/", "nearby/", "report", "embed/", "volume")),
     *(f"/{each}/{form}" for each in KEPT[:2] for form in ("anatomy/", "nearby/", "report", "embed/", "volume")),
