@@ -63,13 +63,13 @@ def query_of(address: Address) -> str:
     return f"?address={quote(address.format(), safe='')}"
 
 
-def post_file(site: str, name: str, data: bytes, **headers: str) -> Answer:
-    """A file in a form, as the key's page sends it."""
+def post_file(site: str, name: str, data: bytes, path: str = "/key/open", **headers: str) -> Answer:
+    """A file in a form, as the key's page sends it, and the API's clients do."""
     line = secrets.token_hex(16)
     edition = f'--{line}\r\nContent-Disposition: form-data; name="edition"\r\n\r\ntiny\r\n'
     head = f'{edition}--{line}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
     body = head + data + f"\r\n--{line}--\r\n".encode()
-    return ask(site, "/key/open", "POST", body, Content_Type=f"multipart/form-data; boundary={line}", **headers)
+    return ask(site, path, "POST", body, Content_Type=f"multipart/form-data; boundary={line}", **headers)
 
 
 def fresh(kind: Kind = "key", page: int = 1) -> Address:

@@ -32,7 +32,7 @@ from gallery.editions import default_edition, edition_of
 from gallery.keys import address_of_typed, place_to_read
 from gallery.pages.events import FEW
 from gallery.pages.sentences import alt_text
-from gallery.pages.walks import FRAMES, Corridor, Tile, corridor_between, film_of, sheet_near
+from gallery.pages.walks import FRAMES, Corridor, Sheet, Tile, corridor_between, film_of, sheet_near
 from gallery.visits import asks_head, may_start_print, visitor_of
 from worker.catalogue.address import Address
 from worker.catalogue.walks import DIRECTIONS, FRAMES_LEAST, FRAMES_MOST, OFS, STRENGTHS
@@ -58,11 +58,17 @@ async def nearby(request: HttpRequest, address: Address) -> HttpResponseBase:
     strength = _chosen(request, "strength", STRENGTHS, STRENGTHS[1])
     opens = _opens(request)
     sheet = await sheet_near(address, of, strength, opens=opens)
+    context = _near(request, address, sheet, of, strength)
+    drawable = opens or not any(not tile.address and not tile.hidden for tile in sheet.around)
+    return uncached(render_page(request, "nearby.html", context | {"drawable": drawable}))
+
+
+def _near(request: HttpRequest, address: Address, sheet: Sheet, of: str, strength: str) -> dict[str, object]:
+    """What the template of a sheet of nine is given: the tiles in their order, and the choices that lead to others."""
     tab = visitor_of(request).tab
-    words = alt_text(address)
     around = [_tile(tile, f"Picture {n} near it") for n, tile in enumerate(sheet.around, start=1)]
-    middle = _tile(sheet.middle, words)
-    context = {
+    middle = _tile(sheet.middle, alt_text(address))
+    return {
         "edition": address.edition,
         "title": f"Near {address.name}",
         "on_card": "The picture in the middle",
@@ -73,14 +79,12 @@ async def nearby(request: HttpRequest, address: Address) -> HttpResponseBase:
         "checked": edition_of(address.edition).safety_checker,
         "strengths": [(_STRENGTH_WORDS[each], f"?strength={each}&of={of}", each == strength) for each in STRENGTHS],
         "ofs": [(_OF_WORDS[each], f"?strength={strength}&of={each}", each == of) for each in OFS],
-        "drawable": opens or not any(not tile.address and not tile.hidden for tile in sheet.around),
         "again": f"?strength={strength}&of={of}&visitor={tab}",
         **_LOOKED,
         "visitor": tab,
         "url": request.build_absolute_uri(path_of(address, "/nearby/")),
         "card": request.build_absolute_uri(links_of(address).card),
     }
-    return uncached(render_page(request, "nearby.html", context))
 
 
 def _chosen(request: HttpRequest, name: str, allowed: tuple[Chosen, ...], otherwise: Chosen) -> Chosen:

@@ -1,6 +1,7 @@
 """Headers that no browser sends, to every route there is: whatever they hold, no answer is a 500."""
 
 import contextlib
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -127,6 +128,11 @@ def request(method: str, path: str, headers: list[tuple[str, str]], body: bytes 
     return "\r\n".join(lines).encode() + body
 
 
+METHODS = ("GET", "HEAD", "POST")
+ALL_METHODS = "FUZZ_CASES" in os.environ
+"""Whether every route gets every header by every method, as in `make chaos`; else by one of them in turn."""
+
+
 @pytest.fixture(scope="module")
 def kept(site: str) -> Address:
     address = fresh("prompt")
@@ -134,13 +140,15 @@ def kept(site: str) -> Address:
     return address
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("method", METHODS)
 def test_no_header_breaks_any_route(method: str, site: str, kept: Address) -> None:
     walked = paths(kept)
     assert len(walked) > 35, "the walk sees the routes of the site and of the API"
     broken = []
-    for path in walked:
-        for header in HEADERS:
+    for place, path in enumerate(walked):
+        for number, header in enumerate(HEADERS):
+            if not ALL_METHODS and METHODS[(place + number) % len(METHODS)] != method:
+                continue
             body = FORM % b"" if method == "POST" else b""
             status = status_of(site, request(method, path, [header], body))
             if status >= 500:

@@ -3,7 +3,8 @@
 import secrets
 
 from gallery.api.routes import api
-from tests.visitor import ask, send_json
+from tests.gallery.finding.conftest import picture
+from tests.visitor import ask, post_file, send_json
 
 
 def test_the_description_names_every_path_and_the_docs_need_no_other_site(site: str) -> None:
@@ -23,6 +24,10 @@ def test_the_description_names_every_path_and_the_docs_need_no_other_site(site: 
         "/api/volume",
         "/api/nearby",
         "/api/corridor",
+        "/api/find",
+        "/api/find/{name}",
+        "/api/find/{name}/events",
+        "/api/find/{name}/leave",
     }
     docs = ask(site, "/api/docs").text
     assert "https://" not in docs
@@ -45,10 +50,14 @@ def test_a_page_of_another_site_may_read_and_not_write(site: str) -> None:
 
 
 def test_head_is_answered_wherever_get_is(site: str) -> None:
+    search = str(post_file(site, "a.png", picture(7), "/api/find").json["id"])
     for path, methods in api.get_openapi_schema()["paths"].items():
         needed = {"address": "tiny/key/borges/1", "volume": "tiny/key/borges", "words": "dog"}
         needed |= {"first": "tiny/stacks/borges/1", "last": "tiny/stacks/borges/2"}
-        named = [p["name"] for p in methods.get("get", {}).get("parameters", []) if p["required"]]
+        named = [
+            p["name"] for p in methods.get("get", {}).get("parameters", []) if p["in"] == "query" and p["required"]
+        ]
         asked = f"{path}?{'&'.join(f'{name}={needed[name]}' for name in named)}"
-        answer = ask(site, asked, "HEAD")
+        answer = ask(site, asked.replace("{name}", search), "HEAD")
         assert (answer.status, answer.body) == (200 if "get" in methods else 405, b""), path
+    assert ask(site, f"/api/find/{search}/leave", "POST").status == 200

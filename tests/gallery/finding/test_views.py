@@ -127,7 +127,7 @@ def test_a_hidden_page_that_was_found_is_gone_on_every_surface(library: Library)
     assert library.post(path + "list").status_code == 410
     assert library.start(path, onwards="1", depth="best").status_code == 410
     events = library.stream(path + "events?visitor=me")
-    assert b"hidden this page" in events and mark.encode() not in events
+    assert b"taken this picture down" in events and mark.encode() not in events
 
 
 def test_cancelled_it_is_forgotten_and_left_it_waits_ten_minutes(library: Library, redis_url: str) -> None:
