@@ -384,6 +384,7 @@ def test_a_shared_link_opens_the_same_pixels_in_a_fresh_profile(browser: Browser
         page = context.new_page()
         page.goto(site + address.path())
         expect(page.locator("#picture")).to_be_visible()
+        page.get_by_text("Share", exact=True).click()
         page.click("button[data-copy]")
         expect(page.locator("button[data-copy] span")).to_have_text("Copied")
         expect(page.locator("[role=status]#heard")).to_have_text("Copied")
