@@ -81,7 +81,7 @@ async def search_named(name: str) -> Search:
     search = await job_client().search_named(name) if len(name) == 64 and name.isalnum() and name.isascii() else None
     if search is None:
         raise AddressRefused(
-            "This search is over, or was never made here: its picture is gone.",
+            "This search is over, goes on under another address, or was never made here.",
             hint="Bring the picture again. What was found is kept, under the short name that it was told with.",
         )
     return search
@@ -202,6 +202,11 @@ async def depths_of(edition: str) -> list[dict[str, str]]:
         takes = "not timed here yet" if seconds is None else f"about {duration(seconds)}"
         found.append({"depth": depth, "name": name, "does": does, "takes": takes})
     return found
+
+
+def deeper(depth: str) -> str:
+    """Return the depth after one that is done, which going on is for; the last stays the last."""
+    return DEPTHS[min(DEPTHS.index(depth) + 1, len(DEPTHS) - 1)]
 
 
 def nearness(decibels: float | None) -> str:

@@ -38,6 +38,7 @@ from gallery.finding.intake import WAYS_SAID, bring, copies_of, way_of
 from gallery.finding.searches import (
     DEPTHS_SAID,
     SearchStatus,
+    deeper,
     depths_of,
     nearness,
     result_of,
@@ -138,6 +139,7 @@ async def _context(status: SearchStatus, tab: str, opened: bool) -> dict[str, An
         "edition": search.edition,
         "edition_title": edition_of(search.edition).title,
         "depth_said": DEPTHS_SAID[search.depth][0],
+        "chosen": search.depth if result is None else deeper(search.depth),
         "depths": await depths_of(search.edition) if status.has_picture else [],
         "copies": await copies_of(picture) if picture is not None else [],
         "result": result,

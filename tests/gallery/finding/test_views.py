@@ -75,7 +75,9 @@ def test_a_search_waits_is_followed_and_ends_in_a_page_that_stands_on_no_list(li
         f"/tiny/mark/{mark}/",
     ):
         assert said in page
+    assert "(98 % like noise)" in page, "in the words of docs/finding.md"
     assert 'id="slide"' in page and "Go on from what was found" in page
+    assert 'value="good" checked' in page, "going on is offered in the depth after the one that is done"
     assert f"/tiny/mark/{mark}/" in text(library.get(f"/tiny/mark/{mark}/"))
     assert mark not in text(library.get("/")) + text(library.get("/tiny/opened/")) + text(library.get("/feed.atom"))
     row = Page.objects.get(mark=mark)
