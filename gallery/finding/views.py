@@ -22,6 +22,7 @@ from gallery import ledger
 from gallery.addresses import path_of
 from gallery.answers import (
     TooLarge,
+    back_to,
     refusal,
     render_page,
     require_own_post,
@@ -82,6 +83,7 @@ def _form_context(fit: str) -> dict[str, Any]:
     return {"ways": WAYS_SAID, "way": way_of(fit), "searches": f"{settings.SEARCH_LIMIT:,}"}
 
 
+@back_to("find")
 @require_own_post
 async def send(request: HttpRequest) -> HttpResponseBase:
     """A picture, put ready for ten minutes; on to the page that shows what would be searched for."""

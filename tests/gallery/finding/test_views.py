@@ -132,6 +132,11 @@ def test_a_hidden_page_that_was_found_is_gone_on_every_surface(library: Library)
     assert b"taken this picture down" in events and mark.encode() not in events
 
 
+def test_the_address_of_a_form_that_was_refused_leads_back_to_the_form(library: Library) -> None:
+    answer = library.get("/find/send")
+    assert (answer.status_code, answer["Location"]) == (302, "/find/")
+
+
 def test_cancelled_it_is_forgotten_and_left_it_waits_ten_minutes(library: Library, redis_url: str) -> None:
     path = library.park(picture(10))
     library.start(path, depth="good")
