@@ -1,11 +1,10 @@
 """worker.press in this process: batches and lanes, full disks, claims that are lost, keys that are derived again."""
 
-import asyncio
 import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,55 +17,12 @@ from worker.catalogue.address import Address
 from worker.catalogue.key import Key
 from worker.engine.engine import Engine
 from worker.errors import EditionRefused
-from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Progress, Reprint
 from worker.press import UNHEARD_PULSES, PrintingPress, editions_here, name_in_log
 from worker.store.store import Store
 
 Ask = Callable[..., Progress]
-
-
-@pytest.fixture
-def data(tiny_weights: Path, tmp_path: Path) -> Path:
-    write_edition(tmp_path, "tiny", str(tiny_weights))
-    return tmp_path
-
-
-@pytest.fixture
-def store(data: Path) -> Store:
-    return Store(data, reserve=0)
-
-
-@pytest.fixture
-def jobs(redis_url: str) -> Iterator[JobConsumer]:
-    with contextlib.closing(JobConsumer(redis_url)) as jobs:
-        yield jobs
-
-
-@pytest.fixture
-def press(store: Store, jobs: JobConsumer, tiny_engine: Engine) -> PrintingPress:
-    """A press whose engine is loaded already."""
-    press = PrintingPress(store, jobs, ["tiny"])
-    press._engines["tiny"] = tiny_engine
-    return press
-
-
-@pytest.fixture
-def visitor(redis_url: str, store: Store) -> Any:
-    """Calls a method of a job client: `visitor("ask", address, "v")`."""
-
-    def call(method: str, *arguments: Any, **options: Any) -> Any:
-        async def all_of_it() -> Any:
-            front = JobClient(redis_url, store, lambda _: None)
-            try:
-                return await getattr(front, method)(*arguments, **options)
-            finally:
-                await front.aclose()
-
-        return asyncio.run(all_of_it())
-
-    return call
 
 
 def page(number: int) -> Address:

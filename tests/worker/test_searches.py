@@ -1,7 +1,5 @@
 """worker.searches and the press around it: real weights of no meaning, a real Valkey, a picture to be found."""
 
-import asyncio
-import contextlib
 import io
 import json
 import logging
@@ -14,14 +12,12 @@ import pytest
 import redis
 from PIL import Image
 
-from tests.conftest import write_edition
 from worker.catalogue.address import Address
 from worker.catalogue.comparison import pixels_of
 from worker.catalogue.key import Key
 from worker.catalogue.png import pixel_digest
 from worker.engine.engine import Engine
 from worker.finding.search import SearchStep
-from worker.jobs.client import JobClient
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Search, Visitor
 from worker.press import PrintingPress
@@ -39,64 +35,23 @@ def pixels() -> Any:
     return found
 
 
-@pytest.fixture
-def data(tiny_weights: Path, tmp_path: Path) -> Path:
-    write_edition(tmp_path, "tiny", str(tiny_weights))
-    return tmp_path
-
-
-@pytest.fixture
-def store(data: Path) -> Store:
-    return Store(data, reserve=0)
-
-
-@pytest.fixture
-def jobs(redis_url: str) -> Iterator[JobConsumer]:
-    with contextlib.closing(JobConsumer(redis_url)) as jobs:
-        yield jobs
-
-
-@pytest.fixture
-def press(store: Store, jobs: JobConsumer, tiny_engine: Engine) -> PrintingPress:
-    press = PrintingPress(store, jobs, ["tiny"])
-    press._engines["tiny"] = tiny_engine
-    return press
-
-
-@pytest.fixture
-def site(redis_url: str, store: Store) -> Any:
-    """Calls a method of a job client."""
-
-    def call(method: str, *arguments: Any, **options: Any) -> Any:
-        async def all_of_it() -> Any:
-            front = JobClient(redis_url, store, lambda _: None)
-            try:
-                return await getattr(front, method)(*arguments, **options)
-            finally:
-                await front.aclose()
-
-        return asyncio.run(all_of_it())
-
-    return call
-
-
-def seek(site: Any, pixels: Any, **wish: Any) -> Search:
+def seek(visitor: Any, pixels: Any, **wish: Any) -> Search:
     """Ask for a search; which it is."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     search = Search("tiny", pixel_digest(pixels), **({"depth": "quick"} | wish))
-    assert site("search", search, Visitor("seeker"), picture=file.getvalue(), patience=60).state == "queued"
+    assert visitor("search", search, Visitor("seeker"), picture=file.getvalue(), patience=60).state == "queued"
     return search
 
 
 def test_a_search_ends_in_a_page_that_its_key_prints_again(
-    press: PrintingPress, site: Any, store: Store, pixels: Any, tiny_engine: Engine, caplog: pytest.LogCaptureFixture
+    press: PrintingPress, visitor: Any, store: Store, pixels: Any, tiny_engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    search = seek(site, pixels)
+    search = seek(visitor, pixels)
     assert press.print_waiting("tiny") is False
-    found = site("found", search)
-    assert site("look", search).state == "kept"
+    found = visitor("found", search)
+    assert visitor("look", search).state == "kept"
     address = Address("tiny", "mark", found["mark"], None)
     picture, key = store.picture(address), store.key(found["mark"])
     assert picture is not None and key is not None
@@ -106,13 +61,13 @@ def test_a_search_ends_in_a_page_that_its_key_prints_again(
     off = np.square(printed.pixels.astype(float) - pixels).mean()
     assert found["decibels"] == pytest.approx(10 * np.log10(255**2 / off), abs=0.01)
     assert found["bound"] > 5 and 0 <= found["likeness"] <= 1 and found["seconds"] > 0
-    assert site("pace", "tiny", "quick") == pytest.approx(found["seconds"])
+    assert visitor("pace", "tiny", "quick") == pytest.approx(found["seconds"])
     assert search.pixels not in caplog.text
 
 
 def test_a_search_steps_aside_and_goes_on_where_it_was(
     press: PrintingPress,
-    site: Any,
+    visitor: Any,
     store: Store,
     pixels: Any,
     tiny_engine: Engine,
@@ -125,25 +80,25 @@ def test_a_search_steps_aside_and_goes_on_where_it_was(
         begun.append(1)
         for index in range(1, 7):
             if index == 3:
-                site("ask", Address("tiny", "key", "aside", 1), "reader", patience=60)
+                visitor("ask", Address("tiny", "key", "aside", 1), "reader", patience=60)
             yield SearchStep("improve", index, 6, key, pixels, 20.0, 30.0, 0.9)
 
     monkeypatch.setattr("worker.finding.search.search", noted)
-    search = seek(site, pixels)
+    search = seek(visitor, pixels)
     assert press.print_waiting("tiny"), "the search waits behind the page"
-    assert (site("look", search).place, store.find(Address("tiny", "key", "aside", 1))) == (2, None)
+    assert (visitor("look", search).place, store.find(Address("tiny", "key", "aside", 1))) == (2, None)
     assert press.print_waiting("tiny")
     assert store.find(Address("tiny", "key", "aside", 1)) is not None
     assert not press.print_waiting("tiny")
-    assert site("found", search)["mark"] == key.mark
+    assert visitor("found", search)["mark"] == key.mark
     assert begun == [1], "it was gone on with, not begun anew"
 
 
 def test_another_press_goes_on_from_the_draft(
-    press: PrintingPress, site: Any, jobs: JobConsumer, pixels: Any, store: Store, tiny_engine: Engine,
+    press: PrintingPress, visitor: Any, jobs: JobConsumer, pixels: Any, store: Store, tiny_engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    search = seek(site, pixels)
+    search = seek(visitor, pixels)
     (claim,) = jobs.take("tiny")
     draft = Key.pack(8, tiny_engine.embed(""), np.zeros((4, 52, 80), np.float32))
     jobs.tell_sofar(claim, {"seconds": 5.0}, draft.data)
@@ -157,7 +112,7 @@ def test_another_press_goes_on_from_the_draft(
     monkeypatch.setattr("worker.finding.search.search", noted)
     press.print_waiting("tiny")
     assert [key.mark for key in begun if key] == [draft.mark]
-    assert site("found", search)["seconds"] >= 5
+    assert visitor("found", search)["seconds"] >= 5
 
 
 @pytest.mark.parametrize(
@@ -169,11 +124,11 @@ def test_another_press_goes_on_from_the_draft(
     ],
 )
 def test_what_cannot_be_searched_for_is_said_and_tried_no_more(
-    change: str, said: str, press: PrintingPress, site: Any, data: Path, pixels: Any, tiny_engine: Engine,
+    change: str, said: str, press: PrintingPress, visitor: Any, data: Path, pixels: Any, tiny_engine: Engine,
     redis_url: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     key = Key.pack(8, tiny_engine.embed(""), np.zeros((4, 52, 80), np.float32))
-    search = seek(site, pixels, begin=key.mark if change == "begin" else "")
+    search = seek(visitor, pixels, begin=key.mark if change == "begin" else "")
     if change == "picture":
         with redis.Redis.from_url(redis_url) as server:
             file = io.BytesIO()
@@ -184,14 +139,14 @@ def test_what_cannot_be_searched_for_is_said_and_tried_no_more(
         step = SearchStep("improve", 1, 1, key, pixels, 20.0, 30.0, 0.9)
         monkeypatch.setattr("worker.finding.search.search", lambda *_: iter([step]))
     assert not press.print_waiting("tiny")
-    progress = site("look", search)
+    progress = visitor("look", search)
     assert progress.state == "failed" and said in (progress.sentence or "")
-    assert site("found", search) == {}
+    assert visitor("found", search) == {}
     assert Store(data, reserve=0).key(key.mark) is None, "a hidden key is not kept"
 
 
 def test_the_preview_is_small_and_what_is_told_is_json(
-    press: PrintingPress, site: Any, jobs: JobConsumer, pixels: Any, tiny_engine: Engine,
+    press: PrintingPress, visitor: Any, jobs: JobConsumer, pixels: Any, tiny_engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     told: list[Any] = []
@@ -203,9 +158,9 @@ def test_the_preview_is_small_and_what_is_told_is_json(
         SearchStep("draw", 2, 2, None, None, None, 31, None),
     ]
     monkeypatch.setattr("worker.finding.search.search", lambda *_: iter(steps))
-    search = seek(site, pixels)
+    search = seek(visitor, pixels)
     press.print_waiting("tiny")
     assert Image.open(io.BytesIO(shown[0])).size == PREVIEW_SIZE
     assert shown[1] == b""
     assert [facts["phase"] for facts in told] == ["encode", "draw"] and told[0]["bound"] == 31.0
-    assert site("look", search).state == "queued", "it found no key, which may be another time"
+    assert visitor("look", search).state == "queued", "it found no key, which may be another time"

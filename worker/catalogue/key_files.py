@@ -91,7 +91,7 @@ def read_key_file(path: Path) -> Key:
 
     Raises InputRefused where the file cannot be read or is no file, KeyRefused where what it holds is no key.
     """
-    data = _read_file(path, PICTURE_FILE_BYTES)
+    data = read_bytes(path, PICTURE_FILE_BYTES)
     if not data:
         raise KeyRefused(f"{path} is empty; a key has {CHARACTERS:,} characters.", length=0)
     found = parse_key_file(data, str(path))
@@ -106,7 +106,7 @@ def read_key_file(path: Path) -> Key:
         raise KeyRefused(f"{path} holds no key. {error}", position=error.position, length=error.length) from error
 
 
-def _read_file(path: Path, limit: int) -> bytes:
+def read_bytes(path: Path, limit: int) -> bytes:
     """Return the bytes of a file. Raises InputRefused: a folder, missing, unreadable, or of more than `limit` bytes."""
     try:
         if path.is_dir():

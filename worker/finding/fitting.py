@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from worker.catalogue.key_files import read_bytes
 from worker.catalogue.kinds import kind_of
 from worker.catalogue.limits import PICTURE_FILE_BYTES, PICTURE_PIXELS, PICTURE_SIDE
 from worker.catalogue.png import HEIGHT, WIDTH
-from worker.errors import InputRefused, reason
+from worker.errors import InputRefused
 
 How = Literal["fill", "fit", "stretch"]
 """Fill the page and crop around the centre; fit into the page, white beside it; stretch to the page's shape."""
@@ -87,15 +88,7 @@ def fit_picture(data: bytes, how: How = "fill") -> Fitted:
 
 def read_picture(path: Path, how: How = "fill") -> tuple[bytes, Fitted]:
     """The bytes of a picture file and what `fit_picture` makes of them. Raises InputRefused, which names the file."""
-    try:
-        if path.is_dir():
-            raise InputRefused(f"{path} is a folder; a picture file was expected.")
-        with path.open("rb") as file:
-            data = file.read(PICTURE_FILE_BYTES + 1)
-    except FileNotFoundError as error:
-        raise InputRefused(f"There is no file {path}.") from error
-    except (OSError, ValueError) as error:
-        raise InputRefused(f"{path} cannot be read: {reason(error)}.") from error
+    data = read_bytes(path, PICTURE_FILE_BYTES)
     try:
         return data, fit_picture(data, how)
     except InputRefused as error:
