@@ -334,6 +334,30 @@ def test_every_file_opens_with_a_line_on_what_it_owns() -> None:
     refuse(silent, "These files do not open with a docstring:")
 
 
+def fixtures_of(conftest: Path) -> dict[str, str]:
+    """What the fixtures of a conftest are declared to give, by their names."""
+    return {
+        node.name: ast.unparse(node.returns) if node.returns else ""
+        for node in ast.parse(conftest.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and any("fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
+    }
+
+
+def test_no_fixture_of_a_folder_hides_another_kind_of_thing_above_it() -> None:
+    """The fixtures above ask for theirs by name, and would be handed what the folder means by it."""
+    hidden = [
+        f"{conftest.relative_to(ROOT)}: {name} gives {given}, above it {above[name]}"
+        for conftest in (ROOT / "tests").rglob("conftest.py")
+        for folder in conftest.parents[1:]
+        if folder.is_relative_to(ROOT / "tests") and (folder / "conftest.py").exists()
+        for above in [fixtures_of(folder / "conftest.py")]
+        for name, given in fixtures_of(conftest).items()
+        if above.get(name, given) != given
+    ]
+    refuse(hidden, "These fixtures need a name of their own:")
+
+
 def test_the_tracked_tree_is_small() -> None:
     """60 MB in all and 15 MB a file: what fits through to a machine with a GPU."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout

@@ -34,7 +34,7 @@ def jobs(redis_url: str) -> Iterator[JobConsumer]:
 
 
 @pytest.fixture
-def press(store: Store, jobs: JobConsumer, tiny_engine: Engine) -> PrintingPress:
+def printing_press(store: Store, jobs: JobConsumer, tiny_engine: Engine) -> PrintingPress:
     """A press whose engine is loaded already."""
     press = PrintingPress(store, jobs, ["tiny"])
     press._engines["tiny"] = tiny_engine

@@ -35,14 +35,16 @@ def page_of_steps(store: Store, steps: int) -> Address:
     return Address("tiny", "mark", store.keep_key(Key.pack(steps, base.embedding, base.latents)), None)
 
 
-def test_one_page_after_the_other_is_taken_until_none_waits(press: PrintingPress, visitor: Any, store: Store) -> None:
+def test_one_page_after_the_other_is_taken_until_none_waits(
+    printing_press: PrintingPress, visitor: Any, store: Store
+) -> None:
     for number in (1, 2):
         visitor("ask", page(number), "v")
-    assert press.print_waiting("tiny") is True
+    assert printing_press.print_waiting("tiny") is True
     assert [store.find(page(number)) is not None for number in (1, 2)] == [True, False]
-    assert press.print_waiting("tiny") is False
+    assert printing_press.print_waiting("tiny") is False
     assert store.find(page(2)) is not None
-    assert press.print_waiting("tiny") is False
+    assert printing_press.print_waiting("tiny") is False
 
 
 LONG = "a red boat on a calm sea under a yellow moon, " * 8 + "and a dog"
@@ -50,26 +52,26 @@ LONG = "a red boat on a calm sea under a yellow moon, " * 8 + "and a dog"
 
 @pytest.mark.parametrize(("name", "ends"), [("a dog", ""), (LONG, "and a dog")])
 def test_the_record_names_the_end_of_a_prompt_that_was_not_read(
-    name: str, ends: str, press: PrintingPress, visitor: Any, store: Store
+    name: str, ends: str, printing_press: PrintingPress, visitor: Any, store: Store
 ) -> None:
     address = Address("tiny", "prompt", name, 1)
     visitor("ask", address, "v")
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     record = store.record("tiny", str(store.find(address)))
     assert record is not None
-    assert record.unread == press.engine("tiny").unread(name).strip()
+    assert record.unread == printing_press.engine("tiny").unread(name).strip()
     assert record.unread.endswith(ends)
     assert len(record.unread) < len(name)
 
 
 def test_a_page_kept_by_its_mark_learns_which_words_were_not_read(
-    press: PrintingPress, visitor: Any, store: Store
+    printing_press: PrintingPress, visitor: Any, store: Store
 ) -> None:
     address = Address("tiny", "prompt", LONG, 2)
-    mark = Address("tiny", "mark", store.keep_key(press.key_of(address)), None)
-    for asked, unread in ((mark, None), (address, press.engine("tiny").unread(LONG).strip())):
+    mark = Address("tiny", "mark", store.keep_key(printing_press.key_of(address)), None)
+    for asked, unread in ((mark, None), (address, printing_press.engine("tiny").unread(LONG).strip())):
         visitor("ask", asked, "v")
-        press.print_waiting("tiny")
+        printing_press.print_waiting("tiny")
         record = store.record("tiny", mark.name)
         assert record is not None
         assert record.unread == unread
@@ -89,14 +91,15 @@ def test_a_batch_of_several_lanes_is_printed_at_once(
     assert [fact.steps for fact in facts if fact] == [4, 6, 4]
 
 
-def test_the_seconds_of_a_page_are_the_models_or_the_presss(press: PrintingPress, visitor: Any) -> None:
+def test_the_seconds_of_a_page_are_the_models_or_the_presss(printing_press: PrintingPress, visitor: Any) -> None:
     visitor("ask", page(1), "v")
     began = time.perf_counter()
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     total = time.perf_counter() - began
-    assert press.times.model > 0
-    assert press.times.own > 0
-    assert press.times.model + press.times.own == pytest.approx(total, rel=0.2)  # the rest is between the two
+    times = printing_press.times
+    assert times.model > 0
+    assert times.own > 0
+    assert times.model + times.own == pytest.approx(total, rel=0.2)  # the rest is between the two
 
 
 def test_a_disk_without_room_stops_the_print_with_a_sentence(
@@ -133,12 +136,12 @@ def test_a_disk_that_did_not_take_a_page_is_not_tried_with_the_next_one_at_once(
 
 
 def test_a_press_that_lost_its_claim_stops_and_keeps_nothing(
-    press: PrintingPress, visitor: Any, store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    printing_press: PrintingPress, visitor: Any, store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = page_of_steps(store, 40)
     visitor("ask", address, "v")
     steps: list[int] = []
-    step = press.jobs.step
+    step = printing_press.jobs.step
 
     def lose(claim: Any, index: int, of: int, **rest: Any) -> bool:
         steps.append(index)
@@ -147,8 +150,8 @@ def test_a_press_that_lost_its_claim_stops_and_keeps_nothing(
                 client.set(f"babelia:claim:{address.digest}", "elsewhere|1|1.0|token")
         return step(claim, index, of, **rest)
 
-    monkeypatch.setattr(press.jobs, "step", lose)
-    press.print_waiting("tiny")
+    monkeypatch.setattr(printing_press.jobs, "step", lose)
+    printing_press.print_waiting("tiny")
     assert steps == [0, 1, 2]
     assert store.find(address) is None
     assert visitor("look", address).state == "printing"
@@ -161,7 +164,7 @@ def test_a_print_that_everybody_has_left_stops_for_who_waits(
     steps: int,
     at: int,
     stopped: bool,
-    press: PrintingPress,
+    printing_press: PrintingPress,
     visitor: Any,
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
@@ -169,7 +172,7 @@ def test_a_print_that_everybody_has_left_stops_for_who_waits(
     left = page_of_steps(store, steps)
     visitor("ask", left, "fast hands")
     told: list[int] = []
-    step = press.jobs.step
+    step = printing_press.jobs.step
 
     def go_on(claim: Any, index: int, of: int, **rest: Any) -> bool:
         told.append(index)
@@ -178,16 +181,16 @@ def test_a_print_that_everybody_has_left_stops_for_who_waits(
             visitor("ask", page(1), "fast hands")
         return step(claim, index, of, **rest)
 
-    monkeypatch.setattr(press.jobs, "step", go_on)
-    assert press.print_waiting("tiny") is True
+    monkeypatch.setattr(printing_press.jobs, "step", go_on)
+    assert printing_press.print_waiting("tiny") is True
     assert max(told) == at
     assert (store.find(left) is None) is stopped
-    assert press.print_waiting("tiny") is False
+    assert printing_press.print_waiting("tiny") is False
     assert store.find(page(1)) is not None
 
 
 def test_an_error_of_the_model_is_tried_three_times_and_told_without_its_innards(
-    press: PrintingPress, visitor: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+    printing_press: PrintingPress, visitor: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
 
@@ -196,9 +199,9 @@ def test_an_error_of_the_model_is_tried_three_times_and_told_without_its_innards
         tries += 1
         raise RuntimeError("a sentence from the depths")
 
-    monkeypatch.setattr(press._engines["tiny"], "print_pages", explode)
+    monkeypatch.setattr(printing_press._engines["tiny"], "print_pages", explode)
     visitor("ask", page(1), "v")
-    while press.print_waiting("tiny"):
+    while printing_press.print_waiting("tiny"):
         pass
     failed = visitor("look", page(1))
     assert (tries, failed.state) == (3, "failed")
@@ -207,10 +210,10 @@ def test_an_error_of_the_model_is_tried_three_times_and_told_without_its_innards
 
 
 def test_a_key_that_made_room_is_derived_again_from_its_address(
-    press: PrintingPress, visitor: Any, store: Store
+    printing_press: PrintingPress, visitor: Any, store: Store
 ) -> None:
     visitor("ask", page(1), "v")
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     mark = store.find(page(1))
     assert mark is not None
     before = store.picture(page(1))
@@ -221,7 +224,7 @@ def test_a_key_that_made_room_is_derived_again_from_its_address(
     visitor("ask", by_mark, "v")
     time.sleep(5.1)  # "kept" is believed for five seconds without a file
     visitor("ask", by_mark, "v")
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     after, facts = store.picture(page(1)), store.record("tiny", mark)
     assert before is not None
     assert after is not None
@@ -229,9 +232,9 @@ def test_a_key_that_made_room_is_derived_again_from_its_address(
     assert store.key(mark) is not None
 
 
-def test_an_edition_that_this_press_does_not_print_is_refused(press: PrintingPress) -> None:
+def test_an_edition_that_this_press_does_not_print_is_refused(printing_press: PrintingPress) -> None:
     with pytest.raises(EditionRefused, match="This press prints tiny, not another"):
-        press.engine("another")
+        printing_press.engine("another")
 
 
 def test_a_press_with_a_broken_edition_says_what_is_wrong(
@@ -398,16 +401,16 @@ def test_a_full_disk_is_announced_and_so_is_room(
 
 
 def test_a_kept_page_that_is_printed_a_second_time_is_compared_and_replaces_nothing(
-    press: PrintingPress, visitor: Any, store: Store
+    printing_press: PrintingPress, visitor: Any, store: Store
 ) -> None:
     visitor("ask", page(1), "v")
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     first, before = store.picture(page(1)), sorted((path, path.stat().st_ino) for path in store.data.rglob("*.*"))
     assert first is not None
     again = Reprint(page(1))
     assert visitor("ask", again, "v").state == "queued"
     assert visitor("look", page(1)).state == "kept", "the page itself is there all the while"
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     assert visitor("look", again).state == "kept"
     found, facts = comparison.from_json(visitor("reprint", again))
     assert found.identical and facts["first"] == first.digest
@@ -416,11 +419,11 @@ def test_a_kept_page_that_is_printed_a_second_time_is_compared_and_replaces_noth
 
 
 def test_a_second_print_is_not_made_where_the_first_is_not_kept_any_more(
-    press: PrintingPress, visitor: Any, store: Store
+    printing_press: PrintingPress, visitor: Any, store: Store
 ) -> None:
     again = Reprint(page(2))
     visitor("ask", again, "v")
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     progress = visitor("look", again)
     assert (progress.state, progress.step) == ("failed", 0)
     assert "nothing to compare with" in progress.sentence

@@ -45,11 +45,16 @@ def seek(visitor: Any, pixels: Any, **wish: Any) -> Search:
 
 
 def test_a_search_ends_in_a_page_that_its_key_prints_again(
-    press: PrintingPress, visitor: Any, store: Store, pixels: Any, tiny_engine: Engine, caplog: pytest.LogCaptureFixture
+    printing_press: PrintingPress,
+    visitor: Any,
+    store: Store,
+    pixels: Any,
+    tiny_engine: Engine,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     search = seek(visitor, pixels)
-    assert press.print_waiting("tiny") is False
+    assert printing_press.print_waiting("tiny") is False
     found = visitor("found", search)
     assert visitor("look", search).state == "kept"
     address = Address("tiny", "mark", found["mark"], None)
@@ -66,7 +71,7 @@ def test_a_search_ends_in_a_page_that_its_key_prints_again(
 
 
 def test_a_search_steps_aside_and_goes_on_where_it_was(
-    press: PrintingPress,
+    printing_press: PrintingPress,
     visitor: Any,
     store: Store,
     pixels: Any,
@@ -85,17 +90,17 @@ def test_a_search_steps_aside_and_goes_on_where_it_was(
 
     monkeypatch.setattr("worker.finding.search.search", noted)
     search = seek(visitor, pixels)
-    assert press.print_waiting("tiny"), "the search waits behind the page"
+    assert printing_press.print_waiting("tiny"), "the search waits behind the page"
     assert (visitor("look", search).place, store.find(Address("tiny", "key", "aside", 1))) == (2, None)
-    assert press.print_waiting("tiny")
+    assert printing_press.print_waiting("tiny")
     assert store.find(Address("tiny", "key", "aside", 1)) is not None
-    assert not press.print_waiting("tiny")
+    assert not printing_press.print_waiting("tiny")
     assert visitor("found", search)["mark"] == key.mark
     assert begun == [1], "it was gone on with, not begun anew"
 
 
 def test_another_press_goes_on_from_the_draft(
-    press: PrintingPress, visitor: Any, jobs: JobConsumer, pixels: Any, store: Store, tiny_engine: Engine,
+    printing_press: PrintingPress, visitor: Any, jobs: JobConsumer, pixels: Any, store: Store, tiny_engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     search = seek(visitor, pixels)
@@ -110,7 +115,7 @@ def test_another_press_goes_on_from_the_draft(
         yield SearchStep("improve", 1, 1, draft, pixels, 20.0, 30.0, 0.9)
 
     monkeypatch.setattr("worker.finding.search.search", noted)
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     assert [key.mark for key in begun if key] == [draft.mark]
     assert visitor("found", search)["seconds"] >= 5
 
@@ -124,7 +129,7 @@ def test_another_press_goes_on_from_the_draft(
     ],
 )
 def test_what_cannot_be_searched_for_is_said_and_tried_no_more(
-    change: str, said: str, press: PrintingPress, visitor: Any, data: Path, pixels: Any, tiny_engine: Engine,
+    change: str, said: str, printing_press: PrintingPress, visitor: Any, data: Path, pixels: Any, tiny_engine: Engine,
     redis_url: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     key = Key.pack(8, tiny_engine.embed(""), np.zeros((4, 52, 80), np.float32))
@@ -138,7 +143,7 @@ def test_what_cannot_be_searched_for_is_said_and_tried_no_more(
         hide(data, {name_of_key(key.mark, "tiny")})
         step = SearchStep("improve", 1, 1, key, pixels, 20.0, 30.0, 0.9)
         monkeypatch.setattr("worker.finding.search.search", lambda *_: iter([step]))
-    assert not press.print_waiting("tiny")
+    assert not printing_press.print_waiting("tiny")
     progress = visitor("look", search)
     assert progress.state == "failed" and said in (progress.sentence or "")
     assert visitor("found", search) == {}
@@ -146,7 +151,7 @@ def test_what_cannot_be_searched_for_is_said_and_tried_no_more(
 
 
 def test_the_preview_is_small_and_what_is_told_is_json(
-    press: PrintingPress, visitor: Any, jobs: JobConsumer, pixels: Any, tiny_engine: Engine,
+    printing_press: PrintingPress, visitor: Any, jobs: JobConsumer, pixels: Any, tiny_engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     told: list[Any] = []
@@ -159,7 +164,7 @@ def test_the_preview_is_small_and_what_is_told_is_json(
     ]
     monkeypatch.setattr("worker.finding.search.search", lambda *_: iter(steps))
     search = seek(visitor, pixels)
-    press.print_waiting("tiny")
+    printing_press.print_waiting("tiny")
     assert Image.open(io.BytesIO(shown[0])).size == PREVIEW_SIZE
     assert shown[1] == b""
     assert [facts["phase"] for facts in told] == ["encode", "draw"] and told[0]["bound"] == 31.0

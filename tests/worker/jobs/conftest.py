@@ -50,7 +50,7 @@ async def opened(url: str, store: Store, reminders: list[str], **options: Any) -
 
 
 @pytest.fixture
-def press(redis_url: str) -> Iterator[JobConsumer]:
+def consumer(redis_url: str) -> Iterator[JobConsumer]:
     with contextlib.closing(JobConsumer(redis_url, lease=30)) as client:
         yield client
 

@@ -32,11 +32,11 @@ def test_only_the_first_of_many_asks_queues_a_page_and_reminds_the_presses(clien
     assert reminders in (["tiny"], ["tiny", "tiny"])
 
 
-def test_places_are_in_the_order_of_asking_and_move_up(client: Any, press: JobConsumer) -> None:
+def test_places_are_in_the_order_of_asking_and_move_up(client: Any, consumer: JobConsumer) -> None:
     async def work(front: JobClient) -> list[int | None]:
         for page in (1, 2, 3):
             await front.ask(stacks(page), "v")
-        (claim,) = press.take("tiny")
+        (claim,) = consumer.take("tiny")
         assert claim.address == stacks(1)
         return [(await front.look(stacks(page))).place for page in (1, 2, 3)]
 
@@ -54,12 +54,12 @@ def test_a_page_that_is_kept_is_never_queued(client: Any, store: Store, reminder
     assert reminders == []
 
 
-def test_looking_starts_nothing(client: Any, press: JobConsumer) -> None:
+def test_looking_starts_nothing(client: Any, consumer: JobConsumer) -> None:
     assert client(lambda front: front.look(stacks(1))) == Progress("absent")
-    assert press.take("tiny") == []
+    assert consumer.take("tiny") == []
 
 
-def test_leaving_takes_the_page_from_nobody_else(client: Any, press: JobConsumer) -> None:
+def test_leaving_takes_the_page_from_nobody_else(client: Any, consumer: JobConsumer) -> None:
     async def work(front: JobClient) -> list[str]:
         await front.ask(stacks(1), "a")
         await front.ask(stacks(1), "b")
@@ -68,7 +68,7 @@ def test_leaving_takes_the_page_from_nobody_else(client: Any, press: JobConsumer
         return states
 
     assert client(work) == ["queued", "absent"]
-    assert press.take("tiny") == []
+    assert consumer.take("tiny") == []
 
 
 def test_a_full_queue_says_when_to_come_back(client: Any) -> None:
@@ -83,7 +83,7 @@ def test_a_full_queue_says_when_to_come_back(client: Any) -> None:
 
 
 def test_steps_and_previews_reach_who_follows_and_the_last_word_is_kept(
-    client: Any, press: JobConsumer, store: Store
+    client: Any, consumer: JobConsumer, store: Store
 ) -> None:
     mark = key_of(stacks(1)).mark
     seen: list[Progress] = []
@@ -94,13 +94,13 @@ def test_steps_and_previews_reach_who_follows_and_the_last_word_is_kept(
                 await asyncio.sleep(0.02)
 
     async def printing() -> None:
-        (claim,) = await asyncio.to_thread(press.take, "tiny")
+        (claim,) = await asyncio.to_thread(consumer.take, "tiny")
         for step in (1, 2):
             await followed(step + 1)
-            assert await asyncio.to_thread(press.step, claim, step, 2, mark=mark, preview=b"picture %d" % step)
+            assert await asyncio.to_thread(consumer.step, claim, step, 2, mark=mark, preview=b"picture %d" % step)
         await followed(4)
         keep(store, stacks(1))
-        await asyncio.to_thread(press.finish, claim, mark, seconds=0.6)
+        await asyncio.to_thread(consumer.finish, claim, mark, seconds=0.6)
 
     async def work(front: JobClient) -> None:
         async for progress in front.follow(stacks(1), "v"):
@@ -139,23 +139,23 @@ def test_a_reload_keeps_the_place_and_joins_the_print(client: Any) -> None:
     assert client(work) == [1, 2, 1]
 
 
-def test_several_followers_of_one_page_all_see_it_end(client: Any, press: JobConsumer, store: Store) -> None:
+def test_several_followers_of_one_page_all_see_it_end(client: Any, consumer: JobConsumer, store: Store) -> None:
     async def work(front: JobClient) -> list[list[Progress]]:
         async def one(visitor: str) -> list[Progress]:
             return [progress async for progress in front.follow(stacks(1), visitor)]
 
         tasks = [asyncio.create_task(one(f"v{n}")) for n in range(5)]
         await asyncio.sleep(0.3)
-        (claim,) = await asyncio.to_thread(press.take, "tiny")
+        (claim,) = await asyncio.to_thread(consumer.take, "tiny")
         keep(store, stacks(1))
-        await asyncio.to_thread(press.finish, claim, key_of(stacks(1)).mark)
+        await asyncio.to_thread(consumer.finish, claim, key_of(stacks(1)).mark)
         return await asyncio.gather(*tasks)
 
     assert [seen[-1].state for seen in client(work)] == ["kept"] * 5
 
 
 def test_a_message_that_was_lost_is_sent_again_by_who_waits(
-    client: Any, press: JobConsumer, reminders: list[str], redis_url: str
+    client: Any, consumer: JobConsumer, reminders: list[str], redis_url: str
 ) -> None:
     async def work(front: JobClient) -> list[int]:
         await front.ask(stacks(1), "v")
@@ -172,17 +172,17 @@ def test_a_message_that_was_lost_is_sent_again_by_who_waits(
     assert client(work) == [1, 1]
 
 
-def test_pages_queued_before_a_kept_one_was_found_are_believed_for_a_moment(client: Any, press: JobConsumer) -> None:
+def test_pages_queued_before_a_kept_one_was_found_are_believed_for_a_moment(client: Any, consumer: JobConsumer) -> None:
     """Between looking for the file and asking, the press may have kept it: that must not print it twice."""
 
     async def work(front: JobClient) -> Progress:
         await front.ask(stacks(1), "v")
-        (claim,) = press.take("tiny")
-        press.finish(claim, key_of(stacks(1)).mark, seconds=1)
+        (claim,) = consumer.take("tiny")
+        consumer.finish(claim, key_of(stacks(1)).mark, seconds=1)
         return await front.ask(stacks(1), "another who looked for the file too early")
 
     assert client(work).state == "kept"
-    assert press.take("tiny") == []
+    assert consumer.take("tiny") == []
 
 
 def test_hot_pictures_are_served_without_the_disk_and_bounded(client: Any, store: Store, redis_url: str) -> None:
@@ -205,7 +205,7 @@ def test_hot_pictures_are_served_without_the_disk_and_bounded(client: Any, store
 
 
 def test_a_bit_that_flipped_on_the_disk_of_redis_costs_a_look_at_ours_and_breaks_nothing(
-    client: Any, store: Store, redis_url: str, press: JobConsumer
+    client: Any, store: Store, redis_url: str, consumer: JobConsumer
 ) -> None:
     """Its files say nothing of a value's damage, so any value may have a wrong bit after it has read them again."""
     keep(store, stacks(1))
@@ -217,10 +217,10 @@ def test_a_bit_that_flipped_on_the_disk_of_redis_costs_a_look_at_ours_and_breaks
         await asyncio.gather(*front._chores)
         for address in crowd:
             await front.ask(address, "v")
-        printing, failing, *_ = await asyncio.to_thread(press.take, "tiny", 2)
-        await asyncio.to_thread(press.step, printing, 3, 20, mark=key_of(stacks(2)).mark, preview=b"preview")
-        await asyncio.to_thread(press.give_up, failing, "No.", final=True)
-        await asyncio.to_thread(press.announce, announced)
+        printing, failing, *_ = await asyncio.to_thread(consumer.take, "tiny", 2)
+        await asyncio.to_thread(consumer.step, printing, 3, 20, mark=key_of(stacks(2)).mark, preview=b"preview")
+        await asyncio.to_thread(consumer.give_up, failing, "No.", final=True)
+        await asyncio.to_thread(consumer.announce, announced)
 
     async def visit(front: JobClient) -> None:
         picture = await front.picture(stacks(1))
@@ -232,10 +232,10 @@ def test_a_bit_that_flipped_on_the_disk_of_redis_costs_a_look_at_ours_and_breaks
             await front.preview(address)
             assert (await front.ask(address, "w")).state in ("queued", "printing", "failed", "kept")
         await front.presses()
-        await asyncio.to_thread(press.recover)
-        for claim in await asyncio.to_thread(press.take, "tiny", 9):
+        await asyncio.to_thread(consumer.recover)
+        for claim in await asyncio.to_thread(consumer.take, "tiny", 9):
             assert claim.address in crowd
-            await asyncio.to_thread(press.give_up, claim, "No.")
+            await asyncio.to_thread(consumer.give_up, claim, "No.")
 
     with redis.Redis.from_url(redis_url) as server:
         client(fill)

@@ -19,24 +19,24 @@ def wait_for_expiry(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def test_a_batch_takes_as_many_as_it_holds(client: Any, press: JobConsumer) -> None:
+def test_a_batch_takes_as_many_as_it_holds(client: Any, consumer: JobConsumer) -> None:
     async def work(front: JobClient) -> None:
         for page in (1, 2, 3):
             await front.ask(stacks(page), "v")
 
     client(work)
-    assert [claim.address for claim in press.take("tiny", 2)] == [stacks(1), stacks(2)]
-    assert [claim.address for claim in press.take("tiny", 2)] == [stacks(3)]
-    assert press.take("tiny", 2) == []
-    assert press.take("another", 2) == []
+    assert [claim.address for claim in consumer.take("tiny", 2)] == [stacks(1), stacks(2)]
+    assert [claim.address for claim in consumer.take("tiny", 2)] == [stacks(3)]
+    assert consumer.take("tiny", 2) == []
+    assert consumer.take("another", 2) == []
 
 
-def test_a_page_that_nobody_watches_any_more_is_dropped_before_it_starts(client: Any, press: JobConsumer) -> None:
+def test_a_page_that_nobody_watches_any_more_is_dropped_before_it_starts(client: Any, consumer: JobConsumer) -> None:
     async def work(front: JobClient) -> Progress:
         await front.ask(stacks(1), "impatient", patience=1)
         await front.ask(stacks(2), "patient", patience=60)
         await asyncio.sleep(1.1)
-        (claim,) = press.take("tiny")
+        (claim,) = consumer.take("tiny")
         assert claim.address == stacks(2)
         return await front.look(stacks(1))
 
@@ -78,13 +78,15 @@ def _take_and_die(url: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_press_that_died_on_this_machine_is_noticed_at_once(client: Any, press: JobConsumer, redis_url: str) -> None:
+def test_a_press_that_died_on_this_machine_is_noticed_at_once(
+    client: Any, consumer: JobConsumer, redis_url: str
+) -> None:
     client(lambda front: front.ask(stacks(1), "v"))
     victim = multiprocessing.get_context("spawn").Process(target=_take_and_die, args=(redis_url,))
     victim.start()
     victim.join()
     assert victim.exitcode == -signal.SIGKILL
-    assert [claim.address for claim in press.take("tiny")] == [stacks(1)]
+    assert [claim.address for claim in consumer.take("tiny")] == [stacks(1)]
 
 
 def test_the_fourth_attempt_is_never_made(client: Any, hasty: JobConsumer) -> None:
@@ -102,18 +104,18 @@ def test_the_fourth_attempt_is_never_made(client: Any, hasty: JobConsumer) -> No
     assert FAILED_PAUSE - 5 < failed.retry_after <= FAILED_PAUSE
 
 
-def test_a_failure_is_told_and_can_be_forgotten_on_request(client: Any, press: JobConsumer) -> None:
+def test_a_failure_is_told_and_can_be_forgotten_on_request(client: Any, consumer: JobConsumer) -> None:
     async def work(front: JobClient) -> list[Any]:
         await front.ask(stacks(1), "v")
         answers: list[Any] = []
         for _ in range(ATTEMPTS):
-            (claim,) = press.take("tiny")
-            answers.append(press.give_up(claim, "It went wrong. Try again."))
+            (claim,) = consumer.take("tiny")
+            answers.append(consumer.give_up(claim, "It went wrong. Try again."))
         answers.append((await front.look(stacks(1))).sentence)
         answers.append((await front.ask(stacks(1), "v")).state)
         answers.append((await front.ask(stacks(1), "v", again=True)).state)
-        (claim,) = press.take("tiny")
-        answers.append(press.give_up(claim, "No.", final=True, pause=1))
+        (claim,) = consumer.take("tiny")
+        answers.append(consumer.give_up(claim, "No.", final=True, pause=1))
         await asyncio.sleep(1.1)
         answers.append((await front.ask(stacks(1), "v")).state)
         return answers
@@ -130,22 +132,22 @@ def test_a_failure_is_told_and_can_be_forgotten_on_request(client: Any, press: J
     ]
 
 
-def test_a_press_is_known_while_it_says_so(client: Any, press: JobConsumer) -> None:
+def test_a_press_is_known_while_it_says_so(client: Any, consumer: JobConsumer) -> None:
     there = Press("host:1", "ready", ("tiny", "other"), "a rendition", "", "host", 1)
-    press.announce(there)
+    consumer.announce(there)
     assert client(lambda front: front.presses()) == [there]
     assert there.able
 
 
-def test_messages_count_as_unheard_only_while_pages_wait(client: Any, press: JobConsumer, redis_url: str) -> None:
+def test_messages_count_as_unheard_only_while_pages_wait(client: Any, consumer: JobConsumer, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as server:
         server.lpush("press.tiny", "a message that nobody takes")
-        assert not press.has_unheard_messages("tiny")
+        assert not consumer.has_unheard_messages("tiny")
         client(lambda front: front.ask(stacks(1), "v"))
-        assert press.has_unheard_messages("tiny")
-        assert not press.has_unheard_messages("another")
+        assert consumer.has_unheard_messages("tiny")
+        assert not consumer.has_unheard_messages("another")
         server.delete("press.tiny")
-        assert not press.has_unheard_messages("tiny")
+        assert not consumer.has_unheard_messages("tiny")
 
 
 def test_a_lost_page_is_put_back_and_printed_though_who_asked_once_has_gone(client: Any, hasty: JobConsumer) -> None:
@@ -160,17 +162,17 @@ def test_a_lost_page_is_put_back_and_printed_though_who_asked_once_has_gone(clie
     assert client(work) == [1, [stacks(1)]]
 
 
-def test_a_second_print_waits_beside_its_page_and_tells_what_came_of_it(client: Any, press: JobConsumer) -> None:
+def test_a_second_print_waits_beside_its_page_and_tells_what_came_of_it(client: Any, consumer: JobConsumer) -> None:
     async def work(front: JobClient) -> list[Any]:
         again = Reprint(stacks(1))
         await front.ask(again, "v")
         alone = await front.look(stacks(1))
         await front.ask(stacks(1), "v")
-        second, first = press.take("tiny", 2)
+        second, first = consumer.take("tiny", 2)
         assert (second.address, second.again, first.address, first.again) == (stacks(1), True, stacks(1), False)
-        press.step(second, 1, 4)
-        press.tell_of_reprint(second, b"identical")
-        press.finish(second, key_of(stacks(1)).mark)
+        consumer.step(second, 1, 4)
+        consumer.tell_of_reprint(second, b"identical")
+        consumer.finish(second, key_of(stacks(1)).mark)
         found = [alone.state, (await front.look(again)).state, await front.reprint(again)]
         found.append((await front.look(stacks(1))).step)
         await front.forget_reprint(again)

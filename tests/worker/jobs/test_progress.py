@@ -23,18 +23,18 @@ def answer(state: str, **fields: object) -> list[bytes | int]:
     return [state.encode(), *(named | fields).values()]  # type: ignore[list-item]
 
 
-def test_the_estimate_comes_from_what_pages_took_lately(client: Any, press: JobConsumer) -> None:
-    press.announce(Press("host:1", "ready", ("tiny",), "a rendition", "", "host", 1))
+def test_the_estimate_comes_from_what_pages_took_lately(client: Any, consumer: JobConsumer) -> None:
+    consumer.announce(Press("host:1", "ready", ("tiny",), "a rendition", "", "host", 1))
 
     async def work(front: JobClient) -> list[float | None]:
         await front.ask(stacks(1), "v")
         seconds = [(await front.look(stacks(1))).seconds]
-        (claim,) = press.take("tiny")
-        press.finish(claim, key_of(stacks(1)).mark, seconds=4)
+        (claim,) = consumer.take("tiny")
+        consumer.finish(claim, key_of(stacks(1)).mark, seconds=4)
         await front.ask(stacks(2), "v")
         await front.ask(stacks(3), "v")
-        (claim,) = press.take("tiny")
-        press.step(claim, 1, 4)
+        (claim,) = consumer.take("tiny")
+        consumer.step(claim, 1, 4)
         return [*seconds, (await front.look(stacks(2))).seconds, (await front.look(stacks(3))).seconds]
 
     assert client(work) == [None, 3.0, 8.0]
@@ -50,15 +50,15 @@ def test_a_page_waits_for_those_before_it_shared_among_the_presses(fields: Any, 
     assert not found.final
 
 
-def test_a_press_that_cannot_print_makes_no_estimate(client: Any, press: JobConsumer) -> None:
+def test_a_press_that_cannot_print_makes_no_estimate(client: Any, consumer: JobConsumer) -> None:
     async def work(front: JobClient) -> list[float | None]:
         await front.ask(stacks(1), "v")
-        (claim,) = press.take("tiny")
-        press.finish(claim, key_of(stacks(1)).mark, seconds=4)
+        (claim,) = consumer.take("tiny")
+        consumer.finish(claim, key_of(stacks(1)).mark, seconds=4)
         await front.ask(stacks(2), "v")
         seconds = []
         for state in ("ready", "blocked", "ready", "broken", "loading"):
-            press.announce(Press("host:1", state, ("tiny",), "a rendition", "", "host", 1))  # type: ignore[arg-type]
+            consumer.announce(Press("host:1", state, ("tiny",), "a rendition", "", "host", 1))  # type: ignore[arg-type]
             seconds.append((await front.look(stacks(2))).seconds)
         return seconds
 

@@ -73,7 +73,7 @@ def test_a_search_reads_back_as_it_is_written_and_is_named_by_all_of_it() -> Non
 
 
 def test_searches_come_after_all_pages_that_somebody_waits_for_and_one_at_a_time(
-    client: Any, press: JobConsumer
+    client: Any, consumer: JobConsumer
 ) -> None:
     assert seeks(client, search(1), "one").place == 1
     assert seeks(client, search(2), "two").place == 2
@@ -81,31 +81,31 @@ def test_searches_come_after_all_pages_that_somebody_waits_for_and_one_at_a_time
     asks(client, 2, "program", "program")
     asks(client, 3)
     assert [look(client, search(number)).place for number in (1, 2)] == [3, 4]
-    assert [claim.wanted for claim in press.take("tiny", 8)] == [stacks(3), stacks(2)]
-    (claim,) = press.take("tiny", 8)
+    assert [claim.wanted for claim in consumer.take("tiny", 8)] == [stacks(3), stacks(2)]
+    (claim,) = consumer.take("tiny", 8)
     assert claim.wanted == search(1)
-    assert press.picture_of(claim) == PICTURE
-    assert [claim.wanted for claim in press.take("tiny", 8)] == [search(2)]
+    assert consumer.picture_of(claim) == PICTURE
+    assert [claim.wanted for claim in consumer.take("tiny", 8)] == [search(2)]
 
 
-def test_there_is_one_search_for_a_picture_however_many_ask(client: Any, press: JobConsumer) -> None:
+def test_there_is_one_search_for_a_picture_however_many_ask(client: Any, consumer: JobConsumer) -> None:
     assert [seeks(client, MINE, name).place for name in ("a", "b")] == [1, 1]
-    (claim,) = press.take("tiny", 8)
-    assert press.take("tiny", 8) == []
+    (claim,) = consumer.take("tiny", 8)
+    assert consumer.take("tiny", 8) == []
     assert seeks(client, MINE, "c", b"").state == "printing"
-    press.tell_found(claim, json.dumps({"mark": MARK}).encode())
-    press.finish(claim, MARK, seconds=30)
+    consumer.tell_found(claim, json.dumps({"mark": MARK}).encode())
+    consumer.finish(claim, MARK, seconds=30)
     assert seeks(client, MINE, "d") == Progress("kept", mark=MARK)
     assert client(lambda front: front.pace("tiny", "good")) == 30
     assert client(lambda front: front.pace("tiny", "quick")) is None
 
 
-def test_a_search_without_its_picture_does_not_begin(client: Any, press: JobConsumer, server: redis.Redis) -> None:
+def test_a_search_without_its_picture_does_not_begin(client: Any, consumer: JobConsumer, server: redis.Redis) -> None:
     assert seeks(client, MINE, "a", b"").state == "absent"
     seeks(client, MINE, "a")
     server.delete(f"babelia:search:{MINE.digest}")
     assert seeks(client, MINE, "a", b"").state == "absent"
-    assert press.take("tiny") == []
+    assert consumer.take("tiny") == []
 
 
 def test_so_many_searches_wait_and_of_one_visitor_three(client: Any) -> None:
@@ -120,31 +120,31 @@ def test_so_many_searches_wait_and_of_one_visitor_three(client: Any) -> None:
 
 
 @pytest.fixture
-def begun(client: Any, press: JobConsumer) -> Claim:
+def begun(client: Any, consumer: JobConsumer) -> Claim:
     """A search that a press is at."""
     seeks(client, MINE, "a")
-    (claim,) = press.take("tiny")
-    press.tell_sofar(claim, {"decibels": 31.5, "seconds": 4}, b"draft")
-    press.step(claim, 3, 60, preview=b"small")
+    (claim,) = consumer.take("tiny")
+    consumer.tell_sofar(claim, {"decibels": 31.5, "seconds": 4}, b"draft")
+    consumer.step(claim, 3, 60, preview=b"small")
     return claim
 
 
 def test_a_search_steps_aside_for_a_page_of_any_edition_and_goes_on_later(
-    client: Any, press: JobConsumer, begun: Claim, server: redis.Redis
+    client: Any, consumer: JobConsumer, begun: Claim, server: redis.Redis
 ) -> None:
-    assert not press.step_aside([begun], ["tiny", "other"])
+    assert not consumer.step_aside([begun], ["tiny", "other"])
     seeks(client, search(2), "other")
-    assert not press.step_aside([begun], ["tiny"]), "another search waits for its turn"
+    assert not consumer.step_aside([begun], ["tiny"]), "another search waits for its turn"
     asks(client, 1, kind="program")
-    assert not press.step_aside([begun], ["other"])
-    assert press.step_aside([begun], ["other", "tiny"])
+    assert not consumer.step_aside([begun], ["other"])
+    assert consumer.step_aside([begun], ["other", "tiny"])
     assert (look(client, MINE).place, look(client, search(2)).place) == (2, 3), "its turn is kept"
     assert not server.exists(f"babelia:attempts:{MINE.digest}"), "no attempt is counted"
-    assert [claim.wanted for claim in press.take("tiny")] == [stacks(1)]
-    (claim,) = press.take("tiny")
-    assert press.sofar(claim) == ({"decibels": 31.5, "seconds": 4}, b"draft")
-    assert press.step_aside([claim], ["tiny"], over=True), "its time is over, though nobody waits"
-    assert [claim.wanted for claim in press.take("tiny")] == [MINE]
+    assert [claim.wanted for claim in consumer.take("tiny")] == [stacks(1)]
+    (claim,) = consumer.take("tiny")
+    assert consumer.sofar(claim) == ({"decibels": 31.5, "seconds": 4}, b"draft")
+    assert consumer.step_aside([claim], ["tiny"], over=True), "its time is over, though nobody waits"
+    assert [claim.wanted for claim in consumer.take("tiny")] == [MINE]
 
 
 def test_a_search_whose_press_died_is_gone_on_with_from_its_draft(client: Any, hasty: JobConsumer) -> None:
@@ -165,7 +165,7 @@ def _later(look: Callable[[], Progress]) -> Progress:
 
 
 def test_a_search_that_was_left_is_given_up_and_its_picture_is_gone_where_that_was_meant(
-    client: Any, press: JobConsumer, begun: Claim, server: redis.Redis
+    client: Any, consumer: JobConsumer, begun: Claim, server: redis.Redis
 ) -> None:
     asks_for = {"search", "sofar", "draft", "preview", "claim", "attempts"}
     assert of_search(server, MINE) == asks_for
@@ -174,17 +174,17 @@ def test_a_search_that_was_left_is_given_up_and_its_picture_is_gone_where_that_w
     client(lambda front: front.leave(MINE, "a"))
     client(lambda front: front.forget(MINE))
     assert not of_search(server, MINE) & {"search", "sofar", "draft"}
-    assert press.step_aside([begun], ["tiny"]), "at once, though nobody waits"
+    assert consumer.step_aside([begun], ["tiny"]), "at once, though nobody waits"
     assert look(client, MINE).state == "absent"
-    assert press.take("tiny") == []
+    assert consumer.take("tiny") == []
 
 
 def test_a_picture_outlives_its_search_by_ten_minutes_and_not_among_many(
-    client: Any, press: JobConsumer, begun: Claim, server: redis.Redis
+    client: Any, consumer: JobConsumer, begun: Claim, server: redis.Redis
 ) -> None:
     assert server.ttl(f"babelia:search:{MINE.digest}") > 3000
     client(lambda front: front.leave(MINE, "a"))
-    press.step_aside([begun], ["tiny"])
+    consumer.step_aside([begun], ["tiny"])
     assert 590 <= server.ttl(f"babelia:search:{MINE.digest}") <= 600
     assert seeks(client, MINE, "a", b"").state == "queued", "it was only left, and goes on"
     assert server.ttl(f"babelia:search:{MINE.digest}") > 3000
@@ -200,7 +200,7 @@ def test_a_picture_outlives_its_search_by_ten_minutes_and_not_among_many(
 
 
 def test_a_parked_picture_is_known_by_its_name_and_searched_for_when_somebody_asks(
-    client: Any, press: JobConsumer
+    client: Any, consumer: JobConsumer
 ) -> None:
     client(lambda front: front.park(MINE, PICTURE, "This is a PNG."))
 
@@ -210,14 +210,14 @@ def test_a_parked_picture_is_known_by_its_name_and_searched_for_when_somebody_as
     assert client(known) == [MINE, PICTURE, {"said": "This is a PNG."}]
     assert client(lambda front: front.search_named("0" * 64)) is None
     assert look(client, MINE).state == "absent"
-    assert press.take("tiny") == []
+    assert consumer.take("tiny") == []
     assert seeks(client, MINE, "a", b"").state == "queued"
 
 
 def test_what_is_said_of_a_search_that_failed_and_when_it_is_tried_again(
-    client: Any, press: JobConsumer, begun: Claim
+    client: Any, consumer: JobConsumer, begun: Claim
 ) -> None:
-    assert press.give_up(begun, "It has no encoder.", final=True) == "failed"
+    assert consumer.give_up(begun, "It has no encoder.", final=True) == "failed"
     assert seeks(client, MINE, "a", b"").sentence == "It has no encoder."
 
     async def again(front: JobClient) -> str:
@@ -227,18 +227,18 @@ def test_what_is_said_of_a_search_that_failed_and_when_it_is_tried_again(
 
 
 def test_the_estimate_of_a_search_counts_the_pages_and_the_searches_before_it(
-    client: Any, press: JobConsumer, server: redis.Redis
+    client: Any, consumer: JobConsumer, server: redis.Redis
 ) -> None:
-    press.announce(Press("host:1", "ready", ("tiny",), "a rendition", "", "host", 1))
+    consumer.announce(Press("host:1", "ready", ("tiny",), "a rendition", "", "host", 1))
     server.set("babelia:pace:tiny", "2")
     server.set("babelia:pace:tiny:good", "60")
     seeks(client, search(1), "a")
     seeks(client, search(2), "b")
     asks(client, 1)
     assert [look(client, search(number)).seconds for number in (1, 2)] == [62.0, 122.0]
-    press.take("tiny")
-    (claim,) = press.take("tiny")
-    press.step(claim, 15, 60)
+    consumer.take("tiny")
+    (claim,) = consumer.take("tiny")
+    consumer.step(claim, 15, 60)
     assert [look(client, search(number)).seconds for number in (1, 2)] == [45.0, 120.0]
 
 
@@ -254,7 +254,7 @@ def test_what_is_damaged_in_redis_is_not_known(client: Any, server: redis.Redis,
     assert client(known) == [{}, {}, None]
 
 
-def test_whoever_follows_a_search_is_told_of_its_end(client: Any, press: JobConsumer) -> None:
+def test_whoever_follows_a_search_is_told_of_its_end(client: Any, consumer: JobConsumer) -> None:
     async def follow(front: JobClient) -> list[str]:
         await front.search(MINE, Visitor("a", "a"), picture=PICTURE)
         states = []
@@ -262,9 +262,9 @@ def test_whoever_follows_a_search_is_told_of_its_end(client: Any, press: JobCons
             async for progress in news:
                 states.append(progress.state)
                 if progress.state == "queued":
-                    (claim,) = press.take("tiny")
-                    press.tell_found(claim, json.dumps({"mark": MARK}).encode())
-                    press.finish(claim, MARK)
+                    (claim,) = consumer.take("tiny")
+                    consumer.tell_found(claim, json.dumps({"mark": MARK}).encode())
+                    consumer.finish(claim, MARK)
         return states
 
     assert client(follow)[-1] == "kept"
