@@ -16,12 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from babelia.processes import pulse
 from tests import ROOT
 from tests.conftest import free_port, run_valkey, wait_until, write_edition
 from tests.visitor import long_page
 
 STOP_WITHIN = 10
 START_WITHIN = 240
+LESS_PATIENT = "import manage; from babelia.processes import pulse; pulse.SILENCE = {}; manage.main()"
+"""A supervisor that waits less long than usual before it ends what hangs; nothing else reads that number."""
 
 
 @dataclass
@@ -67,12 +70,14 @@ class Library:
 
 
 @contextlib.contextmanager
-def library(data: Path, *arguments: str, **environment: str) -> Iterator[Library]:
+def library(data: Path, *arguments: str, silence: float | None = None, **environment: str) -> Iterator[Library]:
+    """Start a library; `silence`: seconds without a sign of life after which something hangs, where not the usual."""
+    command = ["manage.py"] if silence is None else ["-c", LESS_PATIENT.format(silence)]
     own = {"BABELIA_DATA": str(data), "BABELIA_EDITIONS": "tiny", "BABELIA_DISK_RESERVE": "0", "REDIS_URL": ""}
     output = data / f"output-{time.monotonic_ns()}"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "library", *arguments],
+            [sys.executable, *command, "library", *arguments],
             cwd=ROOT,
             env=os.environ | own | environment,
             stdin=subprocess.DEVNULL,
@@ -268,18 +273,22 @@ def test_what_is_kept_is_served_while_redis_does_not_answer(data: Path) -> None:
 
 
 def test_a_press_that_hangs_is_ended_within_a_minute_and_prints_again(data: Path) -> None:
-    with library(data, BABELIA_PORT=str(free_port())) as running:
+    silence = 12.0
+    to_notice = 60 - pulse.SILENCE  # what is left of the minute
+    assert to_notice >= 3 * pulse.ASK_EVERY, "it is looked at often enough"
+    with library(data, silence=silence, BABELIA_PORT=str(free_port())) as running:
         running.wait_until_open()
         worker = running.part("celery")
         (child,) = worker.children()
         child.suspend()
-        wait_until(lambda: "The press hangs: no sign of life of its child" in running.said, 60, "it is noticed")
+        limit = silence + to_notice
+        wait_until(lambda: "The press hangs: no sign of life of its child" in running.said, limit, "it is noticed")
         wait_until(lambda: answers(running.port, "/tiny/key/after-hang/1.png") == 200, 60, "a page is printed")
         worker, server = running.part("celery"), running.part("valkey-server")
         worker.suspend()
         server.suspend()
-        wait_until(lambda: "no sign of life of its worker" in running.said, 60, "the worker's too")
-        wait_until(lambda: "Redis hangs: no sign of life of its server" in running.said, 60, "the server's too")
+        wait_until(lambda: "no sign of life of its worker" in running.said, limit, "the worker's too")
+        wait_until(lambda: "Redis hangs: no sign of life of its server" in running.said, limit, "the server's too")
         wait_until(lambda: answers(running.port, "/tiny/key/after-all/1.png") == 200, 60, "a page is printed")
         running.stop()
 
