@@ -37,6 +37,9 @@ def run(words: list[str]) -> None:
         if words[0] == "-m":
             sys.argv = words[1:]
             runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        elif words[0] == "-c":
+            sys.argv = ["-c", *words[2:]]
+            exec(words[1], {"__name__": "__main__"})
         else:
             sys.argv = words
             runpy.run_path(str(ROOT / sys.argv[0]), run_name="__main__")

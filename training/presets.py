@@ -40,7 +40,7 @@ SMOKE = Preset(
     AutoencoderPlan(steps=2, batch=4, edge=64, pages=4, report=1, keep_every=1),
     TextPlan(steps=4, batch=8, report=2, keep_every=2, captions=2000, held_out=100),
     (
-        UnetPlan("crops", 2, (Share("crops", 4, 16),), **_BRIEFLY),
+        UnetPlan("crops", 1, (Share("crops", 4, 16),), **_BRIEFLY),
         UnetPlan("several", 1, (Share("several", 2, 4),), **_BRIEFLY),
         UnetPlan("pages", 2, (Share("pages", 1, 4), Share("crops", 2, 8)), **_BRIEFLY),
     ),
