@@ -2,6 +2,7 @@
 
 import functools
 import json
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from worker.catalogue.expansion import page_latents
 from worker.catalogue.key import Key
 from worker.editions.edition import DEFAULT_EDITION, load_edition
 from worker.engine.engine import Engine
+from worker.finding.search import Wish, decibels_between, search
 
 NAMED, NAMED_IN_GREY = 18, 15
 """Of the 20 pages of the probe, how many a judge must name in colour and in grey values alone.
@@ -165,3 +167,13 @@ def test_a_judge_that_never_saw_its_pages_names_what_they_show(pixels_of):
     print(f"named in colour: {named} of {len(PROBE)}; in grey values alone: {in_grey}")
     assert named >= NAMED
     assert in_grey >= NAMED_IN_GREY
+
+
+def test_a_page_encoded_again_and_again_is_decoded_to_itself(engine, pixels_of):
+    """What its encoder loses of a page is mostly the encoder's fault, and its decoder can draw it."""
+    page = pixels_of("a dog on a beach at sunset")
+    encoded = takewhile(lambda step: step.phase == "encode", search(engine, page, Wish("pocket-1")))
+    decibels = [decibels_between(step.pixels, page) for step in encoded]
+    assert len(decibels) == 3
+    assert decibels[0] > 40
+    assert decibels[-1] > decibels[0] + 6
