@@ -35,6 +35,9 @@ run: .venv/.runs  ## open the library in a browser's reach; Ctrl-C closes it
 # them, by itself.
 TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder -m "not alone"
 
+# Hundreds of processes begin; where this is set, each of them would compile the whole library anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A test that fails beside others is run once more by itself, and the run fails where it fails again. What it printed the
 # first time stays to be read: mostly it raced something, which is to be mended too.
 AGAIN := { [ $$? -eq 1 ] && echo "Once more, what has failed:" && $(VENV)/python -m pytest --last-failed; }

@@ -21,7 +21,7 @@ import pytest
 import redis
 
 from babelia.processes.valkey import Server
-from tests import ROOT
+from tests import ROOT, forked
 from worker.editions.edition import Edition, load_edition
 from worker.jobs.consumer import JobConsumer
 
@@ -40,9 +40,9 @@ LOADED_WITHIN = 240
 """Seconds after which a press that still loads counts as one that never will: others may have the cores."""
 
 LONGEST = (
-    "training/test_stages.py", "worker/test_pocket.py", "gallery/api/test_openapi.py", "training/test_runs.py",
-    "training/trainers/test_unet.py", "babelia/processes/test_library.py", "training/quarter_hour/test_command.py",
-    "outside/test_hostile_headers.py", "worker/test_determinism.py",
+    "training/test_stages.py", "gallery/api/test_openapi.py", "babelia/processes/test_library.py",
+    "outside/test_hostile_headers.py", "worker/test_pocket.py", "gallery/test_pages_browser.py",
+    "training/quarter_hour/test_command.py", "worker/test_determinism.py",
 )  # fmt: skip
 """Files of a minute and more. They begin first: one that began last would run while others have nothing to do."""
 
@@ -66,6 +66,13 @@ LEXICON_TOML = """
 subjects = ["a dog", "a cat", "a tower", "a boat"]
 settings = ["on a beach", "in the snow", "at night"]
 """
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out of `-m alone` the files that have none of its tests: importing them takes longer than the tests."""
+    if config.option.markexpr != "alone" or not collection_path.match("test_*.py"):
+        return None
+    return "mark.alone" not in collection_path.read_text(encoding="utf-8") or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -182,7 +189,9 @@ class RunningPress:
     data: Path
     redis_url: str
     settings: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    own_python: bool = False
+    """Whether press and sites begin with Python itself, and are not forked of a process that has loaded torch."""
+    process: subprocess.Popen[bytes] | forked.Started | None = None
 
     @property
     def log(self) -> Path:
@@ -207,14 +216,13 @@ class RunningPress:
 
     def launch(self) -> None:
         """Start the worker, which may never be able to print."""
-        command = [sys.executable, "-m", "celery", "-q", "-A", "babelia", "worker", "-P", "prefork", "-c", "1"]
+        words = ["-m", "celery", "-q", "-A", "babelia", "worker", "-P", "prefork", "-c", "1"]
+        words += ["--without-gossip", "--without-mingle", "-l", "WARNING"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--without-gossip", "--without-mingle", "-l", "WARNING"],
-                cwd=ROOT,
-                env=self.environment,
-                stderr=log,
-            )
+            if self.own_python:
+                self.process = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=self.environment, stderr=log)
+            else:
+                self.process = forked.commands().start(words, self.environment, self.log)
 
     @property
     def child(self) -> int | None:
@@ -330,7 +338,7 @@ def migrated_database() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="babelia-database-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     environment = os.environ | {"BABELIA_DATA": str(folder), "DATABASE_URL": ""}
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
+    forked.commands().manage(environment, "migrate", "-v", "0")
     return folder / "library.sqlite3"
 
 
@@ -341,10 +349,14 @@ def run_site(press: RunningPress, **settings: str) -> Iterator[str]:
     own = {"BABELIA_PORT": str(port), "BABELIA_PICTURE_WAIT": "30", "BABELIA_LOG_LEVEL": "WARNING"}
     environment = press.environment | own | settings
     if environment.get("DATABASE_URL"):
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
+        forked.commands().manage(environment, "migrate", "-v", "0")
     elif not (database := Path(environment["BABELIA_DATA"]) / "library.sqlite3").exists():
         shutil.copy(migrated_database(), database)
-    process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment)
+    process: subprocess.Popen[bytes] | forked.Started
+    if press.own_python:
+        process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment)
+    else:
+        process = forked.commands().start(["-m", "babelia.serve"], environment)
     try:
         wait_until(lambda: is_listening(port), 20, "the site listens")
         yield f"http://127.0.0.1:{port}"
@@ -355,3 +367,9 @@ def run_site(press: RunningPress, **settings: str) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def commands() -> forked.Commands:
+    """Runs commands in a fraction of the time that Python takes to begin."""
+    return forked.commands()

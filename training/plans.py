@@ -38,6 +38,8 @@ class TextPlan:
     warmup: int = 100
     report: int = 50
     keep_every: int = 100
+    captions: int = 20_000  # of which the tokenizer learns its pieces
+    held_out: int = 1000  # captions that the probes are asked about in the end, in hundreds
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class UnetPlan:
     report: int = 50
     keep_every: int = 250
     sheet_every: int = 1000
+    sheet_steps: int = 16  # of the solver, for each picture on a sheet
     guidance: float = 3.0
     oftener: tuple[str, ...] = ()  # subjects shown oftener than the others, because they are harder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from training.errors import TrainingError
 from training.plans import AutoencoderPlan, Part, Phase, QuarterPlan, Share, TextPlan, UnetPlan
@@ -30,18 +31,18 @@ class Preset:
         return ("autoencoder", "text", *(plan.name for plan in self.unet), *decoder)
 
 
+_BRIEFLY: dict[str, Any] = {"report": 1, "keep_every": 1, "sheet_every": 9, "sheet_steps": 2, "warmup": 2}
+
 SMOKE = Preset(
     "smoke",
-    "two minutes on 2 cores, in the tests: every stage once, too short to draw anything",
-    AutoencoderPlan(steps=30, batch=4, edge=64, pages=6, report=10, keep_every=10),
-    AutoencoderPlan(steps=4, batch=4, edge=64, pages=6, report=2, keep_every=2),
-    TextPlan(steps=12, batch=8, report=4, keep_every=4),
+    "half a minute on 2 cores, in the tests: every stage once, too short to draw anything",
+    AutoencoderPlan(steps=6, batch=4, edge=64, pages=4, report=2, keep_every=2),
+    AutoencoderPlan(steps=2, batch=4, edge=64, pages=4, report=1, keep_every=1),
+    TextPlan(steps=4, batch=8, report=2, keep_every=2, captions=2000, held_out=100),
     (
-        UnetPlan("crops", 6, (Share("crops", 4, 16),), report=2, keep_every=2, sheet_every=6, warmup=2),
-        UnetPlan("several", 2, (Share("several", 2, 4),), report=1, keep_every=1, sheet_every=9, warmup=2),
-        UnetPlan(
-            "pages", 2, (Share("pages", 1, 4), Share("crops", 2, 8)), report=1, keep_every=1, sheet_every=9, warmup=2
-        ),
+        UnetPlan("crops", 1, (Share("crops", 4, 16),), **_BRIEFLY),
+        UnetPlan("several", 1, (Share("several", 2, 4),), **_BRIEFLY),
+        UnetPlan("pages", 2, (Share("pages", 1, 4), Share("crops", 2, 8)), **_BRIEFLY),
     ),
 )
 

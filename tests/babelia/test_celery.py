@@ -17,6 +17,7 @@ from babelia.celery import app, prepare_worker
 from babelia.services import job_client
 from tests import ROOT
 from tests.conftest import RunningPress, point_celery_at, wait_until, write_edition
+from tests.forked import commands
 from worker.catalogue.address import Address
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Press
@@ -91,9 +92,7 @@ def test_the_worker_prints_as_process_1_of_a_container(library: RunningPress) ->
 
 
 def test_a_worker_that_does_not_fork_prints_and_is_stopped_itself(library: RunningPress) -> None:
-    with library.log.open("ab") as log:
-        command = [sys.executable, "-m", *WORKER.split(), "solo"]
-        solo = subprocess.Popen(command, cwd=ROOT, env=library.environment, stderr=log)
+    solo = commands().start(["-m", *WORKER.split(), "solo"], library.environment, library.log)
     try:
         wait_until(lambda: bool(presses(library)), 60, "the press is ready")
         assert asyncio.run(ask("tiny/key/alone/1")) == "kept"

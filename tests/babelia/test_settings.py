@@ -6,24 +6,17 @@ import re
 import socket
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from babelia import environment
 from tests import ROOT
+from tests.forked import commands
 
 
 def manage(data: Path, *arguments: str, **environment_: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"BABELIA_DATA": str(data)} | environment_,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return commands().run(["manage.py", *arguments], os.environ | {"BABELIA_DATA": str(data)} | environment_)
 
 
 def test_production_settings_pass_djangos_own_check(tmp_path: Path) -> None:

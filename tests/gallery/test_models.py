@@ -2,20 +2,18 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 
-from tests import ROOT
+from tests.forked import commands
 
 
 def migrate(data: Path, *target: str) -> None:
     environment = os.environ | {"BABELIA_DATA": str(data)}
     environment.pop("DATABASE_URL", None)
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0", *target], cwd=ROOT, env=environment, check=True)
+    commands().manage(environment, "migrate", "-v", "0", *target)
 
 
 def test_a_page_keeps_its_name_through_the_renaming_of_its_field_and_back(tmp_path: Path) -> None:

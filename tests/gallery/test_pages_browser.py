@@ -36,8 +36,6 @@ from tests.visitor import ask, fresh, long_page, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
 
-pytestmark = pytest.mark.alone
-
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -117,6 +115,7 @@ def pixels_kept(site: str, address: Address) -> str:
         return hashlib.sha256(image.convert("RGB").tobytes()).hexdigest()
 
 
+@pytest.mark.alone
 def test_a_page_fills_while_the_press_works(context: BrowserContext, site: str) -> None:
     address = long_page(site, 64)
     page = context.new_page()
@@ -139,6 +138,7 @@ def test_a_page_fills_while_the_press_works(context: BrowserContext, site: str) 
     assert page.locator("main").get_attribute("data-state") == "kept"
 
 
+@pytest.mark.alone
 def test_two_tabs_and_a_reload_follow_one_print(context: BrowserContext, site: str, press: RunningPress) -> None:
     address, child = long_page(site, steps=64), press.child
     assert child is not None
@@ -164,6 +164,7 @@ def state_of(site: str, address: Address) -> object:
     return ask(site, address.path()[:-1] + ".json").json["state"]
 
 
+@pytest.mark.alone
 def test_fast_hands_wait_for_the_last_page_alone(context: BrowserContext, site: str, press: RunningPress) -> None:
     """The press has begun the first of six; what was left is neither waited for nor printed to its end."""
     first, child = long_page(site, steps=64), press.child
@@ -188,6 +189,7 @@ def test_fast_hands_wait_for_the_last_page_alone(context: BrowserContext, site: 
     assert {state_of(site, each) for each in left} == {"absent"}
 
 
+@pytest.mark.alone
 def test_a_tab_has_one_place_whatever_became_of_its_page(context: BrowserContext, site: str) -> None:
     waiting = Address("pocket-1", "key", secrets.token_hex(8), 1)  # no press here prints it, so that it can be left
     page = context.new_page()
@@ -203,6 +205,7 @@ def test_a_tab_has_one_place_whatever_became_of_its_page(context: BrowserContext
     wait_until(lambda: state_of(site, waiting) == "absent", 60, "a tab that is closed gives it up")
 
 
+@pytest.mark.alone
 def test_the_next_page_is_printed_while_one_is_looked_at(context: BrowserContext, site: str) -> None:
     address = fresh()
     page = context.new_page()
@@ -215,6 +218,7 @@ def test_the_next_page_is_printed_while_one_is_looked_at(context: BrowserContext
 
 
 @pytest.mark.parametrize(("focused", "afterwards"), [("nav a.chief", "nav a.chief"), ("text=Cancel", "figure")])
+@pytest.mark.alone
 def test_the_focus_stays_when_the_picture_arrives(
     context: BrowserContext, site: str, focused: str, afterwards: str
 ) -> None:
@@ -259,6 +263,7 @@ def test_the_live_region_speaks_at_most_once_in_five_seconds_and_its_last_senten
     assert spoken[-1][1] == page.locator("#spoken").text_content() == "Step 59 of 60."
 
 
+@pytest.mark.alone
 def test_the_bar_is_seen_in_forced_colours(browser: Browser, site: str, press: RunningPress) -> None:
     address, child = long_page(site, 64), press.child
     assert child is not None
@@ -320,6 +325,7 @@ def test_what_turns_pages_is_named_on_a_phone_too(browser: Browser, site: str, w
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.alone
 def test_nothing_moves_when_the_typefaces_come_late(browser: Browser, site: str) -> None:
     address = fresh("prompt")
     printed(site, address)
@@ -349,6 +355,7 @@ def test_nothing_moves_when_the_typefaces_come_late(browser: Browser, site: str)
         }
 
 
+@pytest.mark.alone
 def test_the_page_is_set_in_its_own_typefaces(context: BrowserContext, site: str) -> None:
     address = fresh("prompt")
     printed(site, address)
@@ -364,6 +371,7 @@ def test_the_page_is_set_in_its_own_typefaces(context: BrowserContext, site: str
     assert all(url.startswith((site, "data:", "blob:")) for url in asked)
 
 
+@pytest.mark.alone
 def test_without_javascript_the_page_comes_back_until_the_picture_is_there(browser: Browser, site: str) -> None:
     address = long_page(site, steps=64)
     with visiting(browser, java_script_enabled=False) as context:
@@ -397,6 +405,7 @@ def test_a_shared_link_opens_the_same_pixels_in_a_fresh_profile(browser: Browser
         assert pixels_shown(page) == mine == pixels_kept(site, address)
 
 
+@pytest.mark.alone
 def test_a_tab_that_nobody_sees_asks_now_and_then_and_holds_no_connection(browser: Browser, site: str) -> None:
     address = long_page(site, 64)
     with visiting(browser) as context:
@@ -410,6 +419,7 @@ def test_a_tab_that_nobody_sees_asks_now_and_then_and_holds_no_connection(browse
         assert len([url for url in asked if "away=1" in url]) > 1
 
 
+@pytest.mark.alone
 def test_a_page_stays_while_a_proxy_answers_for_a_site_that_starts_again(context: BrowserContext, site: str) -> None:
     """The proxy's 502 comes from the browser's own network here; what it stands before goes on."""
     address = long_page(site)
@@ -704,6 +714,7 @@ def test_the_arrow_keys_turn_pages_and_volumes_but_not_in_the_search_box(context
     assert page.url.endswith("/tiny/key/arrowt/5/")
 
 
+@pytest.mark.alone
 def test_a_page_that_failed_says_so_and_can_be_tried_again(browser: Browser, site: str, press: RunningPress) -> None:
     address = fresh("prompt")
     folder = press.data / "pages" / "tiny"
@@ -915,6 +926,7 @@ def test_who_is_lost_is_led_on(context: BrowserContext, site: str) -> None:
     assert ask(site, manifest or "").json["start_url"] == "/pocket-1/"
 
 
+@pytest.mark.alone
 def test_a_visitor_finds_the_page_of_the_day_in_the_reading_room(context: BrowserContext, site: str) -> None:
     page = context.new_page()
     page.goto(site)
@@ -930,6 +942,7 @@ def test_a_visitor_finds_the_page_of_the_day_in_the_reading_room(context: Browse
     expect(page.get_by_role("link", name="Open it")).to_be_visible()
 
 
+@pytest.mark.alone
 def test_the_wall_goes_on_a_few_times_and_then_when_its_link_is_pressed(
     context: BrowserContext, site: str, press: RunningPress
 ) -> None:
@@ -951,6 +964,7 @@ def test_the_wall_goes_on_a_few_times_and_then_when_its_link_is_pressed(
     assert page.get_by_role("link", name="Older").count() == 0
 
 
+@pytest.mark.alone
 def test_without_scripts_the_wall_is_turned_by_numbers(browser: Browser, site: str, press: RunningPress) -> None:
     fill_wall(press, 2 * ON_A_WALL)
     with visiting(browser, java_script_enabled=False) as context:
@@ -1171,6 +1185,7 @@ def test_a_page_is_saved_in_five_ways_and_the_numbers_of_bytes_are_true(context:
         assert sizes[name] == pytest.approx(int(number), rel=exact), said
 
 
+@pytest.mark.alone
 def test_a_second_print_is_followed_replayed_and_compared(context: BrowserContext, site: str) -> None:
     address = long_page(site, 64)
     printed(site, address)

@@ -12,8 +12,6 @@ from tests.conftest import RunningPress, wait_until
 from tests.gallery.test_pages_browser import browser, visiting
 from tests.visitor import ask, fresh, printed
 
-pytestmark = pytest.mark.alone
-
 __all__ = ["browser"]
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 320, "height": 568}
 
@@ -41,6 +39,7 @@ def test_the_pictures_near_a_page_are_drawn_while_they_are_looked_at(browser: Br
         expect(page.locator("#picture")).to_be_visible()
 
 
+@pytest.mark.alone
 def test_a_corridor_is_asked_for_in_words_drawn_evenly_and_played_by_keyboard(browser: Browser, site: str) -> None:
     first, last = fresh("prompt"), fresh("prompt")
     printed(site, first)
@@ -75,6 +74,7 @@ def test_a_corridor_is_asked_for_in_words_drawn_evenly_and_played_by_keyboard(br
         assert not has_a_bar(page)
 
 
+@pytest.mark.alone
 def test_who_leaves_a_corridor_gives_up_its_places(browser: Browser, site: str, press: RunningPress) -> None:
     ends, child = (fresh("prompt"), fresh("prompt")), press.child
     assert child is not None

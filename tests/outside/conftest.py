@@ -1,17 +1,15 @@
 """What the tests of the outside world share: nginx, PostgreSQL, sites behind proxies, a browser that knows our host."""
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -33,43 +31,6 @@ def guide_blocks(language: str) -> list[str]:
     guide = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", guide, re.MULTILINE | re.DOTALL)
     return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
-
-
-class Commands:
-    """The process of tests.outside.entry_points, and its answers."""
-
-    def __init__(self, ask: IO[str], answer: IO[str]) -> None:
-        self._ask, self._answer = ask, answer
-
-    def run(self, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        """What became of a command: what Python is told to start, and all of its environment."""
-        self._ask.write(json.dumps({"words": words, "environment": environment}) + "\n")
-        self._ask.flush()
-        found = json.loads(self._answer.readline())
-        return subprocess.CompletedProcess(words, found["code"], found["said"], found["wrong"])
-
-    def manage(self, environment: dict[str, str], *words: str) -> str:
-        """What a command of `manage.py` says, which has to end well."""
-        done = self.run(["manage.py", *words], environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-@pytest.fixture(scope="session")
-def commands() -> Iterator[Commands]:
-    """Runs commands in a fraction of the time that Python takes to begin."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.outside.entry_points"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process.stdin, process.stdout:
-        yield Commands(process.stdin, process.stdout)
-    process.wait(10)
 
 
 @pytest.fixture(scope="session")

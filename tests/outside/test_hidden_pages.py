@@ -6,8 +6,6 @@ The routes are read from `gallery.urls` and from the OpenAPI document, so that a
 import json
 import secrets
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -16,8 +14,8 @@ import pytest
 from django.urls import get_resolver
 
 from gallery.api.routes import api
-from tests import ROOT
 from tests.conftest import RunningPress, free_port, is_listening, wait_until
+from tests.forked import commands
 from tests.visitor import FORM, Answer, ask, fresh, printed
 from worker.catalogue.address import Address, Kind
 from worker.catalogue.expansion import stacks_key
@@ -86,9 +84,9 @@ GET_ALONE = {"events", "next-volume", "previous-volume"}
 
 
 def hide(press: RunningPress, *addresses: Address, show: bool = False) -> None:
-    """What somebody types, once for all of the pages: each start of the command loads torch for prompts."""
-    command = [sys.executable, "manage.py", "hide", *(["--show"] if show else []), *(a.format() for a in addresses)]
-    subprocess.run(command, cwd=ROOT, env=press.environment, check=True, capture_output=True)
+    """What somebody types."""
+    words = ["hide", *(["--show"] if show else []), *(address.format() for address in addresses)]
+    commands().manage(press.environment, *words)
 
 
 def surfaces(site: str, address: Address) -> Iterator[tuple[str, Callable[[], Answer]]]:
@@ -274,15 +272,15 @@ def test_a_site_that_starts_without_its_database_shows_nothing_that_was_hidden(
         sqlite3.connect(database).close()
     port = free_port()
     environment = press.environment | {"BABELIA_PORT": str(port), "DATABASE_URL": f"sqlite:///{database}"}
-    with subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment) as process:
-        try:
-            wait_until(lambda: is_listening(port), 30, "the site listens")
-            here = f"http://127.0.0.1:{port}"
-            require_gone(here, address, mark)
-            assert ask(here, other.path()[:-1] + ".png").status == 200, "the files say that it is not hidden"
-        finally:
-            process.terminate()
-            process.wait(10)
+    process = commands().start(["-m", "babelia.serve"], environment)
+    try:
+        wait_until(lambda: is_listening(port), 30, "the site listens")
+        here = f"http://127.0.0.1:{port}"
+        require_gone(here, address, mark)
+        assert ask(here, other.path()[:-1] + ".png").status == 200, "the files say that it is not hidden"
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def test_a_site_that_never_knew_what_is_hidden_shows_no_page(press: RunningPress, tmp_path: Path) -> None:
@@ -298,14 +296,14 @@ def test_a_site_that_never_knew_what_is_hidden_shows_no_page(press: RunningPress
         "BABELIA_DATA": str(data),
         "DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/library.sqlite3",
     }
-    with subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment) as process:
-        try:
-            wait_until(lambda: is_listening(port), 30, "the site listens")
-            for name, visit in surfaces(f"http://127.0.0.1:{port}", fresh("prompt")):
-                answer = visit()
-                assert answer.status == 503, f"{name}: {answer.status}"
-                assert name.startswith("HEAD") or "Which pages are hidden cannot be read" in answer.text, name
-                assert str(tmp_path) not in answer.text
-        finally:
-            process.terminate()
-            process.wait(10)
+    process = commands().start(["-m", "babelia.serve"], environment)
+    try:
+        wait_until(lambda: is_listening(port), 30, "the site listens")
+        for name, visit in surfaces(f"http://127.0.0.1:{port}", fresh("prompt")):
+            answer = visit()
+            assert answer.status == 503, f"{name}: {answer.status}"
+            assert name.startswith("HEAD") or "Which pages are hidden cannot be read" in answer.text, name
+            assert str(tmp_path) not in answer.text
+    finally:
+        process.terminate()
+        process.wait(10)

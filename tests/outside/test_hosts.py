@@ -14,6 +14,7 @@ import pytest
 from babelia.processes.network import serves
 from tests import ROOT
 from tests.conftest import RunningPress, free_port, has_ipv6, migrated_database, wait_until
+from tests.forked import commands
 from tests.visitor import ask
 
 SENTENCE = "This library does not answer to the name “elsewhere.example”."
@@ -31,8 +32,7 @@ def serving(quiet: RunningPress, host: str, log: Path, **settings: str) -> Itera
     port = free_port()
     environment = quiet.environment | {"BABELIA_PORT": str(port)} | settings
     shutil.copy(migrated_database(), quiet.data)
-    with log.open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment, stderr=file)
+    process = commands().start(["-m", "babelia.serve"], environment, log)
     try:
         wait_until(lambda: serves(host, port), 60, "the site answers")
         yield port

@@ -10,8 +10,7 @@ import pytest
 from babelia.environment import SETTINGS
 from babelia.redis_url import FORM
 from tests import ROOT
-from tests.outside.conftest import Commands
-from tests.outside.entry_points import COMMANDS
+from tests.forked import COMMANDS, Commands
 
 _NUMBERS = ("seven", "-1", "7.5", "1e3", "٧", "9" * 400)
 _FLAGS = ("maybe", "2", "yes and no")

@@ -5,8 +5,6 @@ that was hidden before anybody printed it, and a key that was pasted.
 """
 
 import os
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 
 from tests import ROOT
 from tests.conftest import free_port, is_listening, wait_until
-from tests.outside.conftest import Commands
+from tests.forked import Commands
 from tests.visitor import ask
 from worker.store.store import Store
 from worker.store.upkeep import Damage, scrub
@@ -42,13 +40,13 @@ def site(data: Path, commands: Commands) -> Iterator[str]:
     commands.manage(environment(data), "migrate", "-v", "0")
     port = free_port()
     own = environment(data) | {"BABELIA_PORT": str(port)}
-    with subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=own) as process:
-        try:
-            wait_until(lambda: is_listening(port), 30, "the site listens")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
+    process = commands.start(["-m", "babelia.serve"], own)
+    try:
+        wait_until(lambda: is_listening(port), 30, "the site listens")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def test_its_pages_are_shown_and_what_it_had_hidden_is_not(site: str, data: Path) -> None:

@@ -15,6 +15,7 @@ import redis
 
 from tests import ROOT
 from tests.conftest import RunningPress, free_port, run_site, wait_until, write_edition
+from tests.forked import commands
 from tests.visitor import ask
 from tests.worker.store import keep, key_of, stacks
 from worker.catalogue.address import Address
@@ -74,18 +75,27 @@ def test_two_sites_and_two_presses_are_one_library(
         assert not (tmp_path / "library.sqlite3").exists()
 
         # Hidden on one machine, gone on both.
-        hide = [sys.executable, "manage.py", "hide", "tiny/key/together/1"]
-        subprocess.run(hide, cwd=ROOT, env=second.environment | database, check=True, capture_output=True)
+        commands().manage(second.environment | database, "hide", "tiny/key/together/1")
         for site in (one, other):
             wait_until(lambda: ask(site, "/tiny/key/together/1.png").status == 410, 15, "the page is hidden")  # noqa: B023
         assert ask(other, "/tiny/key/together/2.png").status == 200
 
 
-def manage(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def environment_of(data: Path, **environment: str) -> dict[str, str]:
+    return os.environ | {"BABELIA_DATA": str(data), "REDIS_URL": ""} | environment
+
+
+def manage(data: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What became of a command of manage.py."""
+    return commands().run(["manage.py", *words], environment_of(data, **environment))
+
+
+def python(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What became of a process of its own, which reads every variable from its beginning on."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=os.environ | {"BABELIA_DATA": str(data), "REDIS_URL": ""} | environment,
+        env=environment_of(data, **environment),
         capture_output=True,
         text=True,
         check=False,
@@ -130,7 +140,7 @@ def test_a_backup_taken_while_the_library_runs_comes_back_in_postgresql_and_in_s
     brought = store.keep_key(key_of(stacks(1, "brought")))
 
     def backup(data: Path, database: str, to: Path) -> list[dict[str, Any]]:
-        done = manage(data, "manage.py", "backup", str(to), DATABASE_URL=database)
+        done = manage(data, "backup", str(to), DATABASE_URL=database)
         assert done.returncode == 0, done.stderr
         return read_backup(to)
 
@@ -138,7 +148,7 @@ def test_a_backup_taken_while_the_library_runs_comes_back_in_postgresql_and_in_s
         for page in pages[:20]:
             assert ask(site, page.path()).status == 200
         wait_until(lambda: len(backup(here.data, saved, file)) >= 20, 20, "the site has written its rows")
-        assert manage(here.data, "manage.py", "hide", pages[0].format(), DATABASE_URL=saved).returncode == 0
+        assert manage(here.data, "hide", pages[0].format(), DATABASE_URL=saved).returncode == 0
         with ThreadPoolExecutor(1) as pool:
             opening = pool.submit(lambda: [ask(site, page.path()).status for page in pages[20:]])
             rows = backup(here.data, saved, file)
@@ -152,7 +162,7 @@ def test_a_backup_taken_while_the_library_runs_comes_back_in_postgresql_and_in_s
         with run_site(there, DATABASE_URL=database) as site:  # it runs while everything comes back
             assert ask(site, pages[0].path(), User_Agent="examplebot/1.0").status == 200
             for _ in range(2):  # the second time, all of it is there
-                done = manage(there.data, "manage.py", "restore", str(file), DATABASE_URL=database)
+                done = manage(there.data, "restore", str(file), DATABASE_URL=database)
                 assert done.returncode == 0, done.stderr
             assert f"0 of {len(rows)} rows and 0 files were not there" in done.stdout
             for address in (pages[0], Address("tiny", "mark", key_of(pages[0]).mark, None)):
@@ -163,7 +173,7 @@ def test_a_backup_taken_while_the_library_runs_comes_back_in_postgresql_and_in_s
 
 def test_a_database_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:
     url = f"postgres://librarian:secret@127.0.0.1:{free_port()}/pages"
-    done = manage(tmp_path, "manage.py", "library", "--only", "site", DATABASE_URL=url)
+    done = manage(tmp_path, "library", "--only", "site", DATABASE_URL=url)
     assert done.returncode == 1
     assert "The database cannot be used: " in done.stderr
     assert "Check DATABASE_URL." in done.stderr
@@ -175,7 +185,7 @@ def test_a_missing_driver_is_named_with_what_installs_it(tmp_path: Path) -> None
     script = (
         "import sys; sys.modules['psycopg'] = None; sys.argv = ['manage.py', 'check']; import manage; manage.main()"
     )
-    done = manage(tmp_path, "-c", script, DATABASE_URL="postgres://librarian:secret@127.0.0.1/pages")
+    done = python(tmp_path, "-c", script, DATABASE_URL="postgres://librarian:secret@127.0.0.1/pages")
     assert done.returncode == 2
     assert done.stderr == (
         "DATABASE_URL names PostgreSQL, and its driver psycopg is missing here. "
@@ -186,9 +196,9 @@ def test_a_missing_driver_is_named_with_what_installs_it(tmp_path: Path) -> None
 def test_libpq_s_own_variables_decide_nothing(postgresql: str, tmp_path: Path) -> None:
     strays = {"PGHOST": "192.0.2.1", "PGPORT": "1", "PGDATABASE": "another", "PGUSER": "nobody", "PGSERVICE": "other"}
     strays |= {"PGOPTIONS": "-c search_path=nowhere", "PGSSLMODE": "verify-full"}
-    done = manage(tmp_path, "manage.py", "migrate", "-v", "0", DATABASE_URL=postgresql, **strays)
+    done = python(tmp_path, "manage.py", "migrate", "-v", "0", DATABASE_URL=postgresql, **strays)
     assert done.returncode == 0, done.stderr
-    said = manage(tmp_path, "manage.py", "check", DATABASE_URL=postgresql, **strays).stderr
+    said = python(tmp_path, "manage.py", "check", DATABASE_URL=postgresql, **strays).stderr
     assert [
         name for name in strays if f"The variable {name} is set and does not count here: DATABASE_URL" not in said
     ] == []

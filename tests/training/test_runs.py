@@ -5,11 +5,12 @@ import shutil
 import pytest
 import torch
 
+from tests.training.conftest import files_of_at_most, train_here
 from training import runs
 from training.errors import TrainingError
 
 
-def test_a_checkpoint_of_other_shapes_is_refused_and_left_alone(train, smoked, tmp_path):
+def test_a_checkpoint_of_other_shapes_is_refused_and_left_alone(smoked, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(smoked / "run", folder)
     state = runs.load(folder / "unet.pt")
@@ -19,27 +20,25 @@ def test_a_checkpoint_of_other_shapes_is_refused_and_left_alone(train, smoked, t
     state["progress"] = {}
     runs.save(folder / "unet.pt", state)
     before = (folder / "unet.pt").read_bytes()
-    found = train("next", "--preset", "smoke", "--runs", str(folder))
-    assert found.returncode == 2
-    assert (
-        found.stderr.splitlines()[-1].startswith("The checkpoint ")
-        and "conv_in.weight is (40, 4, 3, 3)" in found.stderr
-    )
+    assert train_here("next", "--preset", "smoke", "--runs", str(folder)) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("The checkpoint ") and "conv_in.weight is (40, 4, 3, 3)" in said
     assert (folder / "unet.pt").read_bytes() == before
 
 
-def test_a_full_disk_is_one_sentence_and_the_checkpoint_before_is_whole(train, smoked, tmp_path):
+def test_a_full_disk_is_one_sentence_and_the_checkpoint_before_is_whole(smoked, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(smoked / "run", folder)
     state = runs.load(folder / "unet.pt")
     assert state is not None
-    state["progress"] = {"crops": 2}
+    state["progress"] = {}
     runs.save(folder / "unet.pt", state)
     before = (folder / "unet.pt").read_bytes()
-    found = train("next", "--preset", "smoke", "--runs", str(folder), limit=20_000_000)
-    assert found.returncode == 2
-    assert "could not be written" in found.stderr.splitlines()[-1]
-    assert "Traceback" not in found.stderr
+    with files_of_at_most(20_000_000):
+        assert train_here("next", "--preset", "smoke", "--runs", str(folder)) == 2
+    said = capsys.readouterr().err
+    assert "could not be written" in said.splitlines()[-1]
+    assert "Traceback" not in said
     assert (folder / "unet.pt").read_bytes() == before
     assert not list(folder.glob("*.partial"))
 

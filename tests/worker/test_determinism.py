@@ -19,6 +19,7 @@ from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
 from worker.editions.edition import Edition
 from worker.engine.engine import Engine
+from worker.engine.loop import Step
 
 STEPS = 2
 
@@ -94,17 +95,17 @@ print(engine.print_page(key, steps={STEPS}).digest)
 
 
 def test_in_every_row_of_a_batch_with_random_neighbours(batch_engine: Engine) -> None:
+    seen: list[Step] = []
     key = key_of(batch_engine)
-    alone = batch_engine.print_pages([key], steps=STEPS)[0]  # two rows of padding beside it
-    *_, last = batch_engine.run([key], steps=STEPS)
-    latents = last.latents[0]
+    alone = batch_engine.print_pages([key], seen.append, steps=STEPS)[0]  # two rows of padding beside it
+    latents = seen[-1].latents[0]
     for row in range(3):
         keys = [neighbour(10 * row + 1), neighbour(10 * row + 2)]
         keys.insert(row, key)
-        pages = batch_engine.print_pages(keys, steps=STEPS)
-        *_, last = batch_engine.run(keys, steps=STEPS)
+        pages = batch_engine.print_pages(keys, seen.append, steps=STEPS)
         assert np.array_equal(pages[row].pixels, alone.pixels), f"row {row} has other pixels"
-        assert torch.equal(last.latents[row], latents), f"row {row} has other latents"
+        assert torch.equal(seen[-1].latents[row], latents), f"row {row} has other latents"
+    assert len(seen) == 4 * STEPS
     print(f"\nin every row of a batch, on {batch_engine.rendition}")
 
 

@@ -39,12 +39,12 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 PIECES = 2048
 
 
-def make_tokenizer(pack: SpritePack, folder: Path, seed: int, everything: bool = False) -> None:
-    """Trains the byte-level BPE on 20,000 captions and the unknown words; writes the files CLIPTokenizer reads."""
+def make_tokenizer(pack: SpritePack, folder: Path, seed: int, everything: bool, captions: int) -> None:
+    """Trains the byte-level BPE on captions and the unknown words; writes the files CLIPTokenizer reads."""
     source = CaptionSource(pack, seed, everything)
 
     def lines() -> Iterator[str]:
-        for _ in range(20_000):
+        for _ in range(captions):
             yield source.draw()[1].text
         yield from source.words
 
@@ -236,7 +236,7 @@ def train(
     """Trains tokenizer and text encoder, or goes on where the checkpoint in the folder stands; returns the encoder."""
     log = runs.Log(folder, "text", plan.steps)
     if not (folder / "tokenizer" / "vocab.json").exists():
-        make_tokenizer(pack, folder / "tokenizer", seed, everything)
+        make_tokenizer(pack, folder / "tokenizer", seed, everything, plan.captions)
     tokenizer = open_tokenizer(folder / "tokenizer")
     torch.manual_seed(seed)
     encoder = new_encoder(tokenizer).to(device)
@@ -292,8 +292,8 @@ def train(
                  "optimizer": optimizer.state_dict(), "step": step},
             )  # fmt: skip
     log.say(
-        f"done, facts right on 1,000 held-out captions: "
-        f"{score(encoder, probe, pooled, tokenizer, pack, device, everything)}"
+        f"done, facts right on {plan.held_out:,} held-out captions: "
+        f"{score(encoder, probe, pooled, tokenizer, pack, device, everything, plan.held_out)}"
     )
     return encoder
 
@@ -316,21 +316,23 @@ def _row_after_end(ids: torch.Tensor, end: int) -> torch.Tensor:
 
 @torch.no_grad()
 def score(
-    encoder: Any, probe: Probe, pooled: PooledProbe, tokenizer: Any, pack: SpritePack, device: str, everything: bool
-) -> str:
+    encoder: Any, probe: Probe, pooled: PooledProbe, tokenizer: Any, pack: SpritePack, device: str, everything: bool,
+    number: int,
+) -> str:  # fmt: skip
     """How often the probe is right, on captions from a seed never trained on, through the key's grid."""
     source = CaptionSource(pack, 10_000_019, everything)
     right: dict[str, float] = {}
-    for _ in range(10):
+    rounds = number // 100
+    for _ in range(rounds):
         pairs = [source.draw() for _ in range(100)]
         states = torch.from_numpy(embed(encoder, tokenizer, [c.text for _, c in pairs], device)).float().to(device)
         said = {name: values.argmax(-1) for name, values in probe(states).items()}
         for name, found in said.items():
             truth = torch.tensor([facts_of(s, c)[name] for s, c in pairs], device=device)
-            right[name] = right.get(name, 0) + float((found == truth).float().mean()) / 10
+            right[name] = right.get(name, 0) + float((found == truth).float().mean()) / rounds
         one = [i for i, (scene, caption) in enumerate(pairs) if caption.says_groups and len(scene.groups) == 1]
         truth = torch.tensor([pairs[i][0].groups[0].subject.number + 1 for i in one], device=device)
         for name, row in (("one subject off row 20", 20), ("one subject off row 76", 76)):
             found = pooled.first_subject(states[one, row])
-            right[name] = right.get(name, 0) + float((found == truth).float().mean()) / 10
+            right[name] = right.get(name, 0) + float((found == truth).float().mean()) / rounds
     return ", ".join(f"{name} {100 * value:.1f} %" for name, value in right.items())

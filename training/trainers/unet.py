@@ -325,8 +325,9 @@ class Trainer:
         texts = list(PROMPTS if kind != "pages" else PROMPTS[:6])
         states = torch.from_numpy(embed(self.encoder, self.tokenizer, texts, self.device)).float()
         latents = sample(
-            self.average.unet, states, self.empty[None], SHAPES[kind], self.plan.guidance, 16, 7, device=self.device
-        )
+            self.average.unet, states, self.empty[None], SHAPES[kind], self.plan.guidance, self.plan.sheet_steps, 7,
+            device=self.device,
+        )  # fmt: skip
         with torch.no_grad():
             pictures = [runs.picture(self.vae.decode(z[None]).sample[0]) for z in latents]  # type: ignore[union-attr]
         runs.save_sheet(path, pictures, 6 if kind == "crops" else 3, 1.0 if kind == "crops" else 0.7)

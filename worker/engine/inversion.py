@@ -1,9 +1,10 @@
 """From the latents of a picture back to those that a page begins with. May import torch and the engine's modules.
 
 The loop is  pᵢ = a·xᵢ + b·f(xᵢ),  xᵢ₊₁ = k·xᵢ + c·pᵢ + d·pᵢ₋₁  (worker.engine.solvers) with the U-Net f. Backwards,
-xᵢ is what goes into a step that ends at xᵢ₊₁, found by a few rounds of a fixed-point iteration; each costs one call of
-the U-Net. pᵢ₋₁ belongs to a step that is not known yet: it is taken to lie as far from pᵢ as it did when the page was
-drawn before, and to be equal to pᵢ where it was not.
+xᵢ is what goes into a step that ends at xᵢ₊₁, found by one round of a fixed-point iteration or a few; each costs one
+call of the U-Net. The first guess of xᵢ takes pᵢ for pᵢ₊₁, which is known. pᵢ₋₁ belongs to a step that is not known
+yet: it is taken to lie as far from pᵢ as that does from pᵢ₊₁, so that the way back is of second order, as the solver
+is. Where steps are small, one round of it is nearer than many that take pᵢ₋₁ for pᵢ.
 
 What comes out is put on the key's grid and drawn; what the page lacks is then put on top of what is asked for, and so
 on: a quasi-Newton method whose Jacobian is the inversion. Clipping and rounding are inside it, for each drawing begins
@@ -37,6 +38,8 @@ Latents = npt.NDArray[np.float32]
 """(4, 52, 80)."""
 _LARGE: Final = 100_000_000
 """Parameters of a U-Net from which on its activations are computed again on the way back rather than kept."""
+_KEEPS: Final = 0.3
+"""The share of its latents that a step has to keep for them to be guessed from what comes out of it."""
 _REMEMBERED: Final = 4
 """Points that Anderson's mixing looks back at."""
 
@@ -106,40 +109,38 @@ class Inversion:
         self._alphas = [max(float(bars[update.timestep]), ALMOST_ZERO) ** 0.5 for update in self._plan]
         self._times = torch.tensor([update.timestep for update in self._plan], device=engine.device)
         self._wanted = self._asked = _tensor(wanted, engine)
-        self._known: Course | None = None
         self._tried: list[tuple[Tensor, Tensor]] = []
 
-    def correct(self, drawn: Course, share: float = 1.0) -> None:
-        """Have the next `backwards` make up for what the page of the last one, `drawn`, lacks, or for a share of it.
+    def correct(self, drawn: Course) -> None:
+        """Have the next `backwards` make up for what the page of the last one, `drawn`, lacks.
 
-        Anderson's mixing again: the first page stays the one from which the steps are taken to move, so that what is
-        asked for and what is then lacking belong to one function, whose root it looks for.
+        Anderson's mixing again: what is asked for and what is then lacking belong to one function, whose root it looks
+        for.
         """
-        if self._known is None:
-            self._known = drawn
-        self._tried.append((self._asked, share * (self._wanted - drawn.latents[-1])))
+        self._tried.append((self._asked, self._wanted - drawn.latents[-1]))
         self._asked = _mixed(self._tried[-_REMEMBERED:])
 
     def backwards(self, rounds: int) -> Iterator[Floats | None]:
         """Latents, float16 (4, 52, 80) on the key's grid, from which the loop ends near what is wanted.
 
-        Yields None after each step but the last. After a `correct` each step begins at what it was, moved as its end is
-        moved, and takes a single round.
+        Each step takes so many rounds. Yields None after each step but the last.
         """
         denoiser = self._engine.denoiser
-        x, texts = self._asked, None
+        x, texts, later = self._asked, None, None
         for index in reversed(range(len(self._plan))):
             if texts is not denoiser.texts:
                 denoiser.start(self._embeddings)
                 texts = denoiser.texts
-            x = self._before(index, x, rounds if self._known is None else 1, self._known)
+            x, later = self._before(index, x, rounds, later)
             if index:
                 yield None
         yield LATENTS.snap(x[0].double().nan_to_num(0.0, posinf=4.0, neginf=-4.0).cpu().numpy())
 
     @torch.inference_mode()
-    def _before(self, index: int, after: Tensor, rounds: int, known: Course | None) -> Tensor:
-        """What went into step `index` if `after` came out of it; each round is a call of the U-Net.
+    def _before(self, index: int, after: Tensor, rounds: int, later: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What went into step `index` if `after` came out of it, and what was predicted there.
+
+        `later` is what the step after it predicted, None for the last step. Each round is a call of the U-Net.
 
         Anderson's mixing (1965) of rounds that take the slope of pᵢ as ¾·α. Of latents that the model finds to be of
         unit variance it is α, of details that it takes for noise 0.
@@ -147,20 +148,20 @@ class Inversion:
         update = self._plan[index]
         share = update.to_predicted + update.to_previous
         slope = update.keep + 0.75 * share * self._alphas[index]
-        guess, apart = after, torch.zeros_like(after)
-        if known is not None:
-            guess = known.latents[index] + (after - known.latents[index + 1])
-            if index:
-                apart = known.predicted[index - 1] - known.predicted[index]
-        tried: list[tuple[Tensor, Tensor]] = []
+        guess = after
+        if later is not None and update.keep > _KEEPS:
+            guess = (after - share * later) / update.keep
+        predicted, tried = after, list[tuple[Tensor, Tensor]]()
         for _ in range(rounds):
             with pinned_attention(self._engine.device):
                 output = self._engine.denoiser.alone(guess, self._times[index])
             predicted = update.of_latents * guess + update.of_output * output
-            missing = after - update.keep * guess - share * predicted - update.to_previous * apart
+            missing = after - update.keep * guess - share * predicted
+            if later is not None:
+                missing -= update.to_previous * (predicted - later)
             tried.append((guess, missing / slope))
             guess = _mixed(tried[-_REMEMBERED:])
-        return guess
+        return guess, predicted
 
 
 def _tensor(latents: Latents, engine: "Engine") -> Tensor:

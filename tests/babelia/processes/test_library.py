@@ -16,12 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from babelia.processes import pulse
 from tests import ROOT
 from tests.conftest import free_port, run_valkey, wait_until, write_edition
 from tests.visitor import long_page
 
 STOP_WITHIN = 10
 START_WITHIN = 240
+LESS_PATIENT = "import manage; from babelia.processes import pulse; pulse.SILENCE = {}; manage.main()"
+"""A supervisor that waits less long than usual before it ends what hangs; nothing else reads that number."""
 
 
 @dataclass
@@ -67,12 +70,14 @@ class Library:
 
 
 @contextlib.contextmanager
-def library(data: Path, *arguments: str, **environment: str) -> Iterator[Library]:
+def library(data: Path, *arguments: str, silence: float | None = None, **environment: str) -> Iterator[Library]:
+    """Start a library; `silence`: seconds without a sign of life after which something hangs, where not the usual."""
+    command = ["manage.py"] if silence is None else ["-c", LESS_PATIENT.format(silence)]
     own = {"BABELIA_DATA": str(data), "BABELIA_EDITIONS": "tiny", "BABELIA_DISK_RESERVE": "0", "REDIS_URL": ""}
     output = data / f"output-{time.monotonic_ns()}"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "library", *arguments],
+            [sys.executable, *command, "library", *arguments],
             cwd=ROOT,
             env=os.environ | own | environment,
             stdin=subprocess.DEVNULL,
@@ -146,16 +151,6 @@ def test_it_opens_restarts_what_dies_and_leaves_nothing_running(data: Path, take
         assert running.process.returncode == 0
         assert [member for member in family if member.is_running()] == []
         assert not (data / "valkey" / "url").exists()
-
-
-def test_nothing_is_left_running_when_the_supervisor_itself_is_killed(data: Path) -> None:
-    with library(data, BABELIA_PORT=str(free_port())) as running:
-        running.wait_until_open()
-        family = running.family
-        assert len(family) >= 5
-        running.process.kill()
-        running.process.wait()
-        wait_until(lambda: not any(member.is_running() for member in family), 5, "all of its family is gone")
 
 
 @pytest.fixture
@@ -267,39 +262,56 @@ def test_what_is_kept_is_served_while_redis_does_not_answer(data: Path) -> None:
         assert running.process.poll() is None
 
 
-def test_a_press_that_hangs_is_ended_within_a_minute_and_prints_again(data: Path) -> None:
-    with library(data, BABELIA_PORT=str(free_port())) as running:
+SILENCE = 12.0
+
+
+@pytest.fixture(scope="module")
+def mended(data: Path) -> Iterator[Library]:
+    """A library whose processes are stopped and killed, and which mends that; the last test ends it."""
+    with library(data, silence=SILENCE, BABELIA_PORT=str(free_port())) as running:
         running.wait_until_open()
-        worker = running.part("celery")
-        (child,) = worker.children()
-        child.suspend()
-        wait_until(lambda: "The press hangs: no sign of life of its child" in running.said, 60, "it is noticed")
-        wait_until(lambda: answers(running.port, "/tiny/key/after-hang/1.png") == 200, 60, "a page is printed")
-        worker, server = running.part("celery"), running.part("valkey-server")
-        worker.suspend()
-        server.suspend()
-        wait_until(lambda: "no sign of life of its worker" in running.said, 60, "the worker's too")
-        wait_until(lambda: "Redis hangs: no sign of life of its server" in running.said, 60, "the server's too")
-        wait_until(lambda: answers(running.port, "/tiny/key/after-all/1.png") == 200, 60, "a page is printed")
-        running.stop()
+        yield running
 
 
-def test_a_killed_child_or_worker_is_started_again_and_prints(data: Path) -> None:
+def test_a_press_that_hangs_is_ended_within_a_minute_and_prints_again(mended: Library) -> None:
+    to_notice = 60 - pulse.SILENCE  # what is left of the minute
+    assert to_notice >= 3 * pulse.ASK_EVERY, "it is looked at often enough"
+    limit = SILENCE + to_notice
+    worker = mended.part("celery")
+    (child,) = worker.children()
+    child.suspend()
+    wait_until(lambda: "The press hangs: no sign of life of its child" in mended.said, limit, "it is noticed")
+    wait_until(lambda: answers(mended.port, "/tiny/key/after-hang/1.png") == 200, 60, "a page is printed")
+    worker, server = mended.part("celery"), mended.part("valkey-server")
+    worker.suspend()
+    server.suspend()
+    wait_until(lambda: "no sign of life of its worker" in mended.said, limit, "the worker's too")
+    wait_until(lambda: "Redis hangs: no sign of life of its server" in mended.said, limit, "the server's too")
+    wait_until(lambda: answers(mended.port, "/tiny/key/after-all/1.png") == 200, 60, "a page is printed")
+
+
+def test_a_killed_child_or_worker_is_started_again_and_prints(mended: Library) -> None:
     """How soon is a figure of `make chaos`: two seconds, and loading, which takes as long as the machine makes it."""
-    with library(data, BABELIA_PORT=str(free_port())) as running:
-        running.wait_until_open()
-        for name in ("child", "worker"):
-            worker = running.part("celery")
-            (child,) = worker.children()
-            killed = child if name == "child" else worker
-            killed.kill()
+    for name in ("child", "worker"):
+        worker = mended.part("celery")
+        (child,) = worker.children()
+        killed = child if name == "child" else worker
+        killed.kill()
 
-            def started(killed: psutil.Process = killed, within: psutil.Process = worker) -> bool:
-                """Whether another process is in its place; a dead one may wait to be buried."""
-                with contextlib.suppress(psutil.Error, IndexError):
-                    there = within.children() if killed is not within else [running.part("celery")]
-                    return any(process.pid != killed.pid for process in there)
-                return False
+        def started(killed: psutil.Process = killed, within: psutil.Process = worker) -> bool:
+            """Whether another process is in its place; a dead one may wait to be buried."""
+            with contextlib.suppress(psutil.Error, IndexError):
+                there = within.children() if killed is not within else [mended.part("celery")]
+                return any(process.pid != killed.pid for process in there)
+            return False
 
-            wait_until(started, START_WITHIN, f"the {name} is started again")
-            assert answers(running.port, f"/tiny/key/{name}/1.png") == 200
+        wait_until(started, START_WITHIN, f"the {name} is started again")
+        assert answers(mended.port, f"/tiny/key/{name}/1.png") == 200
+
+
+def test_nothing_is_left_running_when_the_supervisor_itself_is_killed(mended: Library) -> None:
+    family = mended.family
+    assert len(family) >= 5
+    mended.process.kill()
+    mended.process.wait()
+    wait_until(lambda: not any(member.is_running() for member in family), 5, "all of its family is gone")

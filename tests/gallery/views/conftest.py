@@ -1,8 +1,7 @@
 """What the tests of several views share: a kept page, a second site, a site on its own, a library in this process."""
 
 import contextlib
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,8 @@ from babelia.services import store
 from gallery import ledger
 from gallery.pages import status
 from gallery.snapshot import Snapshot
-from tests import ROOT
 from tests.conftest import RunningPress, free_port, is_listening, wait_until
+from tests.forked import commands
 from tests.visitor import fresh, printed
 from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
@@ -41,15 +40,13 @@ def another_site(press: RunningPress, **settings: str) -> Iterator[str]:
     """A second site process over the same data folder, with settings of its own."""
     port = free_port()
     environment = press.environment | {"BABELIA_PORT": str(port), "BABELIA_LOG_LEVEL": "ERROR"} | settings
-    with subprocess.Popen(
-        [sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            wait_until(lambda: is_listening(port), 30, "the site listens")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
+    process = commands().start(["-m", "babelia.serve"], environment, Path(os.devnull))
+    try:
+        wait_until(lambda: is_listening(port), 30, "the site listens")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.fixture
@@ -62,9 +59,7 @@ def lonely_site(press: RunningPress) -> Iterator[str]:
 
 def manage(press: RunningPress, *arguments: str) -> str:
     """What a management command of the running library says."""
-    command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=press.environment, check=True, capture_output=True, text=True)
-    return done.stdout
+    return commands().manage(press.environment, *arguments)
 
 
 @dataclass

@@ -1,13 +1,12 @@
 """Memory that runs out, in processes whose address space is limited for real."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests import ROOT
+from tests.forked import commands
 from worker.engine import memory
 from worker.errors import PrintFailed
 
@@ -46,9 +45,7 @@ except (EditionRefused, PrintFailed) as error:
     ("when", "kind"), [("load", "EditionRefused"), ("print", "PrintFailed"), ("derive", "EditionRefused")]
 )
 def test_too_little_memory_is_a_sentence_with_what_is_needed(when: str, kind: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, when, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = commands().run(["-c", SCRIPT, when, str(tmp_path)], dict(os.environ))
     assert done.stdout.startswith(f"{kind} There is too little memory for edition pocket-1: its weights alone take ")
     assert " are free." in done.stdout
 

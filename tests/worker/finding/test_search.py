@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for depth in DEPTHS:
             effort = module._EFFORTS[depth]
-            few = replace(effort, steps=4, rounds=2, goes=2, strokes=min(effort.strokes, 4), few=4, enough=None)
+            few = replace(effort, steps=4, goes=2, strokes=min(effort.strokes, 4), few=4, enough=None)
             patch.setitem(module._EFFORTS, depth, few)
         yield
 
@@ -46,7 +47,10 @@ def require_order(steps: list[SearchStep]) -> None:
 def test_a_quick_search_ends_with_a_key_that_prints_what_it_said(tiny_engine: Engine, page: Pixels) -> None:
     steps = list(search(tiny_engine, page, Wish("tiny")))
     require_order(steps)
-    assert [step.phase for step in steps[:6]] == ["encode", *["invert"] * 4, "draw"]
+    phases = [(phase, len(list(group))) for phase, group in groupby(step.phase for step in steps)]
+    assert phases[0] in (("encode", 2), ("encode", 3))
+    assert phases[1] == ("invert", 4)
+    assert phases[2][0] == "draw"
     first, last = steps[0], steps[-1]
     assert first.key is None
     assert first.pixels is not None
