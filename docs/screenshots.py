@@ -1,7 +1,8 @@
 """`make screenshots`: opens a library, fills it with a few pages, and takes the pictures in docs/screenshots/.
 
 What is shown is in SHOTS, one line each: add a line there and run it again. The names, the pages and what they show are
-the same each time; `--only NAME` takes some of them. Needs Chromium, as the tests do. Imports nothing of the project.
+the same each time, but for the page of the day; `--only NAME` takes some of them. Needs Chromium, as the tests do.
+Imports nothing of the project.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -43,6 +44,8 @@ class Shot(NamedTuple):
     colours: Literal["light", "dark"] = "light"
     at: str = ""
     """A selector: what the window is scrolled to."""
+    tiles: int = 0
+    """How many pictures of a sheet are waited for."""
 
 
 WORDS = (
@@ -61,6 +64,10 @@ WORDS = (
 )
 """What is drawn before any picture is taken, the first page of each; the last ones stand first on the wall."""
 PAGE = f"/pocket-1/prompt/{quote('a house in the mountains at night')}/1/"
+TODAY = "/pocket-1/today/"
+"""Leads to the page of the day, which the reading room shows."""
+BETWEEN = {"from": PAGE, "to": "a red sailboat on a calm sea", "frames": "6"}
+"""The corridor that is shown."""
 
 SHOTS = (
     Shot("entrance", "/"),
@@ -69,8 +76,8 @@ SHOTS = (
     Shot("page-phone", PAGE, PHONE),
     Shot("room", "/pocket-1/"),
     Shot("volume", PAGE.removesuffix("1/")),
-    Shot("nearby", f"{PAGE}nearby/"),
-    Shot("corridor", "/corridor/?" + urlencode({"from": PAGE, "to": "a red sailboat on a calm sea", "frames": "6"})),
+    Shot("nearby", f"{PAGE}nearby/", tiles=9),
+    Shot("corridor", f"/corridor/?{urlencode(BETWEEN)}", tiles=int(BETWEEN["frames"])),
     Shot("anatomy", f"{PAGE}anatomy/"),
     Shot("subjects", "/pocket-1/subjects/"),
     Shot("about-key", "/about/?" + urlencode({"words": "a house in the mountains at night"}), at="#built"),
@@ -86,10 +93,11 @@ def main() -> None:
     chosen = [shot for shot in SHOTS if not only or shot.name in only]
     assert len(SHOTS) <= AT_MOST, f"There may be {AT_MOST} pictures; {len(SHOTS)} are named."
     with opened_library() as site:
-        for words in WORDS:
-            draw(site, words)
-            print(f"Drawn: {words}", flush=True)
-        wait_until_listed(site, len(WORDS))
+        pages = [ask(site, TODAY)[2], *(f"/pocket-1/prompt/{quote(words, safe='')}/1/" for words in WORDS)]
+        for page in pages:
+            draw(site, page)
+            print(f"Drawn: {unquote(page)}", flush=True)
+        wait_until_listed(site, len(pages))
         FOLDER.mkdir(exist_ok=True)
         for name, picture in photographs(site, chosen):
             (FOLDER / f"{name}.webp").write_bytes(picture)
@@ -133,28 +141,28 @@ def _url_said(process: "subprocess.Popen[bytes]", log: Path) -> str:
     raise SystemExit(f"The library did not open:\n{log.read_text(encoding='utf-8')}")
 
 
-def ask(site: str, path: str) -> tuple[int, bytes]:
-    """One request: its status and body."""
+def ask(site: str, path: str) -> tuple[int, bytes, str]:
+    """One request: its status, its body, and where it leads to."""
     connection = http.client.HTTPConnection(urlsplit(site).netloc, timeout=120)
     try:
         connection.request("GET", path, headers={"User-Agent": "Mozilla/5.0 (screenshots)"})
         response = connection.getresponse()
-        return response.status, response.read()
+        return response.status, response.read(), response.headers.get("Location", "")
     finally:
         connection.close()
 
 
-def draw(site: str, words: str) -> None:
-    """Have the first page of a prompt drawn, and wait for it."""
+def draw(site: str, page: str) -> None:
+    """Have a page drawn, by its path, and wait for it."""
     until = time.monotonic() + PRINTED_WITHIN
     while time.monotonic() < until:
-        status, body = ask(site, f"/pocket-1/prompt/{quote(words, safe='')}/1.png")
+        status, body, _ = ask(site, page.removesuffix("/") + ".png")
         if status == 200:
             return
         if status != 503:
-            raise SystemExit(f"“{words}” was not drawn: {status} {body[:200]!r}")
+            raise SystemExit(f"{page} was not drawn: {status} {body[:200]!r}")
         time.sleep(2)
-    raise SystemExit(f"“{words}” was not drawn within {PRINTED_WITHIN:.0f} s.")
+    raise SystemExit(f"{page} was not drawn within {PRINTED_WITHIN:.0f} s.")
 
 
 def wait_until_listed(site: str, number: int) -> None:
@@ -185,6 +193,9 @@ def photographs(site: str, shots: list[Shot]) -> Iterator[tuple[str, bytes]]:
                 page.goto(site + shot.path, wait_until="networkidle")
                 if shot.at:
                     page.locator(shot.at).evaluate("(element) => element.scrollIntoView()")
+                if shot.tiles:
+                    page.locator(".tile img:visible").nth(shot.tiles - 1).wait_for()
+                    page.wait_for_load_state("networkidle")
                 yield shot.name, as_webp(page.screenshot(), shot.name)
                 context.close()
 

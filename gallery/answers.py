@@ -373,6 +373,11 @@ def see_other(path: str) -> HttpResponse:
     return HttpResponse(status=HTTPStatus.SEE_OTHER, headers={"Location": path})
 
 
+def moved(request: HttpRequest, name: str, other: str) -> HttpResponse:
+    """Return the answer that leads from a path to the same one with another name in it; its query is kept."""
+    return uncached(HttpResponseRedirect(request.get_full_path().replace(name, other, 1)))
+
+
 def of_unknown_length(kind: str) -> HttpResponseBase:
     """Answer HEAD for what a GET would have printed first: its kind, and no length, since nobody knows it yet."""
     empty: tuple[bytes, ...] = ()

@@ -20,7 +20,8 @@ from worker.catalogue.address import KINDS, PROMPT_LIMIT, Address, canonical_pro
 from worker.catalogue.key import CHARACTERS, Key, is_mark
 from worker.catalogue.key_files import KeyFile, parse_key_file
 from worker.catalogue.limits import KEY_TEXT_BYTES
-from worker.catalogue.png import KEY, pixel_digest_of_file
+from worker.catalogue.png import KEY, is_png, pixel_digest_of_file
+from worker.catalogue.webp import is_webp
 from worker.errors import AddressRefused, InputRefused, KeyRefused, LibraryBusy
 
 AT_ONCE: Final = 3
@@ -142,6 +143,19 @@ def _address_written(text: str, edition: str) -> Address | None:
     try:
         return Address.parse(text, edition)
     except AddressRefused:
+        return None
+
+
+def address_inside(data: bytes, edition: str) -> Address | None:
+    """Return the page that a picture names, with a key or an address inside; None of any other file.
+
+    A key is kept here. Damaged texts name nothing: what the picture shows says more.
+    """
+    if not (is_png(data) or is_webp(data)):
+        return None
+    try:
+        return address_of_file(data, edition)
+    except (AddressRefused, InputRefused, KeyRefused):
         return None
 
 

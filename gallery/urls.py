@@ -107,6 +107,7 @@ urlpatterns = [
     path("about/holds/", holds.show, name="holds"),
     path("about/holds/<slug:file>.webp", holds.picture, name="holds-picture"),
     path("robots.txt", library.robots, name="robots"),
+    path("sitemap.txt", library.sitemap, name="sitemap"),
     # for other programs: feed readers, sites that show a page, telephones
     path("feed.atom", shares.feed, name="feed"),
     path("oembed", shares.oembed, name="oembed"),

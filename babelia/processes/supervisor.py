@@ -43,6 +43,7 @@ class Child:
     sockets: tuple[int, ...] = ()
     stops_last: bool = False  # after all that do not say so, because they need it until they have stopped
     ends_with_us: signal.Signals = signal.SIGKILL  # what the kernel sends it when the supervisor is gone
+    nice: int = 0  # added to our own niceness: how far it stands back where the processors are few
     watch: pulse.Watch | pulse.Questions | None = None  # its signs of life; it has become ready with the first
     process: subprocess.Popen[bytes] | None = None
     became_ready: bool = False
@@ -64,7 +65,7 @@ class Child:
             env=environment,
             pass_fds=self.sockets,
             start_new_session=True,
-            preexec_fn=functools.partial(end_with_parent, os.getpid(), self.ends_with_us),  # safe: we have one thread
+            preexec_fn=functools.partial(_begin, os.getpid(), self.ends_with_us, self.nice),  # safe: we have one thread
         )
 
     def look(self) -> str | None:
@@ -175,6 +176,16 @@ def _stop(group: list[Child]) -> None:
     for process in families:
         with contextlib.suppress(psutil.NoSuchProcess):  # psutil knows a process id that was used again
             process.kill()
+
+
+def _begin(parent: int, number: signal.Signals, nice: int) -> None:
+    """What a child does before it becomes its program."""
+    end_with_parent(parent, number)
+    if nice:
+        niceness = os.nice(nice)
+        # Linux may share its processors out between sessions first, and then niceness counts within one alone.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 def _ending(code: int) -> str:

@@ -34,6 +34,7 @@ def kept_while_printing(running: Library, report: Report, steps: int) -> None:
     printing = threading.Thread(target=go_on_printing)
     printing.start()
     try:
+        _at_a_rate(running.port, itertools.repeat(kept, KEPT_A_SECOND), KEPT_A_SECOND)  # the site has just been opened
         answers = _at_a_rate(running.port, itertools.repeat(kept, KEPT_A_SECOND * KEPT_SECONDS), KEPT_A_SECOND)
     finally:
         stop.set()

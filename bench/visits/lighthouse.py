@@ -25,6 +25,10 @@ from urllib.request import urlopen
 BARS: Final = {"accessibility": 100, "best-practices": 100, "performance": 95, "seo": 100}
 INDEXED: Final = ("entrance", "room", "about", "subjects")
 """What search engines may have: only there does SEO count."""
+TRIES: Final = 3
+"""Runs of Lighthouse on one page at most …"""
+AGAIN: Final = "Please run Lighthouse again"
+"""… where it says this: its recording of the load lacks something, as on busy cores. It is told nothing of the page."""
 FLAGS = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage"
 
 
@@ -78,9 +82,13 @@ def measure(program: str, chrome: str, url: str, throttling: str) -> dict[str, A
         command = [program, url, "--quiet", "--output=json", f"--output-path={path}", f"--chrome-flags={FLAGS}"]
         command += [f"--only-categories={','.join(BARS)}", f"--throttling-method={throttling}"]
         environment = os.environ | {"CHROME_PATH": chrome}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            sys.exit(f"Lighthouse failed on {url}: {done.stderr[-2000:]}")
+        for left in reversed(range(TRIES)):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                break
+            if not left or AGAIN not in done.stderr:
+                sys.exit(f"Lighthouse failed on {url}: {done.stderr[-2000:]}")
+            print(f"    once more, for Lighthouse could not record {url}", file=sys.stderr, flush=True)
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return report
 

@@ -1,9 +1,9 @@
 """From a picture to its page, for programs: copies among the kept pages, a search, what it found. Imports ninja."""
 
 import asyncio
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from ninja import Field, File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 
 from babelia.services import job_client
 from gallery.addresses import path_of
-from gallery.answers import of_unknown_length, require_size
+from gallery.answers import moved, of_unknown_length, require_size
 from gallery.api.openapi import BODY_ERRORS, COUNTED_ERRORS, ERRORS, PRINTS, sends
 from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of
@@ -25,6 +25,7 @@ from worker.finding.fitting import How
 from worker.jobs.progress import Progress, Search
 
 router = Router(tags=["find"])
+BECAME: Final[dict[int, Any]] = {302: {"description": "Its picture is searched for in another way by now: that search"}}
 
 
 class Wanted(Schema):
@@ -126,21 +127,29 @@ def require_taken(sentence: str, progress: Progress) -> None:
         raise refused
 
 
-@router.get("/find/{name}", response={200: FindOut, **ERRORS}, summary="Where a search stands")
-async def search_facts(request: HttpRequest, name: str) -> dict[str, Any]:
+@router.get(
+    "/find/{name}",
+    response={200: FindOut, **ERRORS},
+    openapi_extra={"responses": BECAME},
+    summary="Where a search stands",
+)
+async def search_facts(request: HttpRequest, name: str) -> dict[str, Any] | HttpResponse:
     """Say where a search stands and what it found. Starts nothing; what was found is told for an hour."""
-    return _described(await search_status(await search_named(name)))
+    search = await search_named(name)
+    return _described(await search_status(search)) if search.id == name else moved(request, name, search.id)
 
 
 @router.get(
     "/find/{name}/events",
     response=PRINTS,
-    openapi_extra=sends("text/event-stream", "Events, until the last"),
+    openapi_extra={"responses": sends("text/event-stream", "Events, until the last")["responses"] | BECAME},
     summary="Follow a search",
 )
 async def follow_search(request: HttpRequest, name: str, visitor: str | None = None) -> HttpResponseBase:
     """Follow a search by server-sent events: `progress`, and `done` as the last. Starts none."""
     search = await search_named(name)
+    if search.id != name:
+        return moved(request, name, search.id)
     return of_unknown_length("text/event-stream") if asks_head(request) else await search_stream(request, search)
 
 

@@ -49,8 +49,8 @@ def page_of(api: NinjaAPI) -> View:
         found: dict[str, list[Operation]] = {heading: [] for heading in TAGS.values()}
         for path, methods in api.get_openapi_schema(path_prefix=f"{prefix}api/")["paths"].items():
             for method, each in methods.items():
-                needed = [f"{named['name']}=…" for named in each.get("parameters", []) if named["required"]]
-                query = f"?{'&'.join(needed)}" if needed else ""
+                asked = [named for named in each.get("parameters", []) if named["in"] == "query" and named["required"]]
+                query = "?" + "&".join(f"{named['name']}=…" for named in asked) if asked else ""
                 tag = each["tags"][0]
                 heading = TAGS.get(tag, tag.capitalize())
                 found.setdefault(heading, []).append(Operation(method.upper(), path, query, each["summary"]))

@@ -4,6 +4,7 @@ Imports `worker` (addresses, print jobs) and babelia.services.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from babelia.services import job_client, store
 from gallery import ledger
 from gallery.addresses import path_of
 from gallery.pages.sentences import duration
-from gallery.pages.status import kept_record, require_press, sentence_for
+from gallery.pages.status import kept_record, presses, require_press, sentence_for
 from worker.catalogue.address import Address, canonical_prompt
 from worker.errors import AddressRefused, InputRefused, KeyRefused
 from worker.jobs.progress import DEPTHS, Depth, Progress, Search, Visitor
@@ -24,6 +25,9 @@ DEPTHS_SAID: Final[dict[Depth, tuple[str, str]]] = {
     "best": ("Best", "and improved until it pays no more"),
 }
 """The depths of a search, as a visitor chooses among them: a name and what is done."""
+PAGES_OF: Final[dict[Depth, float]] = {"quick": 7.0, "good": 60.0, "best": 250.0}
+"""About so many pages are drawn in the time that a search takes: for a guess, where none of its depth was timed."""
+INTERRUPTED: Final = "The search was interrupted; it goes on where it was as soon as the model is loaded again."
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,14 @@ class SearchStatus:
 
 
 async def search_named(name: str) -> Search:
-    """Return the search of that name. Raises AddressRefused where none is known any more, StoreUnavailable."""
+    """Return the search of that name, or of another one, that its picture went over to.
+
+    Raises AddressRefused where none is known any more, StoreUnavailable.
+    """
     search = await job_client().search_named(name) if len(name) == 64 and name.isalnum() and name.isascii() else None
     if search is None:
         raise AddressRefused(
-            "This search is over, goes on under another address, or was never made here.",
+            "This search is over, or was never made here.",
             hint="Bring the picture again. What was found is kept, under the short name that it was told with.",
         )
     return search
@@ -137,6 +144,8 @@ async def sentence_of_search(search: Search, progress: Progress, sofar: dict[str
     match progress.state:
         case "kept":
             return "The search is over."
+        case "printing" | "queued" if await _was_interrupted(search, progress, sofar):
+            return INTERRUPTED
         case "printing" if progress.step == 0:
             return "Starting to search."
         case "printing":
@@ -149,6 +158,18 @@ async def sentence_of_search(search: Search, progress: Progress, sofar: dict[str
         case "absent":
             return "Nobody searches for this picture at the moment."
     return await sentence_for(search, progress)
+
+
+async def _was_interrupted(search: Search, progress: Progress, sofar: dict[str, Any]) -> bool:
+    """Say whether a search had begun at a press that is gone, and none is there to go on with it.
+
+    Of a press on this machine that is known at once, of others when they load again or the claim has lapsed.
+    """
+    own = [press for press in await presses() if search.edition in press.editions]
+    loading = all(press.state == "loading" for press in own)
+    if progress.state == "printing":
+        return (bool(own) and loading) or await job_client().is_deserted(search)
+    return "phase" in sofar and loading
 
 
 async def start(
@@ -170,7 +191,7 @@ async def start(
     said = (await client.sofar(search)).get("said", "")
     progress = await client.search(wanted, visitor, picture=picture, patience=patience, again=True)
     if wanted != search and progress.state in WAITS and said:  # it has gone over to the other
-        await client.forget(search)
+        await client.move(search, wanted)
     return wanted, progress
 
 
@@ -196,12 +217,39 @@ async def require_begin(search: Search) -> None:
 
 async def depths_of(edition: str) -> list[dict[str, str]]:
     """Return the depths as a visitor chooses among them, with the time that each takes at the presses of an edition."""
-    found = []
-    for depth, (name, does) in DEPTHS_SAID.items():
-        seconds = await job_client().pace(edition, depth)
-        takes = "not timed here yet" if seconds is None else f"about {duration(seconds)}"
-        found.append({"depth": depth, "name": name, "does": does, "takes": takes})
-    return found
+    client = job_client()
+    paces, of_page = {depth: await client.pace(edition, depth) for depth in DEPTHS}, await client.pace(edition)
+    return [
+        {"depth": depth, "name": name, "does": does, "takes": time_of(depth, paces, of_page)}
+        for depth, (name, does) in DEPTHS_SAID.items()
+    ]
+
+
+def time_of(depth: Depth, paces: Mapping[Depth, float | None], of_page: float | None) -> str:
+    """Return how long a search of a depth takes, in words; what is no measurement says what it is guessed from.
+
+    `paces`: seconds of a search of each depth, `of_page`: of a page; None where no press has made one here lately.
+    """
+    seconds = paces[depth]
+    if seconds is not None:
+        return f"about {duration(seconds)}"
+    known = [(pace, other) for other in reversed(DEPTHS) if (pace := paces[other]) is not None]
+    if known:
+        pace, other = known[0]
+        return f"about {_roughly(pace * PAGES_OF[depth] / PAGES_OF[other])}, guessed from another depth’s searches here"
+    if of_page is not None:
+        return f"about {_roughly(of_page * PAGES_OF[depth])}, guessed from how long pictures take here"
+    return "not timed here yet"
+
+
+def _roughly(seconds: float) -> str:
+    """Return a span that is guessed in words, no more exactly than a guess is."""
+    if seconds < 45:
+        return f"{max(10, round(seconds, -1)):.0f} seconds"
+    minutes = max(1, round(seconds / 60))
+    if minutes > 10:
+        minutes = round(minutes / 5) * 5
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def deeper(depth: str) -> str:

@@ -1,10 +1,15 @@
 """Server-sent events of a search, as those of a page that is printed (gallery.pages.events): each complete in itself.
 
+What is said of a search depends on the presses too, which die and load without any news of it: so it is looked at again
+every second.
+
 Imports Django's responses, the stream of a page and `gallery.finding.searches`.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from typing import Final
 
 from django.http import HttpRequest, StreamingHttpResponse
 
@@ -14,6 +19,9 @@ from gallery.pages.events import RETRY, begun, event_text, known_version, stream
 from gallery.visits import visitor_of
 from worker.errors import AddressRefused, BabeliaError, StoreUnavailable, TooMany
 from worker.jobs.progress import Progress, Search, Visitor
+
+LOOK_EVERY: Final = 1.0
+"""Seconds without news after which is looked whether something else is to be said."""
 
 
 async def search_stream(request: HttpRequest, search: Search) -> StreamingHttpResponse:
@@ -30,22 +38,30 @@ async def search_events(search: Search, visitor: Visitor, known: int | None = No
     `known`: the version that a follower who reconnects has seen. Ends early when the store stops answering or the site
     shuts down; the browser then reconnects.
     """
-    client, preview_of_step, started = job_client(), 0, False
+    client, preview_of_step, started, told = job_client(), 0, False, ""
     try:
-        async with aclosing(client.follow(search, visitor)) as news:  # type: ignore[type-var]
-            async for progress in news:
+        async with aclosing(_attended(client.follow(search, visitor))) as news:
+            async for progress, is_news in news:
                 if not started:
                     started = True
                     yield RETRY
                 if progress.version == known and not progress.final:
-                    yield ": still here\n\n"
+                    if is_news:
+                        yield ": still here\n\n"
+                        continue
+                    before = told
+                    with suppress(StoreUnavailable):  # who follows notices too, and bears it for a moment
+                        told = await sentence_of_search(search, progress, await client.sofar(search))
+                    if told != before:
+                        yield event_text(progress, told, None)
                     continue
                 known, preview = progress.version, None
                 if progress.preview > preview_of_step and (found := await client.preview(search)) is not None:
                     preview_of_step, preview = found
                 if progress.state == "queued":
                     preview_of_step = 0  # it may be gone on with from an earlier step
-                yield await _event(search, progress, preview)
+                told = await sentence_of_search(search, progress, await client.sofar(search))
+                yield await _event(search, progress, told, preview)
     except StoreUnavailable:
         if not started:
             yield RETRY
@@ -56,12 +72,32 @@ async def search_events(search: Search, visitor: Visitor, known: int | None = No
         yield event_text(Progress("busy", sentence=str(error), retry_after=error.retry_after), str(error), None)
 
 
-async def _event(search: Search, progress: Progress, preview: bytes | None) -> str:
+async def _attended(news: AsyncIterator[Progress]) -> AsyncGenerator[tuple[Progress, bool]]:
+    """Yield the news, and every second without any the last of it again: a Progress, and whether it is news."""
+    async with aclosing(news):  # type: ignore[type-var]  # an async generator
+        progress: Progress | None = None
+        while True:
+            coming = asyncio.ensure_future(anext(news, None))
+            try:
+                while not coming.done():
+                    await asyncio.wait([coming], timeout=LOOK_EVERY)
+                    if not coming.done() and progress is not None:
+                        yield progress, False
+                progress = coming.result()
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait([coming])
+            if progress is None:
+                return
+            yield progress, True
+
+
+async def _event(search: Search, progress: Progress, sentence: str, preview: bytes | None) -> str:
     """One event; of a search whose page is hidden it says so, and names no mark."""
     if progress.state == "kept":
         try:
             await result_of(search)
         except BabeliaError as error:
             return event_text(Progress("failed", version=progress.version), f"{error} {error.hint}".strip(), None)
-    sentence = await sentence_of_search(search, progress, await job_client().sofar(search))
     return event_text(progress, sentence, preview)

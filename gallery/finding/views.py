@@ -23,6 +23,7 @@ from gallery.addresses import path_of
 from gallery.answers import (
     TooLarge,
     back_to,
+    moved,
     refusal,
     render_page,
     require_own_post,
@@ -48,8 +49,9 @@ from gallery.finding.searches import (
     start,
 )
 from gallery.finding.stream import search_stream
-from gallery.keys import place_to_read
+from gallery.keys import address_inside, place_to_read
 from gallery.visits import asks_head, is_named, may_start_print, patience_of, visitor_of
+from worker.catalogue.address import Address
 from worker.errors import AddressRefused, BabeliaError, InputRefused, LibraryBusy, StoreUnavailable, TooMany
 from worker.jobs.preview import CONTENT_TYPE
 from worker.jobs.progress import Search
@@ -58,13 +60,19 @@ View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 def at_search(form: str = "/") -> Callable[[View], View]:
-    """Decorate the view of one search, by its name in the URL; refusals are answered in a form."""
+    """Decorate the view of one search, by its name in the URL; refusals are answered in a form.
+
+    The name of a search that became another one leads there; what is sent to it acts on the other.
+    """
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         async def answer(request: HttpRequest, name: str) -> HttpResponseBase:
             try:
-                return await view(request, await search_named(name))
+                search = await search_named(name)
+                if search.id != name and request.method in ("GET", "HEAD"):
+                    return moved(request, name, search.id)
+                return await view(request, search)
             except BabeliaError as error:
                 return refusal(request, error, form)
 
@@ -86,11 +94,17 @@ def _form_context(fit: str) -> dict[str, Any]:
 @back_to("find")
 @require_own_post
 async def send(request: HttpRequest) -> HttpResponseBase:
-    """A picture, put ready for ten minutes; on to the page that shows what would be searched for."""
+    """A picture, put ready for ten minutes; on to the page that shows what would be searched for.
+
+    One that carries a key or an address is a page of the library by its own word: on to that.
+    """
     try:
         require_patience(request)
         edition = edition_of(request.POST.get("edition") or default_edition()).slug
-        search = await bring_sent(request, request.POST.get("fit", ""), edition)
+        found = await bring_sent(request, request.POST.get("fit", ""), edition)
+        if isinstance(found, Address):
+            await ledger.require_shown(found)
+            return see_other(path_of(found))
     except RequestDataTooBig:
         return refusal(request, TooLarge("What was sent is larger than any picture file that is read here."))
     except (StoreUnavailable, TooMany, LibraryBusy) as later:
@@ -98,18 +112,23 @@ async def send(request: HttpRequest) -> HttpResponseBase:
     except BabeliaError as error:
         context = _form_context(request.POST.get("fit", "")) | {"error": error}
         return waiting(render_page(request, "find.html", context, status=status_of(error)), error)
-    return see_other(reverse("find-search", args=[search.id]))
+    return see_other(reverse("find-search", args=[found.id]))
 
 
-async def bring_sent(request: HttpRequest, fit: str, edition: str) -> Search:
-    """Put the picture of a form's `file` ready for a search. Raises InputRefused, LibraryBusy, StoreUnavailable."""
+async def bring_sent(request: HttpRequest, fit: str, edition: str) -> Search | Address:
+    """Put the picture of a form's `file` ready for a search, or return the page that stands inside it.
+
+    Raises InputRefused, LibraryBusy, StoreUnavailable.
+    """
     file = request.FILES.get("file")
     if file is None:
         raise InputRefused("No picture was sent.", hint="Choose a file, or drop or paste a picture.")
     require_size(file.size or 0)
     async with place_to_read():
         try:
-            return await bring(await asyncio.to_thread(file.read), way_of(fit), edition)
+            data = await asyncio.to_thread(file.read)
+            page = await asyncio.to_thread(address_inside, data, edition)
+            return page or await bring(data, way_of(fit), edition)
         except BabeliaError as error:  # the frames of its traceback would hold the file until a garbage collection
             raise error.with_traceback(None) from None
 

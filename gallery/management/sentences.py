@@ -31,7 +31,7 @@ class PressCommand(abc.ABC, BaseCommand):
         return parser
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Run the command; end the process with 2 for what is refused, 130 for Ctrl-C."""
+        """Run the command; end the process with 2 for what is refused, `interrupted_code` for Ctrl-C."""
         try:
             self.run(**options)
             self.stdout.flush()  # here, and not as Python ends, where nobody could say what went wrong
@@ -49,9 +49,10 @@ class PressCommand(abc.ABC, BaseCommand):
             sys.exit(REFUSED)
         except KeyboardInterrupt:
             self.say(self.interrupted)
-            sys.exit(INTERRUPTED)
+            sys.exit(self.interrupted_code)
 
     interrupted = "Stopped."
+    interrupted_code = INTERRUPTED
 
     @abc.abstractmethod
     def run(self, **options: Any) -> None:

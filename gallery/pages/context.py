@@ -105,6 +105,7 @@ def page_context(
     links = page.links
     assert isinstance(links, PageLinks), "a description holds the site's own links too"
     words = alt_text(status.named or address, page.unread, status.colours)
+    said = {word.text.lower(): word for word in page.words or ()}.values()  # each once, however often it stands there
     following = neighbour_page(address, 1) if ahead and status.kept else None
     return {
         "page": page,
@@ -117,8 +118,8 @@ def page_context(
         "has_preview": progress.preview > 0,
         "percent": round(100 * progress.step / progress.of) if progress.of else 0,
         "retry_after": progress.retry_after,
-        "known_words": [word for word in page.words or () if word.known],
-        "unknown_words": [word for word in page.words or () if not word.known],
+        "known_words": [word for word in said if word.known],
+        "unknown_words": [word for word in said if not word.known],
         "mark_page": path_of(Address(address.edition, "mark", status.mark, None)) if status.mark else None,
         "named": status.named,
         "named_page": path_of(status.named) if status.named else None,

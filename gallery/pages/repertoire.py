@@ -108,6 +108,17 @@ async def picture_of(edition: Edition, file: str) -> bytes:
     return await asyncio.to_thread(path.read_bytes)
 
 
+def subject_volumes(edition: Edition) -> list[Address]:
+    """Return the volumes of what an edition draws by name, whose sheets are for search engines. May block.
+
+    There are none where what it draws is not known: of these alone it is sure that they show what they are called.
+    """
+    known = known_of(edition)
+    if known.repertoire is None or not known.fits:
+        return []
+    return [_Wanted(entry.prompt).address(edition) for entry in known.repertoire.entries]
+
+
 def completions_of(edition: Edition) -> dict[str, list[str]]:
     """Return what completes a prompt: whole ones, single words, and the phrases that may follow. May block."""
     known = known_of(edition)

@@ -6,7 +6,6 @@ the text encoder makes of the word. Imports worker.editions and the modules of `
 """
 
 import asyncio
-import functools
 import logging
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from worker.catalogue.address import Address
 from worker.editions import words as tables
 from worker.editions.edition import Edition
 from worker.editions.repertoire import Entry, Repertoire
+from worker.editions.rereading import when_changed
 from worker.errors import WeightsRefused
 
 _log = logging.getLogger(__name__)
@@ -75,14 +75,14 @@ def _near(edition: Edition, repertoire: Repertoire, text: str) -> Entry | None:
 
 def _table(path: Path) -> tables.Words | None:
     try:
-        return _table_at(path, path.stat().st_mtime_ns)
+        return _table_at(path)
     except OSError:
         return None
 
 
-@functools.lru_cache(maxsize=4)
-def _table_at(path: Path, changed: int) -> tables.Words | None:  # noqa: ARG001  (part of the cache's key)
-    """Read a table once for each time that it changed: a tenth of a second, when the first unknown word is met."""
+@when_changed(4)
+def _table_at(path: Path) -> tables.Words | None:
+    """Read a table, which takes a tenth of a second: when the first unknown word is met."""
     try:
         return tables.Words(path)
     except WeightsRefused as error:

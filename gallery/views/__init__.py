@@ -1,6 +1,6 @@
 """The views: find, refuse, answer. One module for each thing that a visitor deals with.
 
-library     the entrance, About, search, a random page, robots.txt
+library     the entrance, About, search, a random page, what search engines are told
 rooms       the reading room, the page of the day, the wall of what was opened
 page        a page in its forms: HTML, picture, WebP, postcard, key, tensors, JSON, thumbnail, card
 anatomy     what a page is made of, a second print of it, and two pages beside one another

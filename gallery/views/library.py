@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from gallery import ledger
-from gallery.addresses import path_of
+from gallery.addresses import path_of, path_of_volume
 from gallery.answers import A_DAY, refusal, render_page, status_of, uncached, unreadable_form
 from gallery.bounds import require_patience
 from gallery.editions import default_edition, edition_of, editions
@@ -19,7 +19,7 @@ from gallery.keys import LeadsNowhere, address_of_typed, address_of_words, is_me
 from gallery.pages.context import about_context, entrance_context
 from gallery.pages.drawings.cards import entrance_card
 from gallery.pages.key_figure import address_of_figure, key_figure
-from gallery.pages.repertoire import tiles_of_day
+from gallery.pages.repertoire import subject_volumes, tiles_of_day
 from gallery.views.keys import open_key
 from gallery.visits import CARD_PROGRAMS, asks_head
 from worker.catalogue.address import Address, random_address
@@ -122,10 +122,28 @@ async def robots(request: HttpRequest) -> HttpResponse:
         reverse("holds"),
         *(reverse("subjects", args=[slug]) for slug in editions()),
         *(reverse("room", args=[slug]) + "$" for slug in editions()),
+        *(f"{path}$" for path in await subject_sheets()),
         root[:-1] + settings.STATIC_URL,
         *(reverse(name) for name in ("entrance-card", "feed", "manifest", "favicon", "touch-icon")),
         f"{root}*/card.png$",
     )
     others = "".join(f"Allow: {path}\n" for path in opened)
-    body = f"{programs}Disallow:\n\nUser-agent: *\n{others}Disallow: {root}\n"
+    listed = request.build_absolute_uri(reverse("sitemap"))
+    body = f"{programs}Disallow:\n\nUser-agent: *\n{others}Disallow: {root}\n\nSitemap: {listed}\n"
     return HttpResponse(body, content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+async def sitemap(request: HttpRequest) -> HttpResponse:
+    """What search engines may have, a URL a line, as sitemaps.org allows. No page of a picture is among them."""
+    slugs = list(editions())
+    rooms = [reverse(name, args=[slug]) for name in ("room", "subjects") for slug in slugs]
+    paths = [*(reverse(name) for name in ("entrance", "about", "holds")), *rooms, *await subject_sheets()]
+    body = "".join(f"{request.build_absolute_uri(path)}\n" for path in paths)
+    return HttpResponse(body, content_type="text/plain; charset=utf-8", headers={"Cache-Control": A_DAY})
+
+
+async def subject_sheets() -> list[str]:
+    """Return the paths of the sheets of what each edition here draws by name."""
+    volumes = [each for edition in editions().values() for each in await asyncio.to_thread(subject_volumes, edition)]
+    return [path for path in map(path_of_volume, volumes) if path is not None]

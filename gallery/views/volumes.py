@@ -1,11 +1,14 @@
 """A volume: the sheet of all its pages, and the way to one of them by its number."""
 
+import asyncio
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponsePermanentRedirect, HttpResponseRedirect
 from django.views.decorators.http import require_safe
 
 from gallery.addresses import path_of, path_of_volume, text_of_volume
 from gallery.answers import at_address, refusal, render_page, status_of, uncached
 from gallery.editions import edition_of
+from gallery.pages.repertoire import subject_volumes
 from gallery.pages.volumes import number_in, sheet_context
 from gallery.visits import may_start_print, visitor_of
 from worker.catalogue.address import Address
@@ -45,10 +48,12 @@ async def _answer(request: HttpRequest, volume: Address, base: str) -> HttpRespo
             return uncached(HttpResponseRedirect(path_of(volume.with_page(number_in(request.GET["page"])))))
         except InputRefused as error:
             refused = error
+    subjects = await asyncio.to_thread(subject_volumes, edition_of(volume.edition))
     context = await sheet_context(volume, base=base) | {
         "error": refused,
         "url": request.build_absolute_uri(path_of_volume(volume)),
         "may_draw": may_start_print(request),  # else none of it is: a crawler may run scripts
         "visitor": visitor_of(request).tab,
+        "for_search_engines": volume.with_page(1) in subjects,
     }
     return uncached(render_page(request, "volume.html", context, status=status_of(refused) if refused else 200))

@@ -16,7 +16,8 @@ document.addEventListener("click", async (event) => {
   const say = (sentence) => { label.textContent = heard.textContent = sentence; };
   try {
     const { copy, copyOf } = button.dataset;
-    const text = copyOf ? document.getElementById(copyOf).textContent : new URL(copy, location).href;
+    const from = copyOf && document.getElementById(copyOf); // a field holds what stands in it, not what it began with
+    const text = from ? from.value ?? from.textContent : new URL(copy, location).href;
     await navigator.clipboard.writeText(text);
     say(button.dataset.done);
   } catch {

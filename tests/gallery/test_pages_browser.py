@@ -1159,13 +1159,25 @@ def test_a_page_is_saved_in_five_ways_and_the_numbers_of_bytes_are_true(context:
     printed(site, address)
     page = context.new_page()
     page.goto(site + address.path())
+    row, ways = page.locator(".row:has(> .sharing)"), page.locator(".save li")
+    offered = [text.strip() for text in row.locator("> button, > a, summary").all_text_contents()]
+    assert offered == ["Share", "Full screen", "All 410", "Keep", "Save"]
+    expect(ways.first).to_be_hidden()
+    page.locator(".save summary").press("Enter")
+    for width in (320, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        around, list_, after = (each.bounding_box() for each in (row, page.locator(".save ul"), page.locator(".ways")))
+        assert around and list_ and after and list_["width"] == around["width"] <= width, "it has the row to itself"
+        assert list_["y"] + list_["height"] <= after["y"], "and lies over nothing"
+    page.click(".save summary")
+    expect(ways.first).to_be_hidden()
     page.click(".save summary")
     sizes = {}
-    for link in page.locator(".save li a").all():
+    for link in ways.locator("a").all():
         with page.expect_download() as waiting:
             link.click()
         sizes[link.text_content()] = len(Path(waiting.value.path()).read_bytes()) / 1000
-    said = dict(zip(sizes, page.locator(".save li span").all_text_contents(), strict=True))
+    said = dict(zip(sizes, ways.locator("span").all_text_contents(), strict=True))
     assert len(sizes) == 5
     for name, text in said.items():
         (number,) = re.findall(r"([0-9]+) kB", text)

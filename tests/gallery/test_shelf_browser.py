@@ -266,6 +266,55 @@ def test_a_slideshow_of_a_volume_waits_for_what_is_not_drawn_while_the_last_pict
     assert shown.kind == "key" and ask(site, shown.path()[:-1] + ".json").json["state"] == "kept"
 
 
+AWAKE = """
+    const ask = navigator.wakeLock.request.bind(navigator.wakeLock);
+    window.locks = [];
+    navigator.wakeLock.request = async (kind) => {
+        const lock = await ask(kind);
+        window.locks.push(lock);
+        return lock;
+    };
+"""
+"""Notes each lock that the browser gives, which is its own."""
+
+
+def test_a_slideshow_keeps_the_screen_awake_while_it_plays(context: BrowserContext, site: str, two: Two) -> None:
+    page = context.new_page()
+    page.add_init_script(AWAKE)
+    page.goto(f"{site}/slideshow/?of={two[0].path()}")
+    expect(page.locator("#caption")).to_have_text(f"{two[0].name}, 1")
+    held = "(held) => JSON.stringify(locks.map((lock) => !lock.released)) === JSON.stringify(held)"
+    page.wait_for_function(held, arg=[True])
+    page.keyboard.press("Space")
+    page.wait_for_function(held, arg=[False])
+    page.keyboard.press("Space")
+    page.wait_for_function(held, arg=[False, True])
+    hide_tab(page, True)
+    page.wait_for_function(held, arg=[False, False])
+    hide_tab(page, False)
+    page.wait_for_function(held, arg=[False, False, True])
+    page.evaluate("for (const _ of 'four') document.querySelector('#play').click()")  # faster than it is given
+    page.wait_for_function(held, arg=[False, False, False, False, True])
+    page.keyboard.press("Space")
+    page.wait_for_function(held, arg=[False] * 5)
+
+
+def test_a_slideshow_goes_on_where_the_screen_may_not_be_kept_awake(
+    context: BrowserContext, site: str, two: Two
+) -> None:
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    profile = session.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]
+    refusal = {"permission": {"name": "screen-wake-lock"}, "setting": "denied", "browserContextId": profile}
+    session.send("Browser.setPermission", refusal)
+    page.goto(f"{site}/slideshow/?of={two[0].path()}")
+    assert page.evaluate("navigator.wakeLock.request('screen').catch((error) => error.name)") == "NotAllowedError"
+    expect(page.locator("#caption")).to_have_text(f"{two[0].name}, 1")
+    expect(page.locator("#play")).to_have_text("Pause")
+    page.keyboard.press("Space")
+    expect(page.locator("#play")).to_have_text("Go on")
+
+
 def states(site: str, first: Address, pages: int) -> list[object]:
     """The states of the first pages of a volume."""
     return [ask(site, first.with_page(n).path()[:-1] + ".json").json["state"] for n in range(1, pages + 1)]

@@ -36,6 +36,7 @@ OF_NO_PAGE = {
     "holds": "tests/gallery/holds/test_views.py hides one of its pages",
     "holds-picture": "looked at there",
     "robots": "words",
+    "sitemap": "words",
     "room": "its wall is looked at below; tests/gallery/views/test_rooms.py hides its page of the day",
     "today": "leads to an address",
     "opened": "looked at below",

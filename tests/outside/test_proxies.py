@@ -72,6 +72,7 @@ def test_a_copied_link_is_the_one_in_the_address_bar_whatever_host_the_proxy_han
     url, address = nginx(f"location / {{ proxy_pass {own_site}; {line} }}"), fresh()
     with visiting_from_outside(outside_browser) as context:
         context.add_init_script("navigator.share = async (what) => { window.shared = what.url; }")
+        context.add_init_script("navigator.clipboard = { writeText: async (text) => { window.copied = text; } }")
         page = context.new_page()
         page.goto(url + address.path())
         page.get_by_text("Share", exact=True).click()
@@ -80,6 +81,9 @@ def test_a_copied_link_is_the_one_in_the_address_bar_whatever_host_the_proxy_han
         page.click("button[data-share]")
         page.wait_for_function("window.shared")
         assert page.evaluate("window.shared") == url + address.path()
+        page.get_by_role("button", name="Copy HTML").click()
+        page.wait_for_function("window.copied")
+        assert page.evaluate("window.copied") == page.locator("#frame").input_value()
 
 
 def test_a_site_that_does_not_know_its_name_says_which_header_the_proxy_must_hand_on(nginx: Nginx, site: str) -> None:

@@ -3,6 +3,8 @@
 Nothing is read but the beginning, so that the answer says what a file claims to be, and not that it is whole.
 """
 
+import codecs
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,8 +51,18 @@ _BEGINNINGS: Final = (
 )
 
 
+_MARKUP: Final = (
+    (re.compile(rb"<!doctype html|<html[\s/>]", re.IGNORECASE), Kind("a web page (HTML)", is_picture=False)),
+    (re.compile(rb"<svg[\s/>]", re.IGNORECASE), Kind("an SVG drawing", is_picture=False)),
+    (re.compile(rb"\A<\?xml\s"), Kind("an XML document", is_picture=False)),
+)
+"""What stands in the beginning of a text whose first character is `<`, which no key has."""
+_BEGINNING: Final = 1024
+"""Bytes in which markup says what it is, behind a declaration and comments."""
+
+
 def kind_of(data: bytes) -> Kind | None:
-    """The kind of a file by its first bytes; None for text and for whatever is not known here."""
+    """The kind of a file by its first bytes; None for text without markup and for whatever is not known here."""
     if is_png(data):
         return Kind("a PNG picture")
     for beginning, kind in _BEGINNINGS:
@@ -63,4 +75,16 @@ def kind_of(data: bytes) -> Kind | None:
         return Kind("a film", is_picture=False) if brand is None else Kind(brand)
     if data[:2] == b"BM" and len(data) > 14 and int.from_bytes(data[2:6], "little") == len(data):
         return Kind("a BMP picture")
-    return None
+    text = data[:_BEGINNING].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((kind for said, kind in _MARKUP if text.startswith(b"<") and said.search(text)), None)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether a file begins as text does: in UTF-8 or, with its mark, in UTF-16, and without control characters."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    try:
+        beginning = codecs.getincrementaldecoder("utf-8")().decode(data[:_BEGINNING])
+    except UnicodeDecodeError:
+        return False
+    return bool(beginning) and not re.search(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]", beginning)

@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from worker.catalogue.address import is_slug
+from worker.catalogue.key import STEPS_LIMIT
 from worker.editions.edition import SHIPPED
 from worker.editions.hub import Listing
 from worker.editions.weights import (
@@ -73,6 +74,7 @@ class Facts:
     solver: str = "dpm-solver++"
     guidance: float = 7.5
     default_steps: int = 20
+    step_limit: int = STEPS_LIMIT
 
 
 @dataclass
@@ -197,6 +199,25 @@ def set_prediction(folder: Path, prediction: str, zero_terminal_snr: bool) -> No
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
+def is_consistency_model(folder: Path) -> bool:
+    """Whether a folder holds a latent consistency model, by its scheduler or a U-Net that is told of the guidance."""
+    scheduler, unet = (
+        json.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("scheduler/scheduler_config.json", "unet/config.json")
+    )
+    return scheduler.get("_class_name") == "LCMScheduler" or unet.get("time_cond_proj_dim") is not None
+
+
+def distilled_steps(folder: Path) -> int:
+    """Timesteps that a latent consistency model of a folder was distilled on, of which keys can ask for an even number.
+
+    Where its scheduler says nothing that can be meant, 50: the engine refuses the edition then and says why.
+    """
+    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    steps = config.get("original_inference_steps", 50)
+    return min(STEPS_LIMIT, steps // 2 * 2) if isinstance(steps, int) and steps >= 2 else 50
+
+
 def tensors_of(folder: Path, files: Mapping[str, str], component: str) -> dict[str, tuple[Tensor, Path]]:
     """A component's tensors, each with the file that it lies in; `files` as editions.layout chose them.
 
@@ -288,7 +309,7 @@ def write_edition(
         f"solver = {_text(facts.solver)}",
         f"guidance = {facts.guidance}",
         f"default_steps = {facts.default_steps}",
-        "step_limit = 128",
+        f"step_limit = {facts.step_limit}",
         "safety_checker = true",
         *("", "[precision]", 'cpu = "float32"', 'cpu_bf16 = "bfloat16"', 'cuda = "bfloat16"', 'mps = "float32"'),
         *("", "[batch]", "cuda = 4", "", "[weights]"),

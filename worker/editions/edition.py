@@ -7,7 +7,6 @@ An edition is a folder named by its slug, in `editions/` or, anybody's own, in `
 cannot take the slug of a shipped one.
 """
 
-import functools
 import itertools
 import json
 import logging
@@ -21,6 +20,7 @@ from typing import Any, Final
 from worker.catalogue.address import DEFAULT_EDITION, is_slug
 from worker.catalogue.expansion import Lexicon
 from worker.editions.adapters import Adapter, check_adapter, digest_with_adapters
+from worker.editions.rereading import when_changed
 from worker.editions.weights import FilePin, WeightsFacts, check_weights, missing_files
 from worker.errors import EditionRefused, WeightsRefused
 
@@ -422,8 +422,8 @@ def _colour(value: list[float]) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-@functools.lru_cache(maxsize=32)
-def _lexicon_at(path: Path, _stamp: tuple[int, int]) -> Lexicon:
+@when_changed(32)
+def _lexicon_at(path: Path) -> Lexicon:
     document = _toml(path)
     lists: dict[str, tuple[str, ...]] = {}
     for name in ("subjects", "settings", "styles"):
@@ -444,9 +444,8 @@ def _lexicon_at(path: Path, _stamp: tuple[int, int]) -> Lexicon:
 
 
 def _lexicon(path: Path) -> Lexicon:
-    """The lexicon at `path`, read again only when the file has changed: the site asks for it with every page."""
+    """The lexicon at `path`: the site asks for it with every page."""
     try:
-        found = path.stat()
+        return _lexicon_at(path)
     except OSError as error:
         raise EditionRefused(f"The edition in {path.parent} has no lexicon.toml that can be read.") from error
-    return _lexicon_at(path, (found.st_mtime_ns, found.st_size))

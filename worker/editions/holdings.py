@@ -4,7 +4,6 @@
 one set of weights, which it names; for others `fits` says no, and none of its figures may be claimed.
 """
 
-import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from worker.editions.edition import Edition
 from worker.editions.repertoire import printed_with
+from worker.editions.rereading import when_changed
 from worker.errors import EditionRefused
 
 FOLDER: Final = "holds"
@@ -58,20 +58,15 @@ class Holdings:
 
 
 def read_holdings(folder: Path) -> Holdings | None:
-    """Return what is measured of an edition's folder, None where nothing is. Raises EditionRefused where it is broken.
-
-    The file is read again only when it has changed.
-    """
-    path = folder / FOLDER / FILE
+    """Return what an edition's folder says was measured, None if nothing. Raises EditionRefused where it is broken."""
     try:
-        found = path.stat()
+        return _read(folder / FOLDER / FILE)
     except OSError:
         return None
-    return _read(path, (found.st_mtime_ns, found.st_size))
 
 
-@functools.lru_cache(maxsize=16)
-def _read(path: Path, state: tuple[int, int]) -> Holdings:  # noqa: ARG001  (part of the cache's key)
+@when_changed(16)
+def _read(path: Path) -> Holdings:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         parts = {name: _part(name, part) for name, part in document["parts"].items()}

@@ -5,7 +5,6 @@ of one set of weights, which it names; for others `fits` says no, and neither wo
 `python -m training repertoire` writes it, docs/editions.md describes it.
 """
 
-import functools
 import json
 import re
 import unicodedata
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from worker.editions.edition import Edition
+from worker.editions.rereading import when_changed
 from worker.errors import EditionRefused
 
 FOLDER: Final = "repertoire"
@@ -162,18 +162,16 @@ def printed_with(edition: Edition) -> dict[str, Any]:
 def read_repertoire(folder: Path) -> Repertoire | None:
     """Return the repertoire of an edition's folder, None where it has none. Raises EditionRefused where it is broken.
 
-    The file is read again only when it has changed: the site asks for it with every prompt.
+    The site asks for it with every prompt.
     """
-    path = folder / FOLDER / FILE
     try:
-        found = path.stat()
+        return _read(folder / FOLDER / FILE)
     except OSError:
         return None
-    return _read(path, (found.st_mtime_ns, found.st_size))
 
 
-@functools.lru_cache(maxsize=16)
-def _read(path: Path, state: tuple[int, int]) -> Repertoire:  # noqa: ARG001  (part of the cache's key)
+@when_changed(16)
+def _read(path: Path) -> Repertoire:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         groups = tuple(

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from worker.catalogue.key_files import read_bytes
-from worker.catalogue.kinds import kind_of
+from worker.catalogue.kinds import Kind, is_text, kind_of
 from worker.catalogue.limits import PICTURE_FILE_BYTES, PICTURE_PIXELS, PICTURE_SIDE
 from worker.catalogue.png import HEIGHT, WIDTH
 from worker.errors import InputRefused
@@ -69,21 +69,23 @@ def fit_picture(data: bytes, how: How = "fill") -> Fitted:
     if len(data) > PICTURE_FILE_BYTES:
         raise InputRefused(f"This file has more than {PICTURE_FILE_BYTES:,} bytes; a smaller picture will do.")
     found = kind_of(data)
-    kind = found.name if found is not None else "no picture that is known here"
+    unknown = "text" if is_text(data) else "no picture that is known here"
+    kind = found.name if found is not None else unknown
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             warnings.simplefilter("ignore")  # the bounds below are narrower than Pillow's
             _require_bounds(image, kind)
             return _fit(image, kind, how)
     except UnidentifiedImageError as error:
-        what = "is damaged" if found is not None and _is_read(kind) else f"is {kind}"
-        raise InputRefused(_sentence(what, kind)) from error
+        if found is not None and _is_read(kind):
+            raise InputRefused(_damaged(kind)) from error
+        raise InputRefused(f"This file is {kind}; {EXPECTED}.", hint=_remedy(found, kind)) from error
     except (Image.DecompressionBombError, MemoryError) as error:
         raise _too_many(kind) from error
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error,
             OverflowError, ZeroDivisionError, AttributeError, RuntimeError) as error:  # fmt: skip
         # Pillow's readers raise all of these for files that do not hold what their headers promise.
-        raise InputRefused(f"This is {kind}, and it is damaged or cut short: it cannot be read to its end.") from error
+        raise InputRefused(_damaged(kind)) from error
 
 
 def read_picture(path: Path, how: How = "fill") -> tuple[bytes, Fitted]:
@@ -92,17 +94,28 @@ def read_picture(path: Path, how: How = "fill") -> tuple[bytes, Fitted]:
     try:
         return data, fit_picture(data, how)
     except InputRefused as error:
-        raise InputRefused(f"{path} cannot be used. {error}") from error
+        raise InputRefused(f"{path} cannot be used. {error}", hint=error.hint) from error
 
 
 def _is_read(kind: str) -> bool:
     return any(f" {name} " in f"{kind} " for name in ("PNG", "JPEG", "WebP", "AVIF", "GIF", "TIFF", "BMP"))
 
 
-def _sentence(what: str, kind: str) -> str:
-    if what == "is damaged":
-        return f"This is {kind}, and it is damaged or cut short: it cannot be read to its end."
-    return f"This file {what}; {EXPECTED}."
+def _damaged(kind: str) -> str:
+    return f"This is {kind}, and it is damaged or cut short: it cannot be read to its end."
+
+
+def _remedy(found: Kind | None, kind: str) -> str:
+    """What to do about a file that is not read here."""
+    if kind == "text":
+        return "If it is a link or a key, paste it into the search box: that opens its page."
+    if found is None:
+        return ""
+    if found.is_parcel:
+        return "Take the picture out of it, or take a screenshot of it."
+    if found.is_picture or "SVG" in kind:
+        return "Open it in a program that shows it, and save it there as a PNG."
+    return "Take a screenshot of what it shows."
 
 
 def _require_bounds(image: Image.Image, kind: str) -> None:

@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from typing import Any, TypeVar, cast
 
 import redis
@@ -27,6 +27,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from worker.catalogue.address import Address
 from worker.errors import BabeliaError, StoreUnavailable, TooMany
+from worker.jobs.consumer import is_dead
 from worker.jobs.progress import (
     KINDS,
     SCRIPT,
@@ -240,7 +241,14 @@ class JobClient:
         await self._within(self._call("park", *named, picture, json.dumps({"said": said})))
 
     async def search_named(self, id: str) -> Search | None:
-        """The search of that name, where it is known still."""
+        """The search of that name, or the one that its picture went over to (`move`), where that is known still."""
+        found = await self._search_at(id)
+        if found is None:
+            other = await self._within(self._redis.get(f"babelia:became:{id}{SEARCHED}"))
+            found = await self._search_at(other.decode("utf-8", "replace")) if isinstance(other, bytes) else None
+        return found
+
+    async def _search_at(self, id: str) -> Search | None:
         text = await self._within(cast(Awaitable[Any], self._redis.hget(f"babelia:page:{id}{SEARCHED}", "address")))
         search = Search.parse(text.decode("utf-8", "replace")) if isinstance(text, bytes) else None
         return search if search is not None and search.id == id else None
@@ -262,12 +270,27 @@ class JobClient:
         """Let go of the picture of a search, and of what it found, unless somebody waits for it."""
         await self._within(self._call("forget", search.digest))
 
-    async def pace(self, edition: str, depth: Depth) -> float | None:
-        """The seconds that a search of a depth takes at an edition's presses, where one was made in the last week."""
-        found = await self._within(self._redis.get(f"babelia:pace:{edition}:{depth}"))
+    async def move(self, search: Search, other: Search) -> None:
+        """Let go of a parked picture that is searched for as another search by now; for an hour its name means that."""
+        await self._within(self._call("move", search.digest, other.id))
+
+    async def pace(self, edition: str, depth: Depth | None = None) -> float | None:
+        """The seconds that a search of a depth takes at an edition's presses, or a page (None), as of the last week.
+
+        None where none was made.
+        """
+        found = await self._within(
+            self._redis.get(f"babelia:pace:{edition}:{depth}" if depth else f"babelia:pace:{edition}")
+        )
         with contextlib.suppress(ValueError):
-            return float(found) if found is not None else None
+            seconds = float(found or 0)
+            return seconds if 0 < seconds < inf else None  # what is damaged in Redis counts as not known
         return None
+
+    async def is_deserted(self, wanted: Wanted) -> bool:
+        """Whether the press that has taken a page ran on this machine and is gone. It waits again in a while."""
+        token = await self._within(self._redis.get(f"babelia:claim:{wanted.digest}"))
+        return isinstance(token, bytes) and await asyncio.to_thread(is_dead, token.decode("utf-8", "replace"))
 
     async def search(
         self, search: Search, visitor: Visitor, *, picture: bytes = b"", patience: float = PATIENCE, again: bool = False

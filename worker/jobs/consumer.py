@@ -212,7 +212,7 @@ class JobConsumer:
         for page in self._guarded(lambda: self._redis.zrange("babelia:printing", 0, -1)):
             claim = b"babelia:claim:" + page
             token = self._guarded(functools.partial(self._redis.get, claim))
-            if token is not None and _is_dead(token.decode("utf-8", "replace")):
+            if token is not None and is_dead(token.decode("utf-8", "replace")):
                 released += self._call("release", page, token)
         return released
 
@@ -284,7 +284,7 @@ def _born(process: int) -> str:
     return f"{psutil.Process(process).create_time():.2f}"
 
 
-def _is_dead(token: str) -> bool:
+def is_dead(token: str) -> bool:
     """Whether a claim's process ran on this machine and is gone. Of other machines only the lease can tell."""
     host, _, rest = token.partition("|")
     process, _, born = rest.rpartition("|")[0].partition("|")

@@ -21,6 +21,7 @@
 --   babelia:sofar:<page>        how far a search has come: JSON
 --   babelia:draft:<page>        the bytes of the best key that it has by now
 --   babelia:found:<page>        what a search has found: JSON (worker.searches)
+--   babelia:became:<page>       the name of the search that a parked picture went over to, for links to the first one
 --   babelia:resting             sorted set, search → since when nobody works on it although its picture is here
 --   babelia:presses             sorted set, press → until when it counts as alive
 --   babelia:able                sorted set, the same of presses that can print just now: estimates count them
@@ -403,6 +404,7 @@ end
 -- A picture is here and nobody searches for it yet: for a while, so that its visitor can look and choose.
 function operations.park(page, search, edition, depth, picture, said)
   redis.call('SET', 'babelia:search:' .. page, picture, 'EX', REST)
+  redis.call('DEL', 'babelia:became:' .. page)
   redis.call('HSET', at(page), 'address', search, 'edition', edition, 'depth', depth)
   redis.call('EXPIRE', at(page), PAGE_EXPIRY)
   if state_of(page) ~= 'absent' then
@@ -453,6 +455,11 @@ function operations.forget(page)
   return 1
 end
 
+-- A picture that was parked under one name is searched for under another one, and links to the first lead there.
+function operations.move(page, other)
+  if operations.forget(page) == 1 then redis.call('SET', 'babelia:became:' .. page, other, 'EX', PAGE_EXPIRY) end
+end
+
 function operations.look(page, edition)
   prune(edition)
   if is_lost(page) and watched(page) then -- somebody waits already, and need not ask twice
@@ -478,6 +485,10 @@ function operations.leave(page, edition, tab)
   redis.call('ZREM', 'babelia:watch:' .. page, tab)
   redis.call('HDEL', by, tab)
   redis.call('SET', 'babelia:gone:' .. page .. ':' .. tab, '1', 'EX', JUST_GONE)
+  if is_search(page) and redis.call('ZCOUNT', 'babelia:watch:' .. page, now, '+inf') == 1 then
+    redis.call('ZREM', 'babelia:watch:' .. page, LOST) -- whoever cancels a search whose press has died means all of it
+    redis.call('HDEL', by, LOST)
+  end
   local state = state_of(page)
   if state == 'queued' and not watched(page) then
     drop(page, edition)

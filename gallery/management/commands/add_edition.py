@@ -18,7 +18,7 @@ from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from babelia.services import store
-from gallery.management.sentences import PressCommand, integer
+from gallery.management.sentences import INTERRUPTED, REFUSED, PressCommand, integer
 from worker.catalogue.address import Address
 from worker.catalogue.key import STEPS_LIMIT, Key
 from worker.catalogue.png import encode_page
@@ -69,6 +69,7 @@ class Command(PressCommand):
         "nothing behind where it is refused. Pickles are never loaded."
     )
     interrupted = "Stopped; nothing was added."
+    interrupted_code = REFUSED  # one code says that nothing was added, whatever the reason
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -87,12 +88,22 @@ class Command(PressCommand):
         add(
             "--steps",
             type=even_steps,
-            default=20,
             metavar="N",
-            help="of the pages that prompts and short keys name (20): even, 2 to 128; they are fixed from then on",
+            help="of the pages that prompts and short keys name (20; 4 of a latent consistency model): even, 2 to 128; "
+            "they are fixed from then on",
         )
-        add("--solver", choices=SOLVERS, default="dpm-solver++", help="what the steps are made with (dpm-solver++)")
-        add("--guidance", type=guidance, default=7.5, metavar="G", help="0 to 100; 1 is none (7.5); fixed as well")
+        add(
+            "--solver",
+            choices=SOLVERS,
+            help="what the steps are made with (dpm-solver++; lcm of a latent consistency model)",
+        )
+        add(
+            "--guidance",
+            type=guidance,
+            metavar="G",
+            help="0 to 100; 1 is none (7.5; 8.5 of a latent consistency model that is told of it, else 1); it is fixed "
+            "as well",
+        )
         add("--no-print", action="store_true", help="do not print a page; a large model takes minutes for one on a CPU")
 
     def run(self, **options: Any) -> None:
@@ -112,7 +123,7 @@ class Command(PressCommand):
             page = None if options["no_print"] else self.print_page(edition)
             edition.digest_cache.unlink()
             home = staging.settle()
-            self.interrupted = f"Stopped; the edition {slug} is added."
+            self.interrupted, self.interrupted_code = f"Stopped; the edition {slug} is added.", INTERRUPTED
         weights = settings.DATA_DIR / "weights" / slug if brought.fetched else home
         adding.remember_digests(settings.DATA_DIR / "digests.json", weights, staging.digests)
         if page is not None:
@@ -249,6 +260,7 @@ class Command(PressCommand):
             ("size", f"{facts.bytes / 1e6:,.1f} MB: {counts}"),
             ("dtype", dtypes(tensors)),
             ("licence", edition.licence + ("" if edition.licence != "unknown" else " (the source does not say)")),
+            ("sampling", f"{edition.solver}, {edition.default_steps} steps, guidance {edition.guidance:g}"),
             ("checker", "a safety checker judges each page" if facts.safety_checker else "no safety checker"),
             ("edition", str(edition.folder)),
             ("weights", f"{edition.weights}, digest {facts.digest}"),
@@ -316,9 +328,7 @@ def finish(staging: adding.Staging, brought: Brought, options: dict[str, Any]) -
         title=options["title"] or brought.title or staging.slug,
         summary=f"A model of the kind of Stable Diffusion 1.x, added from {brought.origin}.",
         licence=licence,
-        solver=options["solver"],
-        guidance=options["guidance"],
-        default_steps=options["steps"],
+        **sampling(weights, options),
     )
     adding.write_edition(staging, facts, weights_digest(weights, cache), brought.fetched)
     edition = replace(
@@ -326,6 +336,18 @@ def finish(staging: adding.Staging, brought: Brought, options: dict[str, Any]) -
     )
     edition.check()
     return edition
+
+
+def sampling(weights: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Solver, guidance and steps of an edition, as they were given, else as its model is used."""
+    consistent = adding.is_consistency_model(weights)
+    solver = options["solver"] or ("lcm" if consistent else "dpm-solver++")
+    facts: dict[str, Any] = {"solver": solver}
+    if solver == "lcm":
+        told = read_configs(weights)["unet"].get("time_cond_proj_dim") is not None
+        facts |= {"guidance": 8.5 if told else 1.0, "default_steps": 4, "step_limit": adding.distilled_steps(weights)}
+    given = {"guidance": options["guidance"], "default_steps": options["steps"]}
+    return facts | {name: value for name, value in given.items() if value is not None}
 
 
 def keep(address: Address, key: Key, printed: Print) -> None:

@@ -45,6 +45,20 @@ def test_a_child_has_its_folder_its_environment_and_its_sockets(
         assert pipe.read() == f"{tmp_path} hello"
 
 
+def test_a_child_stands_back_as_far_as_it_is_told_to(watched: tuple[Supervisor, list[str]], tmp_path: Path) -> None:
+    script = "import time; time.sleep(60)"
+    back = watched[0].add(child(tmp_path, script, nice=3))
+    like_us = watched[0].add(child(tmp_path, script))
+    assert back.process is not None
+    assert like_us.process is not None
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, like_us.process.pid) == ours
+    assert os.getpriority(os.PRIO_PROCESS, back.process.pid) == min(19, ours + 3)
+    group = Path(f"/proc/{back.process.pid}/autogroup")
+    if group.exists():  # a kernel that shares its processors out between sessions
+        assert group.read_text(encoding="ascii").endswith(f" nice {min(19, ours + 3)}\n")
+
+
 def test_what_ends_unasked_is_restarted_after_pauses_that_double(
     watched: tuple[Supervisor, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def test_every_operation_is_listed_with_what_has_to_be_named(site: str) -> None:
             assert re.search(rf"{method.upper()} {re.escape(path)}(?![/a-z])", text), f"{method} {path}"
             assert operation["summary"] in text
     assert "/api/volume?volume=…" in text
+    assert "/api/find/{name}" in text and "{name}?" not in text, "what stands in the path is no part of the query"
 
 
 def test_the_examples_for_a_shell_and_for_python_run_as_they_stand(site: str, tmp_path: Path) -> None:

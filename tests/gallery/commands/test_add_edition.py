@@ -19,10 +19,12 @@ from django.core.management import call_command
 from safetensors.torch import load_file, save_file
 
 from bench.adding.checkpoints import write
+from gallery.management.commands.add_edition import sampling
 from tests import ROOT
 from tests.conftest import wait_until
 from tests.worker.editions.test_hub import REVISION, Hub, run_hub
 from worker.catalogue.address import Address
+from worker.editions.adding import Facts
 from worker.editions.edition import load_edition
 from worker.editions.layout import names_in
 from worker.errors import WeightsRefused
@@ -148,6 +150,49 @@ def test_it_says_what_it_found(
     said = capsys.readouterr().out
     assert "variant fp16" in said and "licence    cc0-1.0" in said
     assert load_edition("other", data).title == "Öther"
+
+
+def consistent(weights: Path, folder: Path, **unet: object) -> Path:
+    """A copy of some weights whose scheduler is that of a latent consistency model, distilled on 41 timesteps."""
+    shutil.copytree(weights, folder)
+    path = folder / "scheduler" / "scheduler_config.json"
+    said = {"_class_name": "LCMScheduler", "original_inference_steps": 41}
+    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | unet))
+    return folder
+
+
+def test_a_latent_consistency_model_gets_its_solver_by_itself(
+    tiny_weights: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = consistent(tiny_weights, tmp_path / "lcm")
+    call_command("add_edition", "quick", str(folder))
+    said = capsys.readouterr().out
+    assert re.search(r"sampling +lcm, 4 steps, guidance 1$", said, re.MULTILINE), said
+    assert re.search(r"page +/quick/key/borges/1/ in 4 steps", said), said
+    edition = load_edition("quick", data)
+    assert (edition.solver, edition.guidance, edition.default_steps, edition.step_limit) == ("lcm", 1.0, 4, 40)
+
+
+@pytest.mark.parametrize(
+    ("unet", "options", "expected"),
+    [
+        ({"time_cond_proj_dim": 256}, {}, ("lcm", 8.5, 4, 40)),
+        ({"time_cond_proj_dim": 256}, {"guidance": 7.0, "steps": 8}, ("lcm", 7.0, 8, 40)),
+        ({}, {"solver": "ddim"}, ("ddim", 7.5, 20, 128)),
+    ],
+)
+def test_what_is_asked_for_stands_and_the_rest_is_as_the_model_is_used(
+    unet: dict[str, object],
+    options: dict[str, object],
+    expected: tuple[object, ...],
+    tiny_weights: Path,
+    tmp_path: Path,
+) -> None:
+    folder = consistent(tiny_weights, tmp_path / "lcm", **unet)
+    found = Facts("", "", "", **sampling(folder, {"solver": None, "guidance": None, "steps": None} | options))
+    assert (found.solver, found.guidance, found.default_steps, found.step_limit) == expected
 
 
 # -- what is refused
@@ -328,6 +373,6 @@ def test_ctrl_c_half_way_leaves_nothing(hub: Hub, data: Path) -> None:
         printed, said = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert (process.returncode, printed) == (130, "")
+    assert (process.returncode, printed) == (2, "")
     assert "Stopped; nothing was added." in said and "Traceback" not in said
     assert not data.exists()

@@ -99,10 +99,16 @@ def test_copies_are_said_and_not_searched_for_unless_that_is_asked(run: Run, pho
     assert "says itself which page it is: tiny/stacks/copies/1" in printed
     assert "The press took" not in said  # nothing was loaded
     assert not list(Path().iterdir())
-    code, printed, said = run(str(copy), "--edition", "tiny", "--search-anyway", "--output", "mine")
+    code, printed, said = run(str(copy), str(photo), "--edition", "tiny", "--search-anyway", "--output", "mine")
     assert code == 0, said
-    assert "the autoencoder alone" in printed
-    assert sorted(path.name for path in Path().iterdir()) == ["mine-000.key.txt", "mine-000.png"]
+    lines = printed.splitlines()
+    assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == [str(copy), str(photo)]
+    assert printed.count("the autoencoder alone") == 2
+    assert sorted(path.name for path in Path().iterdir()) == [
+        *("mine-000.key.txt", "mine-000.png", "mine-001.key.txt", "mine-001.png")
+    ]
+    first, second = (Path(f"mine-00{number}.key.txt").read_text(encoding="ascii") for number in (0, 1))
+    assert Key.parse(first) != Key.parse(second), "each has a key of its own"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_copies_are_said_and_not_searched_for_unless_that_is_asked(run: Run, pho
     [
         (("gone.png",), "There is no file gone.png."),
         ((".",), ". is a folder"),
-        (("{photo}", "note.txt"), "note.txt cannot be used. This file is no picture that is known here"),
+        (("{photo}", "note.txt"), "note.txt cannot be used. This file is text;"),
         (("{photo}", "--prompt", "\x07"), "--prompt cannot be used."),
         (("{photo}", "--edition", "nowhere"), "nowhere"),
         (("{photo}", "--output", "no/folder/here"), "does not exist"),

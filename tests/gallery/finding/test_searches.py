@@ -1,14 +1,19 @@
 """gallery.finding.searches: what is said of a search, and which search is meant."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from gallery.finding.searches import nearness, sentence_of_search, wish
+from gallery.finding.searches import INTERRUPTED, nearness, sentence_of_search, time_of, wish
+from gallery.pages import status
+from tests.gallery.finding.conftest import Library
 from worker.errors import InputRefused
-from worker.jobs.progress import Progress, Search
+from worker.jobs.progress import DEPTHS, Depth, Press, Progress, Search
 
 MINE = Search("tiny", "1" * 64)
+LOADING = Press("host:1", "loading", ("tiny",), "", "", "host", 1)
 
 
 @pytest.mark.parametrize(
@@ -24,10 +29,44 @@ MINE = Search("tiny", "1" * 64)
         (Progress("absent"), None, "Nobody searches for this picture at the moment."),
     ],
 )
-def test_where_a_search_stands_is_said_in_a_sentence(progress: Progress, decibels: float | None, sentence: str) -> None:
+def test_where_a_search_stands_is_said_in_a_sentence(
+    library: Library, progress: Progress, decibels: float | None, sentence: str
+) -> None:
     sofar = {} if decibels is None else {"decibels": decibels}
     assert asyncio.run(sentence_of_search(MINE, progress, sofar)) == sentence
     assert asyncio.run(sentence_of_search(MINE, progress, {"decibels": True, "said": 1})) != ""
+
+
+def test_a_search_whose_press_is_gone_says_so_until_one_is_there_again(library: Library) -> None:
+    def said(progress: Progress, sofar: Mapping[str, object]) -> str:
+        status._presses.clear()
+        return asyncio.run(sentence_of_search(MINE, progress, dict(sofar)))
+
+    waits, begun = Progress("queued", place=1), {"phase": "invert", "decibels": 20.0}
+    assert said(waits, {}).startswith("Nothing draws new pictures right now.")
+    assert said(waits, begun) == INTERRUPTED
+    library.jobs.announce(LOADING)
+    assert said(waits, {}).startswith("The model is being loaded")
+    assert said(waits, begun) == said(Progress("printing", step=9, of=20), begun) == INTERRUPTED
+    library.jobs.announce(replace(LOADING, state="ready"))
+    assert said(waits, begun) == "You are next."
+
+
+@pytest.mark.parametrize(
+    ("depth", "paces", "of_page", "said"),
+    [
+        ("good", {"good": 100.0, "best": 5.0}, 2.0, "about 2 minutes"),
+        ("quick", {}, None, "not timed here yet"),
+        ("quick", {}, 2.5, "about 20 seconds, guessed from how long pictures take here"),
+        ("good", {}, 1.0, "about 1 minute, guessed from how long pictures take here"),
+        ("best", {"quick": 21.0}, 100.0, "about 10 minutes, guessed from another depth’s searches here"),
+        ("quick", {"good": 600.0, "best": 60.0}, None, "about 10 seconds, guessed from another depth’s searches here"),
+    ],
+)
+def test_how_long_a_search_takes_is_measured_or_guessed_and_says_which(
+    depth: Depth, paces: dict[Depth, float], of_page: float | None, said: str
+) -> None:
+    assert time_of(depth, {each: paces.get(each) for each in DEPTHS}, of_page) == said
 
 
 def test_which_search_is_meant_and_what_is_no_depth() -> None:

@@ -3,14 +3,20 @@
 import asyncio
 import json
 import re
+import subprocess
+from contextlib import aclosing
 from typing import Any
 
 import pytest
+import redis
 
 from babelia.services import job_client
+from gallery.finding import stream
 from gallery.finding.intake import bring
+from gallery.finding.searches import INTERRUPTED
 from gallery.finding.stream import search_events
 from tests.gallery.finding.conftest import Library, keep, picture
+from worker.jobs.consumer import Claim
 from worker.jobs.progress import Search, Visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,6 +53,38 @@ def test_a_search_is_followed_with_its_preview_to_its_end(library: Library) -> N
     told = follow(library, press)
     assert told[0]["state"] == "queued" and told[-1]["state"] == "kept"
     assert told[-1]["sentence"] == "The search is over."
+
+
+def test_whoever_follows_hears_that_the_press_died_though_nothing_of_the_search_has_changed(
+    library: Library, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_EVERY", 0.05)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+
+    def die(claim: Claim) -> None:
+        here, _, born, own = claim.token.split("|")
+        with redis.Redis.from_url(redis_url) as server:
+            server.set(f"babelia:claim:{claim.page}", f"{here}|{dead.pid}|{born}|{own}", keepttl=True)
+
+    async def said() -> list[str]:
+        search = await bring(picture(1), "fill", "tiny")
+        await job_client().search(search, ME)
+        (claim,) = await asyncio.to_thread(library.jobs.take, "tiny")
+        await asyncio.to_thread(library.jobs.step, claim, 2, 8)
+        told: list[str] = []
+        async with aclosing(search_events(search, ME)) as events:
+            async for event in events:
+                found = re.search(r"^data: (.*)$", event, re.MULTILINE)
+                if found is None:
+                    continue
+                told.append(json.loads(found[1])["sentence"])
+                if told[-1] == INTERRUPTED:
+                    break
+                await asyncio.to_thread(die, claim)
+        return told
+
+    assert asyncio.run(asyncio.wait_for(said(), 20)) == ["Step 2 of 8.", INTERRUPTED]
 
 
 def test_a_search_that_fails_says_why(library: Library) -> None:

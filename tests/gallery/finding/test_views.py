@@ -1,16 +1,21 @@
 """gallery.finding.views: from a picture to what it found, as a visitor meets it, and what is refused and forgotten."""
 
+import io
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
+from PIL import Image
 
 from babelia.services import store
 from gallery.models import Page
 from tests.conftest import free_port
 from tests.gallery.finding.conftest import Library, keep, picture
+from worker.catalogue.address import Address
 from worker.catalogue.expansion import stacks_key
+from worker.catalogue.png import encode_page
 from worker.store.hidden import hide, name_of_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +46,13 @@ def test_a_picture_is_shown_as_it_would_be_searched_for_and_nothing_begins(libra
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [(b"no picture", "was expected"), (picture(1)[:900], "damaged"), (b"", "No picture was sent")]
+    ("data", "said"),
+    [
+        (b"no picture", "This file is text; a PNG"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "save it there as a PNG"),
+        (picture(1)[:900], "damaged"),
+        (b"", "No picture was sent"),
+    ],
 )
 def test_what_is_no_picture_is_refused_with_a_sentence_beside_the_form(
     library: Library, data: bytes, said: str
@@ -55,7 +66,7 @@ def test_a_search_waits_is_followed_and_ends_in_a_page_that_stands_on_no_list(li
     path = library.park(picture(2))
     begun = library.start(path, prompt="A Dog")["Location"]
     assert begun.endswith("?visitor=me") and not begun.startswith(path), "with words it is another search"
-    assert library.get(path).status_code == 404, "which has taken the picture with it"
+    assert library.get(path)["Location"] == begun.partition("?")[0], "the first one leads there"
     path = begun.partition("?")[0]
     waits = library.get(begun)
     assert "Nothing draws new pictures right now. Yours waits for its turn" in text(waits)
@@ -88,6 +99,25 @@ def test_a_search_waits_is_followed_and_ends_in_a_page_that_stands_on_no_list(li
     assert "about 12 seconds" in text(library.get(path)), "the time that it took here"
 
 
+def test_the_name_of_a_search_that_became_another_one_leads_there(library: Library) -> None:
+    earlier = library.park(picture(20))
+    path = library.start(earlier, depth="best")["Location"].partition("?")[0]
+    assert path != earlier
+    for each in ("", "?visitor=me&opened=1", "events?visitor=me", "picture.png"):
+        led = library.get(earlier + each)
+        assert (led.status_code, led["Location"], led["Cache-Control"]) == (302, path + each, "no-store")
+    for each in ("", "/events?visitor=me"):
+        led = library.get(f"/api{earlier[:-1]}{each}")
+        assert (led.status_code, led["Location"]) == (302, f"/api{path[:-1]}{each}")
+    again = library.start(earlier, depth="quick")["Location"].partition("?")[0]
+    assert again not in (earlier, path) and library.get(again + "picture.png").status_code == 200
+    assert library.park(picture(20)) == earlier and "Search for it" in text(library.get(earlier)), "brought again"
+    for each in (path, again):
+        library.post(each + "leave", {"visitor": "me"})
+    library.post(earlier + "forget")
+    assert library.get(earlier).status_code == 404, "forgotten under each of its names"
+
+
 def test_a_search_goes_on_from_what_was_found(library: Library) -> None:
     path = library.park(picture(4))
     library.start(path, depth="good")
@@ -116,6 +146,24 @@ def test_a_copy_is_found_first_and_a_hidden_one_is_none(library: Library) -> Non
     hide(store().data, {name_of_key(other, "tiny")})
     page = text(library.get(library.park(picture(8))))
     assert "It is here already" not in page and other not in page and mark not in page
+
+
+def test_a_picture_that_names_its_page_goes_straight_there(library: Library) -> None:
+    own, key = "tiny/stacks/own/1", stacks_key("elsewhere", 1)
+    mark = keep(own, 21)
+    kept = store().picture(Address.parse(own))
+    assert kept is not None
+    assert library.bring(kept.png)["Location"] == f"/{own}/"
+    pixels = np.asarray(Image.open(io.BytesIO(picture(22))))
+    texts = {"mark": key.mark, "edition": "tiny", "rendition": "by hand"}
+    whole = encode_page(pixels, address="no address", key=key, **texts)
+    assert library.bring(whole)["Location"] == f"/tiny/mark/{key.mark}/" and store().key(key.mark) == key
+    far = stacks_key("far", 1).mark
+    named = encode_page(pixels, address="tiny/key/never-seen/7", **texts | {"mark": far})
+    assert library.bring(named)["Location"] == "/tiny/key/never-seen/7/"
+    library.park(encode_page(pixels, address="no address", **texts | {"mark": far}))
+    hide(store().data, {name_of_key(mark, "tiny")})
+    assert library.bring(kept.png).status_code == 410
 
 
 def test_a_hidden_page_that_was_found_is_gone_on_every_surface(library: Library) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from gallery.description import WordOut
 from gallery.models import Page
 from gallery.pages.context import about_context, entrance_context, page_context
 from gallery.pages.status import PageStatus
@@ -37,6 +38,17 @@ def test_a_kept_page_says_what_its_files_weigh_as_far_as_that_is_known() -> None
     known = {"png": "131 kB", "with_key": "274 kB", "webp": "10 kB", "postcard": "263 kB"}
     assert sizes(size=131_400, webp_size=9_612) == known
     assert sizes(size=131_400)["webp"] == "", "of a page from before nobody knows yet"  # type: ignore[index]
+
+
+def test_a_word_that_stands_twice_in_a_prompt_is_spoken_of_once() -> None:
+    def word(text: str, known: bool) -> WordOut:
+        return WordOut(text=text, known=known, kind=None, name=None, prompt=None, page=None)
+
+    words = [word("fox", True), word("very", False), word("fox", True), word("old", False), word("very", False)]
+    status = PageStatus(ADDRESS, KEPT.progress, KEPT.sentence, RECORD, words=words)
+    shown = page_context(status, "tab-1", unveiled=False, absolute=absolute)
+    assert [each.text for each in shown["known_words"]] == ["fox"]
+    assert [each.text for each in shown["unknown_words"]] == ["very", "old"]
 
 
 def test_a_flagged_page_is_veiled_until_its_visitor_asks() -> None:

@@ -40,6 +40,10 @@ PLACES = {
     "/tiny/prompt/a%20dog/1/card.png": True,
     "/static/css/rules.css": True,
     "/tiny/prompt/a%20dog/1/": False,
+    "/tiny/prompt/a%20dog/": False,
+    "/pocket-1/prompt/a%20dog/": True,
+    "/pocket-1/prompt/a%20dog/1/": False,
+    "/pocket-1/prompt/a%20dog%20nobody%20drew/": False,
     "/tiny/prompt/a%20dog/1.png": False,
     "/tiny/prompt/card.png/1/": False,
     "/tiny/prompt/a%20dog/1/embed/": False,
@@ -59,6 +63,20 @@ def test_crawlers_are_kept_off_addresses_and_programs_that_make_cards_are_not(si
             assert rules.can_fetch(site + path, crawler) is is_open, (path, crawler)
         for name in CARD_PROGRAMS:
             assert rules.can_fetch(site + path, name), (path, name)
+
+
+def test_search_engines_are_told_what_is_for_them_and_may_have_all_of_it(site: str) -> None:
+    robots = ask(site, "/robots.txt").text
+    (listed,) = re.findall(r"^Sitemap: (.*)$", robots, re.MULTILINE)
+    assert listed == f"{site}/sitemap.txt"
+    urls = ask(site, "/sitemap.txt").text.splitlines()
+    assert len(set(urls)) == len(urls) > 180
+    assert {f"{site}{path}" for path in ("/", "/about/", "/tiny/", "/pocket-1/subjects/")} <= set(urls)
+    rules = Protego.parse(robots)
+    assert [url for url in urls if not rules.can_fetch(url, "Googlebot")] == []
+    for url in (urls[0], f"{site}/pocket-1/subjects/", f"{site}/pocket-1/prompt/a%20dog/"):
+        assert url in urls and "noindex" not in ask(site, url.removeprefix(site)).text
+    assert 'content="noindex, nofollow"' in ask(site, "/tiny/prompt/a%20dog/").text
 
 
 def test_a_search_leads_to_the_first_page_of_the_prompts_volume(site: str) -> None:

@@ -60,7 +60,8 @@ def test_a_full_sheet_is_light_and_shows_every_page_but_those_taken_down(library
     assert re.search(r'<li id="9"><p><b>9</b> <small>taken down</small></p>', text)
     assert 'href="9/' not in text
     assert '<link rel="canonical" href="http://testserver/pocket-1/prompt/a%20dog/">' in text
-    assert 'content="noindex, nofollow"' in text
+    assert '<meta name="robots" content="nofollow">' in text, "of what the edition draws by name"
+    assert '<meta name="robots" content="noindex, nofollow">' in get("/pocket-1/key/borges/").content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -139,7 +139,9 @@ def bomb(width: int, height: int) -> bytes:
     ("data", "said"),
     [
         (b"", "empty; a PNG, JPEG"),
-        (b"a poem", "is no picture that is known here; a PNG, JPEG"),
+        (b"a poem", "This file is text; a PNG, JPEG"),
+        (b"\x80\x81\x82", "is no picture that is known here; a PNG, JPEG"),
+        (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "is an SVG drawing; a PNG, JPEG"),
         (b"%PDF-1.7 and more", "is a PDF document; a PNG, JPEG"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC picture; a PNG, JPEG"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0", "is a film; a PNG, JPEG"),
@@ -149,13 +151,30 @@ def bomb(width: int, height: int) -> bytes:
         (b"\xff\xd8\xff\xe0 and nothing more", "a JPEG picture, and it is damaged or cut short"),
         (b"x" * (PICTURE_FILE_BYTES + 1), "more than 16,777,216 bytes"),
     ],
-    ids=["empty", "text", "PDF", "HEIC", "film", "bomb", "long", "short data", "no JPEG", "large"],
+    ids=["empty", "text", "no text", "SVG", "PDF", "HEIC", "film", "bomb", "long", "short data", "no JPEG", "large"],
 )
 def test_what_is_no_picture_is_refused_in_a_sentence(data: bytes, said: str) -> None:
     with pytest.raises(InputRefused) as refused:
         fit_picture(data)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "remedy"),
+    [
+        (b"<svg >", "save it there as a PNG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "save it there as a PNG"),
+        (b"PK\x03\x04", "Take the picture out of it"),
+        (b"<!doctype html>", "screenshot"),
+        (b"a poem", "search box"),
+    ],
+)
+def test_what_to_do_about_a_file_of_another_kind_is_said(data: bytes, remedy: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(data)
+    with pytest.raises(InputRefused) as refused:
+        read_picture(tmp_path / "mine")
+    assert remedy in refused.value.hint
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP"])

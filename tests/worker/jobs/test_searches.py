@@ -158,6 +158,20 @@ def test_a_search_whose_press_died_is_gone_on_with_from_its_draft(client: Any, h
     assert hasty.sofar(again)[1] == b"draft", "the first press has no say any more"
 
 
+def test_a_search_whose_press_died_is_forgotten_as_soon_as_the_last_who_asked_cancels(
+    client: Any, hasty: JobConsumer, consumer: JobConsumer, server: redis.Redis
+) -> None:
+    for name in ("a", "b"):
+        seeks(client, MINE, name)
+    assert hasty.take("tiny")
+    assert _later(lambda: look(client, MINE)).state == "queued"
+    assert client(lambda front: front.leave(MINE, "a")).state == "queued", "another one waits"
+    assert consumer.take("tiny")
+    client(lambda front: front.leave(MINE, "b"))
+    client(lambda front: front.forget(MINE))
+    assert "search" not in of_search(server, MINE)
+
+
 def _later(look: Callable[[], Progress]) -> Progress:
     while (found := look()).state == "printing":
         pass
@@ -212,6 +226,21 @@ def test_a_parked_picture_is_known_by_its_name_and_searched_for_when_somebody_as
     assert look(client, MINE).state == "absent"
     assert consumer.take("tiny") == []
     assert seeks(client, MINE, "a", b"").state == "queued"
+
+
+def test_a_picture_that_is_searched_for_in_another_way_is_known_by_both_names(client: Any, server: redis.Redis) -> None:
+    other = replace(MINE, depth="best")
+
+    async def known(front: JobClient) -> list[Any]:
+        await front.park(MINE, PICTURE, "This is a PNG.")
+        await front.search(other, Visitor("a", "a"), picture=PICTURE)
+        await front.move(MINE, other)
+        return [await front.search_named(each.id) for each in (MINE, other)]
+
+    assert client(known) == [other, other]
+    assert of_search(server, MINE) == {"became"}, "the picture is held once"
+    server.set(f"babelia:became:{MINE.digest}", b"\xff")
+    assert client(lambda front: front.search_named(MINE.id)) is None
 
 
 def test_what_is_said_of_a_search_that_failed_and_when_it_is_tried_again(
