@@ -18,10 +18,10 @@ import sys
 import tempfile
 import time
 import traceback
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 LOADED = (
     *("celery.apps.worker", "celery.bin.celery", "celery.concurrency.prefork", "kombu.transport.redis"),
     *("django.core.handlers.asgi", "django.core.management", "csp.constants", "dj_database_url", "uvicorn"),

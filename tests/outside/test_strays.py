@@ -48,8 +48,9 @@ def test_site_and_press_that_run_alone_name_them_and_do_as_the_settings_say(
 ) -> None:
     """A whole library with them: tests/outside/test_every_setting.py."""
     write_edition(tmp_path, "tiny", str(tiny_weights))
-    # Where it is not set how many threads the press has, OMP_NUM_THREADS would be asked next.
-    press = RunningPress(tmp_path, valkey.removesuffix("/0") + "/7", STRAYS | {"BABELIA_THREADS": ""})
+    # Where it is not set how many threads the press has, OMP_NUM_THREADS would be asked next: as torch is loaded.
+    own = STRAYS | {"BABELIA_THREADS": ""}
+    press = RunningPress(tmp_path, valkey.removesuffix("/0") + "/7", own, own_python=True)
     try:
         press.start()
         with run_site(press) as site, contextlib.closing(JobConsumer(press.redis_url)) as jobs:

@@ -49,6 +49,8 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+COMMAND = "import sys; from training.__main__ import main; sys.exit(main(sys.argv[1:]))"
+"""The command, as `python -m training` but not standing back: beside other tests that would wait long."""
 STAGE_BY_STAGE = """
 import shutil, sys
 from pathlib import Path

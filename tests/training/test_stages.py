@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests import ROOT
-from tests.training.conftest import python, train_here
+from tests.training.conftest import COMMAND, python, train_here
 from training import runs
 from training.errors import TrainingError
 from training.presets import PRESETS, SMOKE
@@ -70,7 +70,7 @@ def test_a_stage_killed_in_the_middle_ends_with_the_same_weights(smoked, tmp_pat
     shutil.copy(smoked / "before-pages.pt", folder / "unet.pt")
     (folder / "log.jsonl").unlink()
     process = subprocess.Popen(
-        [sys.executable, "-m", "training", "all", "--preset", "smoke", "--runs", str(folder)], cwd=ROOT,
+        [sys.executable, "-c", COMMAND, "all", "--preset", "smoke", "--runs", str(folder)], cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     wait_for_a_checkpoint_of("pages", folder / "unet.pt", process)
@@ -78,7 +78,7 @@ def test_a_stage_killed_in_the_middle_ends_with_the_same_weights(smoked, tmp_pat
     process.wait()
     stopped = runs.load(folder / "unet.pt")
     assert stopped is not None
-    assert python("-m", "training", "all", "--preset", "smoke", "--runs", str(folder)).returncode == 0
+    assert python("-c", COMMAND, "all", "--preset", "smoke", "--runs", str(folder)).returncode == 0
     straight, again = runs.load(smoked / "run" / "unet.pt"), runs.load(folder / "unet.pt")
     assert straight is not None and again is not None
     assert stopped["progress"] != again["progress"], "it was killed before its end"

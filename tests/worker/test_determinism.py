@@ -97,15 +97,17 @@ print(engine.print_page(key, steps={STEPS}).digest)
 def test_in_every_row_of_a_batch_with_random_neighbours(batch_engine: Engine) -> None:
     seen: list[Step] = []
     key = key_of(batch_engine)
-    alone = batch_engine.print_pages([key], seen.append, steps=STEPS)[0]  # two rows of padding beside it
+    # A step in bfloat16 takes a processor without it seconds, and what is between two steps is float32 in both.
+    steps = 1 if batch_engine.edition.precision["cpu"] == "bfloat16" else STEPS
+    alone = batch_engine.print_pages([key], seen.append, steps=steps)[0]  # two rows of padding beside it
     latents = seen[-1].latents[0]
     for row in range(3):
         keys = [neighbour(10 * row + 1), neighbour(10 * row + 2)]
         keys.insert(row, key)
-        pages = batch_engine.print_pages(keys, seen.append, steps=STEPS)
+        pages = batch_engine.print_pages(keys, seen.append, steps=steps)
         assert np.array_equal(pages[row].pixels, alone.pixels), f"row {row} has other pixels"
         assert torch.equal(seen[-1].latents[row], latents), f"row {row} has other latents"
-    assert len(seen) == 4 * STEPS
+    assert len(seen) == 4 * steps
     print(f"\nin every row of a batch, on {batch_engine.rendition}")
 
 

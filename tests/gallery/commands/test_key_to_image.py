@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests import ROOT
+from tests.forked import commands
 from tests.gallery.commands.conftest import Run, here
 from worker.catalogue.expansion import page_latents, stacks_key
 from worker.catalogue.key import Key
@@ -276,22 +277,12 @@ def test_it_says_what_of_a_long_prompt_is_not_read(run: Run) -> None:
 
 
 def test_the_check_of_determinism_prints_three_equal_digests(tmp_path: Path, tiny_data: Path, key_file: Path) -> None:
-    """All of it as a person runs it: the command, and the fresh process that it starts."""
-    command = [
-        sys.executable,
-        str(ROOT / "manage.py"),
-        "key_to_image",
-        "--edition",
-        "tiny",
-        "--key-file",
-        str(key_file),
-    ]
-    command += ["--num-inference-steps", "2", "--check-determinism"]
+    """All of it as a person runs it: the command, and the fresh process that it starts, which is Python itself."""
+    words = ["manage.py", "key_to_image", "--edition", "tiny", "--key-file", str(key_file)]
+    words += ["--num-inference-steps", "2", "--check-determinism"]
     environment = os.environ | {"BABELIA_DATA": str(tiny_data)}
     (tmp_path / "here").mkdir()
-    done = subprocess.run(
-        command, cwd=tmp_path / "here", env=environment, capture_output=True, text=True, check=False, timeout=280
-    )
+    done = commands().run(words, environment, tmp_path / "here")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     digests = {line.split()[-1] for line in lines[1:4]}
