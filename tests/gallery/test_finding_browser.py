@@ -127,7 +127,7 @@ def test_two_tabs_share_a_deep_search_which_may_be_cancelled_and_outlives_its_pr
             one.go_back()  # to the picture as it was looked at, which is searched for as another search by now
             expect(one).to_have_url(deep)
             expect(one.locator("[data-part=plate] img").first).to_be_visible()
-            one.close()
+            one.goto(f"{finder}/about/")  # which gives its place up
             os.kill(child, signal.SIGCONT)
             expect(other.locator("#sentence")).to_have_text(re.compile(r"^Step .* dB near"))
             os.kill(child, signal.SIGKILL)
