@@ -79,8 +79,6 @@ def search(engine: Engine, pixels: Pixels, wish: Wish, begin: Key | None = None)
 class _Effort:
     """What a depth spends."""
 
-    encodings: int
-    """Encodings of the picture, at most: each after the first makes up for what decoding the one before it lost."""
     steps: int
     """Of the pages that are found by inversion."""
     goes: int
@@ -94,10 +92,13 @@ class _Effort:
 
 
 _EFFORTS: Final[dict[Depth, _Effort]] = {
-    "quick": _Effort(encodings=3, steps=64, goes=1),
-    "good": _Effort(encodings=6, steps=64, goes=4, strokes=60, enough=0.5),
-    "best": _Effort(encodings=9, steps=64, goes=8, strokes=300),
+    "quick": _Effort(steps=64, goes=1),
+    "good": _Effort(steps=64, goes=4, strokes=60, enough=0.5),
+    "best": _Effort(steps=64, goes=8, strokes=300),
 }
+_ENCODINGS: Final = 3
+"""Of the picture, at most: each after the first makes up for what decoding the one before it lost. What more of them
+add is such fine detail that the way back from it goes astray."""
 _FEW_ROUNDS: Final = 6
 """Calls of the U-Net for each step of the inversion that a descent begins at: where steps are small, one will do."""
 _RATE: Final = 0.05
@@ -133,7 +134,7 @@ class _Search:
         steps, few = min(effort.steps, most), min(effort.few, most)
         goes_on = begin is not None and effort.strokes > 0 and begin.steps == few
         goes_on = goes_on and begin is not None and np.array_equal(begin.embedding, embedding)
-        self._of = (1 if begin is None else begin.steps + 2) + effort.encodings
+        self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS
         self._of += 0 if goes_on else (2 * steps + 1) * effort.goes
         if effort.strokes:
             self._of += effort.strokes + -(-effort.strokes // _LOOK) * (few + 1) + (0 if goes_on else 2 * few + 1)
@@ -164,14 +165,14 @@ class _Search:
 
         wanted = tried = encoded
         best = self._bound
-        for done in range(1, self._effort.encodings):
+        for done in range(1, _ENCODINGS):
             tried = tried + encoded - self._engine.encode(decoded[None])[0]
             decoded = decode(self._engine, tried)
             found = decibels_between(decoded, self._pixels)
             if found > best:
                 wanted = tried
             if found < best + _PAYS:
-                self._of -= self._effort.encodings - 1 - done
+                self._of -= _ENCODINGS - 1 - done
                 yield self._step("encode")
                 break
             best = found
