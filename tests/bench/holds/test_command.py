@@ -83,7 +83,7 @@ def test_pictures_are_searched_for_and_again_where_a_search_has_become_another(
     asked = ("--part", "pictures", "--depth", "quick")
     assert run(tiny_data, tmp_path, *asked) == 0
     (row,) = json.loads((tmp_path / "holds.json").read_text())["parts"]["pictures"]["rows"]
-    assert (row["kind"], row["number"], row["efforts"]["quick"][:3]) == ("flat", 0, [2, 1, 1])
+    assert (row["kind"], row["number"], row["efforts"]["quick"][:3]) == ("flat", 0, [2, 1, 0])
     assert row["dB"].keys() == {"bound", "quick"} and len(row["mark"]) == 26
     for file in row["files"].values():
         with Image.open(tmp_path / f"{file}.webp") as image:
