@@ -24,6 +24,7 @@ from tests.conftest import write_edition
 from tests.worker.engine.networks.test_adapters import lora, write_lora
 from worker.catalogue.address import Address
 from worker.catalogue.key import Key
+from worker.editions.adding import set_prediction
 from worker.editions.edition import Edition, load_edition
 from worker.engine.engine import Engine, noise_of
 from worker.engine.solvers import make_plan
@@ -61,7 +62,7 @@ FORM = {
 }
 
 
-def edition_of(form: Form, tiny_weights: Path, folder: Path) -> Edition:
+def edition_of(form: Form, prediction: str, tiny_weights: Path, folder: Path) -> Edition:
     """An own edition of this form, its weights written here."""
     weights = Path(shutil.copytree(tiny_weights, folder / "weights"))
     with torch.device("meta"):
@@ -72,6 +73,7 @@ def edition_of(form: Form, tiny_weights: Path, folder: Path) -> Edition:
         shutil.rmtree(weights / name)
         filled: Any = fill(model, 1)
         filled.save_pretrained(weights / name)
+    set_prediction(weights, prediction, False)
     write_edition(folder, "form", str(weights))
     edition = replace(load_edition("form", folder), solver=form.solver, guidance=form.guidance, step_limit=50)
     edition = replace(edition, early_guidance=form.guidance)
@@ -110,16 +112,20 @@ def switches() -> Iterator[None]:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-@pytest.mark.parametrize("name", FORM)
+@pytest.mark.parametrize(
+    ("name", "prediction"),
+    [*((name, "v_prediction") for name in FORM), ("bk-sdm", "epsilon"), ("lcm-lora", "epsilon")],
+)
 def test_it_prints_what_the_pipeline_of_diffusers_prints(
-    name: str, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, prediction: str, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the same weights, latents, embeddings and noise; pixels within one of 256.
 
-    Latents within 1e-5 of the largest of them: with random weights that is 20 to 120, with a real model's about 5.
+    Latents within 1e-4, where they are of the size of a real model's, about 5: what random weights take for the
+    velocity makes such. What they take for the noise ends 20 times as large, and so do the differences.
     """
     form = FORM[name]
-    edition = edition_of(form, tiny_weights, tmp_path)
+    edition = edition_of(form, prediction, tiny_weights, tmp_path)
     engine = Engine(edition, device="cpu", threads=2, batch=1)
     key = engine.resolve(Address.parse("form/prompt/a dog/1"))
     pipeline = pipeline_of(edition)
@@ -148,8 +154,10 @@ def test_it_prints_what_the_pipeline_of_diffusers_prints(
     pixels = engine.decode(steps[-1].latents)[0].astype(int)
     apart = np.abs(pixels - (picture * 255).round().astype(int))
     moved = np.count_nonzero(apart) / apart.size
-    print(f"{name}: latents differ by {largest / scale:.1e} of {scale:.1f}, {moved:.2%} of the values by {apart.max()}")
-    assert largest <= 1e-5 * scale
+    said = f"latents differ by {largest:.1e} of {scale:.1f}, {moved:.2%} of the values by {apart.max()}"
+    print(f"{name}, {prediction}: {said}")
+    assert largest <= (1e-4 if prediction == "v_prediction" else 1e-5 * scale)
+    assert prediction == "epsilon" or scale < 10
     assert apart.max() <= 1 and moved < 0.01
     assert len(np.unique(pixels)) > 20, "the picture is nearly plain"
     assert engine.rendition.kernels == form.kernels
