@@ -345,20 +345,28 @@ def migrated_database() -> Path:
 @contextlib.contextmanager
 def run_site(press: RunningPress, **settings: str) -> Iterator[str]:
     """A site process with settings of its own, for a press that runs or does not: its base URL."""
-    port = free_port()
-    own = {"BABELIA_PORT": str(port), "BABELIA_PICTURE_WAIT": "30", "BABELIA_LOG_LEVEL": "WARNING"}
+    own = {"BABELIA_PICTURE_WAIT": "30", "BABELIA_LOG_LEVEL": "WARNING"}
     environment = press.environment | own | settings
     if environment.get("DATABASE_URL"):
         forked.commands().manage(environment, "migrate", "-v", "0")
     elif not (database := Path(environment["BABELIA_DATA"]) / "library.sqlite3").exists():
         shutil.copy(migrated_database(), database)
+    with serving(environment, own_python=press.own_python) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def serving(environment: dict[str, str], log: Path | None = None, *, own_python: bool = False) -> Iterator[str]:
+    """A site process with this environment, its log at the end of a file or with ours: its base URL."""
+    port = free_port()
+    environment = environment | {"BABELIA_PORT": str(port)}
     process: subprocess.Popen[bytes] | forked.Started
-    if press.own_python:
+    if own_python:
         process = subprocess.Popen([sys.executable, "-m", "babelia.serve"], cwd=ROOT, env=environment)
     else:
-        process = forked.commands().start(["-m", "babelia.serve"], environment)
+        process = forked.commands().start(["-m", "babelia.serve"], environment, log)
     try:
-        wait_until(lambda: is_listening(port), 20, "the site listens")
+        wait_until(lambda: is_listening(port), 30, "the site listens")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -14,7 +14,7 @@ import pytest
 from django.urls import get_resolver
 
 from gallery.api.routes import api
-from tests.conftest import RunningPress, free_port, is_listening, wait_until
+from tests.conftest import RunningPress, serving, wait_until
 from tests.forked import commands
 from tests.visitor import FORM, Answer, ask, fresh, printed
 from worker.catalogue.address import Address, Kind
@@ -270,17 +270,9 @@ def test_a_site_that_starts_without_its_database_shows_nothing_that_was_hidden(
         database.write_bytes(b"no database " * 1000)
     else:
         sqlite3.connect(database).close()
-    port = free_port()
-    environment = press.environment | {"BABELIA_PORT": str(port), "DATABASE_URL": f"sqlite:///{database}"}
-    process = commands().start(["-m", "babelia.serve"], environment)
-    try:
-        wait_until(lambda: is_listening(port), 30, "the site listens")
-        here = f"http://127.0.0.1:{port}"
+    with serving(press.environment | {"DATABASE_URL": f"sqlite:///{database}"}) as here:
         require_gone(here, address, mark)
         assert ask(here, other.path()[:-1] + ".png").status == 200, "the files say that it is not hidden"
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def test_a_site_that_never_knew_what_is_hidden_shows_no_page(press: RunningPress, tmp_path: Path) -> None:
@@ -290,20 +282,10 @@ def test_a_site_that_never_knew_what_is_hidden_shows_no_page(press: RunningPress
     for name in ("editions", "pages", "links", "keys"):
         if (press.data / name).exists():
             (data / name).symlink_to(press.data / name)
-    port = free_port()
-    environment = press.environment | {
-        "BABELIA_PORT": str(port),
-        "BABELIA_DATA": str(data),
-        "DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/library.sqlite3",
-    }
-    process = commands().start(["-m", "babelia.serve"], environment)
-    try:
-        wait_until(lambda: is_listening(port), 30, "the site listens")
-        for name, visit in surfaces(f"http://127.0.0.1:{port}", fresh("prompt")):
+    own = {"BABELIA_DATA": str(data), "DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/library.sqlite3"}
+    with serving(press.environment | own) as here:
+        for name, visit in surfaces(here, fresh("prompt")):
             answer = visit()
             assert answer.status == 503, f"{name}: {answer.status}"
             assert name.startswith("HEAD") or "Which pages are hidden cannot be read" in answer.text, name
             assert str(tmp_path) not in answer.text
-    finally:
-        process.terminate()
-        process.wait(10)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.conftest import free_port, is_listening, wait_until
+from tests.conftest import free_port, serving
 from tests.forked import Commands
 from tests.visitor import ask
 from worker.store.store import Store
@@ -38,15 +38,8 @@ def environment(data: Path) -> dict[str, str]:
 @pytest.fixture
 def site(data: Path, commands: Commands) -> Iterator[str]:
     commands.manage(environment(data), "migrate", "-v", "0")
-    port = free_port()
-    own = environment(data) | {"BABELIA_PORT": str(port)}
-    process = commands.start(["-m", "babelia.serve"], own)
-    try:
-        wait_until(lambda: is_listening(port), 30, "the site listens")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with serving(environment(data)) as site:
+        yield site
 
 
 def test_its_pages_are_shown_and_what_it_had_hidden_is_not(site: str, data: Path) -> None:

@@ -32,6 +32,7 @@ from worker.editions.weights import (
     FilePin,
     Tensor,
     read_header,
+    read_json,
     weights_name,
 )
 from worker.errors import InputRefused, WeightsRefused
@@ -44,6 +45,7 @@ CONFIGURATION: Final = Path(__file__).resolve().parent / "sd1"
 """The configurations and the tokenizer that belong to every checkpoint of Stable Diffusion 1.x."""
 LEXICON: Final = SHIPPED / "sd-1.5" / "lexicon.toml"
 """The general lexicon: things, places and styles of all kinds, which a model of photographs and paintings knows."""
+SCHEDULER: Final = "scheduler/scheduler_config.json"
 CHUNK: Final = 8 << 20
 _EXPONENTS: Final = {
     "F16": ("<u2", 0x7C00),
@@ -166,7 +168,7 @@ def copy_configuration(source: Path, target: Path, names: Sequence[str]) -> None
 
 def configuration_files(folder: Path) -> list[str]:
     """The small files of a folder that say what a model is, without those of its safety checker."""
-    names = [f"{component}/config.json" for component in COMPONENTS] + ["scheduler/scheduler_config.json"]
+    names = [f"{component}/config.json" for component in COMPONENTS] + [SCHEDULER]
     names += [f"tokenizer/{name}" for name in TOKENIZER_FILES]
     return [name for name in names if (folder / name).is_file()]
 
@@ -191,8 +193,8 @@ def write_tokenizer(target: Path) -> None:
 
 def set_prediction(folder: Path, prediction: str, zero_terminal_snr: bool) -> None:
     """Have a scheduler's config say what the model predicts; with zero terminal SNR, its spacing is "trailing"."""
-    path = folder / "scheduler" / "scheduler_config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
+    path = folder / SCHEDULER
+    config = read_json(path)
     config["prediction_type"] = prediction
     if zero_terminal_snr:  # Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed"
         config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
@@ -200,11 +202,11 @@ def set_prediction(folder: Path, prediction: str, zero_terminal_snr: bool) -> No
 
 
 def is_consistency_model(folder: Path) -> bool:
-    """Whether a folder holds a latent consistency model, by its scheduler or a U-Net that is told of the guidance."""
-    scheduler, unet = (
-        json.loads((folder / name).read_text(encoding="utf-8"))
-        for name in ("scheduler/scheduler_config.json", "unet/config.json")
-    )
+    """Whether a folder holds a latent consistency model, by its scheduler or a U-Net that is told of the guidance.
+
+    Raises WeightsRefused where their configurations cannot be read.
+    """
+    scheduler, unet = read_json(folder / SCHEDULER), read_json(folder / "unet" / "config.json")
     return scheduler.get("_class_name") == "LCMScheduler" or unet.get("time_cond_proj_dim") is not None
 
 
@@ -213,8 +215,7 @@ def distilled_steps(folder: Path) -> int:
 
     Where its scheduler says nothing that can be meant, 50: the engine refuses the edition then and says why.
     """
-    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
-    steps = config.get("original_inference_steps", 50)
+    steps = read_json(folder / SCHEDULER).get("original_inference_steps", 50)
     return min(STEPS_LIMIT, steps // 2 * 2) if isinstance(steps, int) and steps >= 2 else 50
 
 

@@ -236,7 +236,7 @@ def component_tensors(folder: Path, component: str) -> dict[str, Tensor]:
     if single.is_file():
         return read_header(single)
     tensors: dict[str, Tensor] = {}
-    index = _json(_index(single))
+    index = read_json(_index(single))
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise WeightsRefused(f"{_index(single)} should map tensors to files in weight_map and does not.")
@@ -376,7 +376,7 @@ def _refuse_pickles(folder: Path) -> None:
 def _config(folder: Path, component: str) -> dict[str, Any]:
     """A component's config.json with a `_class_name` that may be loaded. Raises WeightsRefused."""
     path = folder / component / "config.json"
-    config = _json(path)
+    config = read_json(path)
     if "auto_map" in config or "custom_pipeline" in config:
         raise WeightsRefused(f"{path} asks for remote code (auto_map), which is never run.")
     named = config.get("_class_name")
@@ -391,7 +391,8 @@ def _config(folder: Path, component: str) -> dict[str, Any]:
     return {**config, "_class_name": named}
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a small JSON file. Raises WeightsRefused."""
     try:
         if path.stat().st_size > JSON_LIMIT:
             raise WeightsRefused(f"{path} should be a small JSON file and has {path.stat().st_size:,} bytes.")
@@ -416,7 +417,7 @@ def _shards(folder: Path, single: Path) -> list[Path]:
     """The shards that an index names, sorted; none where there is no index or the whole file is there."""
     if single.is_file() or not _index(single).is_file():
         return []
-    weight_map = _json(_index(single)).get("weight_map", {})
+    weight_map = read_json(_index(single)).get("weight_map", {})
     names = sorted(set(weight_map.values())) if isinstance(weight_map, dict) else []
     for name in names:
         if not isinstance(name, str) or re.fullmatch(r"[\w.-]+\.safetensors", name, re.ASCII) is None:

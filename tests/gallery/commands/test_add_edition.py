@@ -259,6 +259,7 @@ def test_what_cannot_be_added_is_said_in_a_sentence_and_leaves_nothing(
 
         tensors[OUT] = tensors[OUT].to(torch.float8_e4m3fn)
 
+    broken = without(tiny_weights, home / "s", "scheduler/scheduler_config.json", "[]")
     unet = json.loads((tiny_weights / "unet" / "config.json").read_text())
     xl = json.dumps(unet | {"cross_attention_dim": 2048})
     table: list[tuple[list[str], str]] = [
@@ -278,6 +279,8 @@ def test_what_cannot_be_added_is_said_in_a_sentence_and_leaves_nothing(
         ([str(tiny_weights), *config], "--config goes with a single checkpoint"),
         ([str(without(tiny_weights, home / "xl", "unet/config.json", xl))], "holds Stable Diffusion XL"),
         ([str(without(tiny_weights, home / "t", "tokenizer/merges.txt"))], r"should hold tokenizer/merges\.txt"),
+        ([str(broken)], r"scheduler_config\.json"),
+        ([str(broken), "--prediction", "epsilon"], r"scheduler_config\.json"),
         ([str(home / "nothing.safetensors")], "There is no file and no folder .*nothing"),
         ([str(tiny_weights), "--steps", "7"], "number of steps is even"),
         ([str(tiny_weights), "--guidance", "much"], "guidance is a number from 0 to 100"),

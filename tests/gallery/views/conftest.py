@@ -16,7 +16,7 @@ from babelia.services import store
 from gallery import ledger
 from gallery.pages import status
 from gallery.snapshot import Snapshot
-from tests.conftest import RunningPress, free_port, is_listening, wait_until
+from tests.conftest import RunningPress, free_port, serving
 from tests.forked import commands
 from tests.visitor import fresh, printed
 from worker.catalogue.address import Address
@@ -38,15 +38,9 @@ def kept(site: str) -> Address:
 @contextlib.contextmanager
 def another_site(press: RunningPress, **settings: str) -> Iterator[str]:
     """A second site process over the same data folder, with settings of its own."""
-    port = free_port()
-    environment = press.environment | {"BABELIA_PORT": str(port), "BABELIA_LOG_LEVEL": "ERROR"} | settings
-    process = commands().start(["-m", "babelia.serve"], environment, Path(os.devnull))
-    try:
-        wait_until(lambda: is_listening(port), 30, "the site listens")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
+    environment = press.environment | {"BABELIA_LOG_LEVEL": "ERROR"} | settings
+    with serving(environment, Path(os.devnull)) as site:
+        yield site
 
 
 @pytest.fixture
