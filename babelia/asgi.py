@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from babelia import ALIVE, READY
@@ -107,5 +109,8 @@ _django = cast("ASGI3Application", get_asgi_application())
 
 from babelia.static import serve_static  # noqa: E402
 from babelia.web.readiness import missing  # noqa: E402  (Django has to be set up first)
+
+# Django reads the views when they are first asked for. That takes a second, on the loop that serves everybody.
+import_module(settings.ROOT_URLCONF)
 
 application = believe_proxies(fit_answers(answer_probes(limit_bodies(serve_static(plain_headers(_django))))))

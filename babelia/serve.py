@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import socket
 import sys
 from dataclasses import fields
@@ -79,6 +80,10 @@ def main() -> None:
         proxy_headers=False,  # babelia.web.proxies believes them: it also has to know who said it
         timeout_graceful_shutdown=GRACE,
     )
+    config.load()
+    # What is loaded now stays: the collector need not walk through it again (85 ms a time, in which nobody is served).
+    gc.collect()
+    gc.freeze()
     _Site(config).run(sockets=[listening])
 
 

@@ -58,3 +58,9 @@ def test_it_takes_over_a_socket_that_listens_already(tmp_path: Path) -> None:
         number = listening.fileno()
         with serving(tmp_path, listening.getsockname()[1], "--fd", str(number), sockets=(number,)):
             pass
+
+
+def test_whoever_comes_first_waits_for_no_view_to_be_read() -> None:
+    script = "import sys, babelia.asgi; print({'gallery.views.page', 'gallery.api.routes'} - set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
