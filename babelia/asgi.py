@@ -18,6 +18,7 @@ from babelia.web.content import fit_answers
 from babelia.web.headers import plain_headers
 from babelia.web.proxies import believe_proxies, path_inside
 from babelia.web.refusals import refuse
+from babelia.web.threads import lend_threads
 from worker.catalogue.limits import KEY_TEXT_BYTES, PICTURE_FILE_BYTES
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def answer_probes(application: ASGI3Application) -> ASGI3Application:
     return answer
 
 
-_django = cast("ASGI3Application", get_asgi_application())
+_django = lend_threads(cast("ASGI3Application", get_asgi_application()))
 
 from babelia.static import serve_static  # noqa: E402
 from babelia.web.readiness import missing  # noqa: E402  (Django has to be set up first)

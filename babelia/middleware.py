@@ -12,9 +12,12 @@ visitors have none of these, and no cookie.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import cached_property
 from typing import Any, cast
 
+from csp.constants import HEADER
 from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -53,7 +56,18 @@ class Security(_OnTheLoop, SecurityMiddleware):
 
 
 class Policy(_OnTheLoop, CSPMiddleware):
-    """Content-Security-Policy."""
+    """Content-Security-Policy. The library writes it anew for each answer; most change nothing of it."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Set the header: of the settings, unless the view or its template has changed it for this answer."""
+        if hasattr(request, "_csp_nonce") or any(name.startswith("_csp") for name in vars(response)):
+            return super().process_response(request, response)
+        response.headers.setdefault(HEADER, self._unchanged)
+        return response
+
+    @cached_property
+    def _unchanged(self) -> str:
+        return build_policy()
 
 
 class Common(_OnTheLoop, CommonMiddleware):

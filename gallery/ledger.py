@@ -20,6 +20,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from babelia.services import store
+from gallery.background import outlive_request
 from gallery.description import address_fields, address_of_row, record_fields
 from gallery.models import Page
 from gallery.snapshot import Snapshot
@@ -51,7 +52,7 @@ class _Openings:
         _, before = self._unwritten.get(address, (record, 0))
         self._unwritten[address] = (record, before + openings)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.get_running_loop().create_task(self._write())
+            self._writer = outlive_request(self._write())
 
     async def _write(self) -> None:
         while self._unwritten:
@@ -169,10 +170,10 @@ async def is_hidden(address: Address, mark: str | None = None) -> bool:
     Raises StoreUnavailable where neither the files can be read, nor the database, nor was it ever.
     """
     in_database = await _hidden.get()
-    names, in_files, complete = await asyncio.to_thread(_look_for, address, mark)
+    names, in_files = await asyncio.to_thread(_look_for, address, mark)
     if in_files or (in_database is not None and names & in_database):
         return True
-    if in_database is None and not complete:
+    if in_database is None and not await asyncio.to_thread(hidden.is_complete, store().data):
         raise StoreUnavailable(
             "Which pages are hidden cannot be read at the moment, so none is shown.",
             hint="Try again in a moment. The library's keepers find more in its log.",
@@ -184,10 +185,10 @@ async def hidden_among(pages: Sequence[tuple[Address, str | None]]) -> set[Addre
     """Return those of several pages, each with its mark where that is known, that are hidden; raises as `is_hidden`."""
     in_database = await _hidden.get()
     looked = await asyncio.to_thread(lambda: [_look_for(address, mark) for address, mark in pages])
+    if in_database is None and not await asyncio.to_thread(hidden.is_complete, store().data):
+        raise StoreUnavailable("Which pages are hidden cannot be read at the moment, so none is shown.")
     found = set()
-    for (address, _), (names, in_files, complete) in zip(pages, looked, strict=True):
-        if in_database is None and not complete:
-            raise StoreUnavailable("Which pages are hidden cannot be read at the moment, so none is shown.")
+    for (address, _), (names, in_files) in zip(pages, looked, strict=True):
         if in_files or (in_database is not None and names & in_database):
             found.add(address)
     return found
@@ -211,11 +212,11 @@ async def hidden_in_volume(volume: Address, marks: Mapping[int, str]) -> set[int
     return {page.page or 0 for page in pages if hidden.names_of_page(page, marks.get(page.page or 0)) & held}
 
 
-def _look_for(address: Address, mark: str | None) -> tuple[set[str], set[str], bool]:
-    """Return the names that a page may be hidden under, those that files say so of, and whether these are complete."""
+def _look_for(address: Address, mark: str | None) -> tuple[set[str], set[str]]:
+    """Return the names that a page may be hidden under, and those that files say so of."""
     data = store().data
     names = hidden.names_of_page(address, mark) | hidden.names_of_page(address, known_mark(address))
-    return names, hidden.found_among(data, names), hidden.is_complete(data)
+    return names, hidden.found_among(data, names)
 
 
 def known_mark(address: Address) -> str | None:

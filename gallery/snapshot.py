@@ -1,4 +1,4 @@
-"""A value from the database that may be some seconds old and outlives the database being away. Imports nothing of ours.
+"""A value from the database that may be some seconds old and outlives the database being away.
 
 `cachetools` forgets what has expired, which is right for a record that can be looked up again. A list that requests
 depend on (what is hidden) must stand until a newer one has been read: that is what a Snapshot adds.
@@ -8,6 +8,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
+
+from gallery.background import outlive_request
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class Snapshot(Generic[T]):
 
     def _start(self) -> asyncio.Task[None]:
         if self._reader is None or self._reader.done():
-            self._reader = asyncio.get_running_loop().create_task(self._renew())
+            self._reader = outlive_request(self._renew())
         return self._reader
 
     async def _renew(self) -> None:
