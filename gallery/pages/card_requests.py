@@ -35,7 +35,7 @@ from worker.editions.weights import has_safety_checker
 from worker.errors import BabeliaError, StoreUnavailable
 from worker.jobs.progress import Visitor
 
-CARD_WAIT: Final = 2.25
+CARD_WAIT: Final = 2.0
 """Seconds for which a card waits for its picture. Chat programs give up after three or so; drawing takes the rest."""
 PRINTS_A_MINUTE: Final = 6
 _PREVIEW_WAIT = 0.3

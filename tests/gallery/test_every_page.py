@@ -31,6 +31,13 @@ FOREIGN = ("/api/docs", "/-/keeper/")
 ODD = ("/nothing/here/", "/search/?prompt=a/../b", "/about/?words=a/../b", "/about/?stacks=borges", "/api/?edition=x")
 """Pages that refuse something, and others that a query makes."""
 
+AT_400_PERCENT = (320, 256)
+"""What is left, in pixels of CSS, of a window of 1280 × 1024 px at 400 % (WCAG 2.2, 1.4.10)."""
+STAYING = """most => [...document.querySelectorAll("body *")].filter(
+    each => ["fixed", "sticky"].includes(getComputedStyle(each).position) && each.getBoundingClientRect().height > most
+).map(each => each.outerHTML.slice(0, 200))"""
+"""What stays in the window while the page is scrolled, and covers more than `most` pixels of its height."""
+
 
 @pytest.fixture(scope="module")
 def pages(site: str) -> list[str]:
@@ -79,7 +86,7 @@ def test_the_nu_checker_finds_no_error_in_any_page(texts: dict[str, str], tmp_pa
     assert (done.returncode, done.stderr.strip()) == (0, ""), f"{done.stderr}\n{named}"
 
 
-def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours_and_none_is_too_wide(
+def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours_and_none_is_too_wide_or_covered(
     browser: Browser, site: str, pages: list[str]
 ) -> None:
     axe, found = Axe(), []
@@ -88,10 +95,12 @@ def test_axe_finds_no_violation_in_any_page_in_light_dark_and_forced_colours_and
     for path in pages:
         page.emulate_media(color_scheme="light", forced_colors="none")
         page.goto(site + path)
-        for width in (320, 2560, 1280):
-            page.set_viewport_size({"width": width, "height": 720})
+        for width, height in (AT_400_PERCENT, (320, 720), (2560, 720), (1280, 720)):
+            page.set_viewport_size({"width": width, "height": height})
             if (needs := page.evaluate("document.documentElement.scrollWidth")) > width:
                 found.append((path, "wide", f"{width} px", [f"it needs {needs} px"]))
+            if over := page.evaluate(STAYING, height / 2):
+                found.append((path, "covered", f"{width} × {height} px", over))
         looks = {"light": {}, "dark": {"color_scheme": "dark"}, "forced": {"forced_colors": "active"}}
         for name, media in looks.items():
             page.emulate_media(**media)  # type: ignore[arg-type]
