@@ -9,8 +9,7 @@ is. Where steps are small, one round of it is nearer than many that take pᵢ₋
 What comes out is put on the key's grid and drawn; what the page lacks is then put on top of what is asked for, and so
 on: a quasi-Newton method whose Jacobian is the inversion. Clipping and rounding are inside it, for each drawing begins
 at what a key can hold. The U-Net is called without gradients, so that the engine's own kernels compute all of it, on
-any device and for any edition. Where that ends, gradients through decoder and loop go on
-(`Descent`).
+any device and for any edition. Where that ends, gradients go on: worker.engine.gradients.
 """
 
 from collections.abc import Iterator
@@ -22,12 +21,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from worker.catalogue.float15 import LATENTS
 from worker.catalogue.key import Floats, Key
 from worker.engine.device import pinned_attention
-from worker.engine.networks.loading import load_model, load_unet
 from worker.engine.solvers import ALMOST_ZERO, Plan, alphas_cumprod
 from worker.errors import InputRefused
 
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
 
 Latents = npt.NDArray[np.float32]
 """(4, 52, 80)."""
-_LARGE: Final = 100_000_000
-"""Parameters of a U-Net from which on its activations are computed again on the way back rather than kept."""
 _KEEPS: Final = 0.3
 """The share of its latents that a step has to keep for them to be guessed from what comes out of it."""
 _REMEMBERED: Final = 4
@@ -181,79 +176,3 @@ def _mixed(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
     square += (1e-6 * square.diagonal().mean() + 1e-20) * torch.eye(len(square), device=square.device)
     shares = torch.linalg.solve(square, changed @ last)  # (m,)
     return torch.add(points[-1], (last - shares @ (moved + changed)).view_as(points[-1]))
-
-
-class Descent:
-    """Latents of a key made better by Adam's gradients from the pixels through the decoder and every step of the loop.
-
-    U-Net and VAE are diffusers' own classes in float32, since the engine's kernels have no gradients: what they draw is
-    the page to within a rounding. The latents are put on the key's grid in every forward run, and the gradient goes
-    straight through that (Bengio et al. 2013); what leaves the key's range is brought back to its edge.
-    """
-
-    def __init__(self, engine: "Engine", pixels: npt.NDArray[np.uint8], key: Key, strokes: int, rate: float) -> None:
-        """`pixels` (416, 640, 3) are asked for; `key` is where it begins; `strokes` steps of Adam are planned."""
-        device = engine.device
-        self._unet = load_unet(engine.edition.weights, engine.edition.adapters, torch.float32)
-        self._unet.requires_grad_(False).eval()
-        self._vae = load_model(engine.edition.weights, "vae", torch.float32).requires_grad_(False).eval()
-        for model in (self._unet, self._vae):
-            model.to(device, memory_format=torch.channels_last)
-        self._scale = float(self._vae.config.scaling_factor)
-        self._plan = engine.plan(key.steps)
-        self._times = torch.tensor([update.timestep for update in self._plan], device=device)
-        self._guidance = engine.denoiser.guidance
-        texts = [key.embedding]
-        if engine.denoiser.is_guided(key.embedding):
-            texts = [engine.embed("").astype(np.float16), key.embedding]
-        self._texts = torch.from_numpy(np.stack(texts).astype(np.float32)).to(device)  # (1 or 2, 77, 768)
-        self._recompute = sum(part.numel() for part in self._unet.parameters()) > _LARGE
-        wanted = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None]
-        self._wanted = wanted.float().div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
-        first = torch.from_numpy(key.latents.astype(np.float32)).to(device)[None]
-        self._latents = first.contiguous(memory_format=torch.channels_last).clone().requires_grad_(True)
-        self._adam = torch.optim.Adam([self._latents], lr=rate, betas=(0.9, 0.98))
-        self._fall = torch.optim.lr_scheduler.CosineAnnealingLR(self._adam, strokes, eta_min=rate / 10)
-
-    def stroke(self) -> float:
-        """One step of Adam; returns the mean squared error before it, of pixels in −1 … 1."""
-        with torch.enable_grad():
-            self._adam.zero_grad()
-            on_grid = self._latents + (_on_grid(self._latents) - self._latents).detach()
-            painted = self._vae.decode(self._loop(on_grid) / self._scale).sample  # (1, 3, 8h, 8w)
-            error = (painted.clamp(-1.0, 1.0) - self._wanted).square().mean()
-            error.backward()
-            self._adam.step()
-            self._fall.step()
-        with torch.no_grad():
-            self._latents.clamp_(-LATENTS.largest, LATENTS.largest)
-        return float(error.item())
-
-    def _loop(self, x: Tensor) -> Tensor:
-        before = torch.zeros_like(x)
-        for update, timestep in zip(self._plan, self._times, strict=True):
-            if self._recompute:
-                output = checkpoint(self._output, x, timestep, use_reentrant=False)
-            else:
-                output = self._output(x, timestep)
-            predicted = update.of_latents * x + update.of_output * output
-            x = update.keep * x + update.to_predicted * predicted + update.to_previous * before
-            before = predicted
-        return x
-
-    def _output(self, x: Tensor, timestep: Tensor) -> Tensor:
-        rows: Tensor = self._unet(x.expand(len(self._texts), -1, -1, -1), timestep, self._texts).sample
-        if len(rows) == 1:
-            return rows
-        uncond, cond = rows.chunk(2)
-        return uncond + self._guidance.at(timestep) * (cond - uncond)
-
-    @property
-    def latents(self) -> Floats:
-        """The latents (4, 52, 80) by now, on the key's grid."""
-        return LATENTS.snap(self._latents.detach()[0].contiguous().double().cpu().numpy())
-
-
-def _on_grid(latents: Tensor) -> Tensor:
-    """Latents rounded as the key's 15-bit floats are, but for the 2⁻¹⁴ next to nought."""
-    return latents.clamp(-LATENTS.largest, LATENTS.largest).half().float()

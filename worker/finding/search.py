@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Depth = Literal["quick", "good", "best"]
 DEPTHS: Final[tuple[Depth, ...]] = get_args(Depth)
-Phase = Literal["encode", "invert", "draw", "improve"]
+Phase = Literal["encode", "invert", "draw", "fit", "improve"]
 Pixels = npt.NDArray[np.uint8]
 IDENTICAL: Final = 100.0
 """Decibels that stand for a page with the very pixels that were asked for, of which no noise is left to measure."""
@@ -82,7 +82,9 @@ class _Effort:
     steps: int
     """Of the pages that are found by inversion."""
     goes: int
-    """Inversions, at most: each after the first makes up for what the page before it lacked."""
+    """Inversions under one embedding, at most: each after the first makes up for what the page before it lacked."""
+    fits: int
+    """Strokes of the fit of an embedding, where the first inversion falls short and no prompt was given."""
     strokes: int = 0
     """Steps of the descent that follows, at most."""
     few: int = 8
@@ -92,10 +94,14 @@ class _Effort:
 
 
 _EFFORTS: Final[dict[Depth, _Effort]] = {
-    "quick": _Effort(steps=64, goes=1),
-    "good": _Effort(steps=64, goes=4, strokes=60, enough=0.5),
-    "best": _Effort(steps=64, goes=8, strokes=300),
+    "quick": _Effort(steps=64, goes=1, fits=60),
+    "good": _Effort(steps=64, goes=4, fits=150, strokes=60, enough=0.5),
+    "best": _Effort(steps=64, goes=8, fits=300, strokes=300),
 }
+_SHORT: Final = 0.5
+"""Decibels below what the autoencoder alone gives from which on an inversion falls short."""
+_FIT_RATE: Final = 0.05
+"""Of Adam, for an embedding: its numbers are about 1."""
 _ENCODINGS: Final = 3
 """Of the picture, at most: each after the first makes up for what decoding the one before it lost. What more of them
 add is such fine detail that the way back from it goes astray."""
@@ -132,10 +138,14 @@ class _Search:
         embedding = snap_embedding(self._engine.embed("" if prompt is None else canonical_prompt(prompt)))
         most = self._engine.edition.step_limit // 2 * 2
         steps, few = min(effort.steps, most), min(effort.few, most)
+        if begin is not None and prompt is None:
+            embedding = begin.embedding  # one that was fitted to this picture, or that of the empty prompt
         goes_on = begin is not None and effort.strokes > 0 and begin.steps == few
         goes_on = goes_on and begin is not None and np.array_equal(begin.embedding, embedding)
+        fits = effort.fits if prompt is None and not goes_on else 0
         self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS
         self._of += 0 if goes_on else (2 * steps + 1) * effort.goes
+        self._of += fits + (2 * steps + 1) * effort.goes if fits else 0
         if effort.strokes:
             self._of += effort.strokes + -(-effort.strokes // _LOOK) * (few + 1) + (0 if goes_on else 2 * few + 1)
         encoded = self._engine.encode(self._pixels[None])[0]
@@ -146,7 +156,12 @@ class _Search:
         if begin is not None:
             yield from self._draw(begin)
         if not goes_on:
+            yield from self._invert(wanted, embedding, steps, 1, effort.goes, self._bound - _SHORT if fits else None)
+        if fits and self._decibels < self._bound - _SHORT:
+            embedding = yield from self._fit(wanted, embedding, steps, fits)
             yield from self._invert(wanted, embedding, steps, 1, effort.goes)
+        elif fits:
+            self._of -= fits + (2 * steps + 1) * effort.goes
         if effort.strokes and (effort.enough is None or self._decibels < self._bound - effort.enough):
             if not goes_on:
                 yield from self._invert(wanted, embedding, few, _FEW_ROUNDS, 1)
@@ -179,8 +194,23 @@ class _Search:
             yield self._step("encode", decoded)
         return wanted
 
-    def _invert(self, wanted: Latents, embedding: Floats, steps: int, rounds: int, goes: int) -> Iterator[SearchStep]:
-        """Encoded latents backwards through the loop, and what its page lacks on top of them, and so on."""
+    def _fit(self, wanted: Latents, embedding: Floats, steps: int, strokes: int) -> Generator[SearchStep, None, Floats]:
+        """An embedding under which the loop leads to the encoded latents more stably, beginning at another one."""
+        from worker.engine.gradients import EmbeddingFit
+
+        fit = EmbeddingFit(self._engine, self._engine.plan(steps), wanted, embedding, _FIT_RATE)
+        for _ in range(strokes):
+            fit.stroke()
+            yield self._step("fit")
+        return fit.embedding
+
+    def _invert(
+        self, wanted: Latents, embedding: Floats, steps: int, rounds: int, goes: int, least: float | None = None
+    ) -> Iterator[SearchStep]:
+        """Encoded latents backwards through the loop, and what its page lacks on top of them, and so on.
+
+        `least`: decibels that the first page needs, or no more goes follow.
+        """
         from worker.engine.inversion import Inversion
 
         inversion = Inversion(self._engine, steps, embedding, wanted)
@@ -193,14 +223,14 @@ class _Search:
             assert latents is not None, "a page without steps"
             yield from self._draw(Key.pack(steps, embedding, latents))
             best = max(best, self._last)
-            if self._last < best - _WORSE:
+            if self._last < best - _WORSE or (go == 0 and least is not None and self._last < least):
                 self._of -= (2 * steps + 1) * (goes - go - 1)
                 return
             inversion.correct(self._course)
 
     def _descend(self, begun: Key) -> Iterator[SearchStep]:
         """From a key on by gradients, as long as it pays."""
-        from worker.engine.inversion import Descent
+        from worker.engine.gradients import Descent
 
         descent = Descent(self._engine, self._pixels, begun, self._effort.strokes, _RATE)
         seen: list[float] = []

@@ -8,7 +8,7 @@ from worker.catalogue.address import Address
 from worker.catalogue.float15 import LATENTS
 from worker.catalogue.key import Floats, Key
 from worker.engine.engine import Engine
-from worker.engine.inversion import Course, Descent, Inversion, _mixed, decode, draw
+from worker.engine.inversion import Course, Inversion, _mixed, decode, draw
 
 
 @pytest.fixture(scope="module")
@@ -71,28 +71,6 @@ def test_inversion_and_drawing_go_on_after_the_engine_has_printed_something_else
         tiny_engine.print_page(cat, steps=1)
     assert course is not None
     assert all(torch.equal(one, other) for one, other in zip(course.latents, wanted.latents, strict=True))
-
-
-@pytest.mark.parametrize("guided", [False, True], ids=["alone", "guided"])
-def test_a_descent_comes_nearer_and_says_what_the_engine_draws(tiny_engine: Engine, key: Key, guided: bool) -> None:
-    dog = tiny_engine.resolve(Address("tiny", "prompt", "a dog", 2))
-    begin = Key.pack(2, dog.embedding if guided else key.embedding, key.latents)
-    goal = tiny_engine.print_page(Key.pack(2, begin.embedding, dog.latents)).pixels
-    descent = Descent(tiny_engine, goal, begin, 3, 0.05)
-    errors = [descent.stroke() for _ in range(3)]
-    assert errors[-1] < errors[0]
-    pixels = tiny_engine.print_page(begin).pixels
-    ours = float((((pixels.astype(np.float64) - goal) / 127.5) ** 2).mean())
-    assert errors[0] == pytest.approx(ours, rel=0.02)  # pixels of a page are rounded and gradients' are not
-    assert np.array_equal(LATENTS.snap(descent.latents), descent.latents)
-    assert not np.array_equal(descent.latents, begin.latents)
-
-
-def test_a_descent_stays_inside_the_range_of_keys(tiny_engine: Engine, key: Key) -> None:
-    edge = Key.pack(2, key.embedding, np.full(key.latents.shape, LATENTS.largest))
-    descent = Descent(tiny_engine, np.zeros((416, 640, 3), np.uint8), edge, 2, 0.5)
-    descent.stroke()
-    assert np.abs(descent.latents).max() == LATENTS.largest
 
 
 def test_mixing_finds_the_root_of_a_linear_function_in_as_many_points_as_it_has_directions() -> None:

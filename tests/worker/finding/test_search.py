@@ -29,8 +29,9 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for depth in DEPTHS:
             effort = module._EFFORTS[depth]
-            few = replace(effort, steps=4, goes=2, strokes=min(effort.strokes, 4), few=4, enough=None)
+            few = replace(effort, steps=4, goes=2, fits=3, strokes=min(effort.strokes, 4), few=4, enough=None)
             patch.setitem(module._EFFORTS, depth, few)
+        patch.setattr(module, "_SHORT", 100.0)  # no page of random weights comes near
         yield
 
 
@@ -62,6 +63,27 @@ def test_a_quick_search_ends_with_a_key_that_prints_what_it_said(tiny_engine: En
     assert np.array_equal(shown[-1], printed)
     assert last.likeness == like_noise(last.key.latents)
     assert np.array_equal(last.key.embedding, snap_embedding(tiny_engine.embed("")))
+
+
+def test_where_a_page_falls_short_an_embedding_is_fitted_and_the_nearer_page_is_found(
+    tiny_engine: Engine, page: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = list(search(tiny_engine, page, Wish("tiny")))
+    monkeypatch.setattr(module, "_SHORT", -100.0)
+    steps = list(search(tiny_engine, page, Wish("tiny")))
+    require_order(steps)
+    phases = [phase for phase, _ in groupby(step.phase for step in steps)]
+    assert phases == ["encode", "invert", "draw", "fit", "invert", "draw", "invert", "draw"]
+    assert sum(step.phase == "fit" for step in steps) == 3
+    assert steps[-1].decibels is not None
+    assert without[-1].decibels is not None
+    shown = [step.key for step in steps if step.key is not None]
+    assert shown[0] in [step.key for step in without]  # the first page is drawn under the empty prompt's embedding
+    empty = snap_embedding(tiny_engine.embed(""))
+    fitted = [key for key in shown if not np.array_equal(key.embedding, empty)]
+    assert fitted or steps[-1].key == shown[0]
+    near = list(search(tiny_engine, page, Wish("tiny", "quick", "a tower")))
+    assert "fit" not in {step.phase for step in near}  # the embedding is what was asked for
 
 
 def test_a_deeper_search_goes_on_from_a_key_and_never_falls_back(tiny_engine: Engine, page: Pixels) -> None:

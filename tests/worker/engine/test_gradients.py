@@ -1,0 +1,57 @@
+"""Gradients: an embedding that fits a picture better, and latents whose page comes nearer."""
+
+import numpy as np
+import pytest
+
+from worker.catalogue.address import Address
+from worker.catalogue.float15 import LATENTS
+from worker.catalogue.key import Key, snap_embedding
+from worker.engine.engine import Engine
+from worker.engine.gradients import Descent, EmbeddingFit
+
+
+@pytest.fixture(scope="module")
+def key(tiny_engine: Engine) -> Key:
+    """The key of a page without guidance."""
+    dog = tiny_engine.resolve(Address("tiny", "prompt", "a dog", 1))
+    return Key.pack(2, tiny_engine.embed(""), dog.latents)
+
+
+def test_an_embedding_fits_a_picture_better_and_is_the_same_each_time(tiny_engine: Engine, key: Key) -> None:
+    dog = tiny_engine.resolve(Address("tiny", "prompt", "a dog", 2))
+    latents = tiny_engine.encode(tiny_engine.print_page(dog, steps=2).pixels[None])[0]
+    plan, begun = tiny_engine.plan(1), snap_embedding(tiny_engine.embed(""))  # one timestep: errors of like with like
+
+    def fitted(strokes: int) -> tuple[EmbeddingFit, list[float]]:
+        fit = EmbeddingFit(tiny_engine, plan, latents, begun, 0.05)
+        return fit, [fit.stroke() for _ in range(strokes)]
+
+    none, _ = fitted(0)
+    assert np.array_equal(none.embedding, begun)
+    fit, errors = fitted(12)
+    assert np.mean(errors[-3:]) < np.mean(errors[:3])
+    assert np.array_equal(snap_embedding(fit.embedding), fit.embedding)
+    assert not np.array_equal(fit.embedding, begun)
+    assert np.array_equal(fitted(12)[0].embedding, fit.embedding)
+
+
+@pytest.mark.parametrize("guided", [False, True], ids=["alone", "guided"])
+def test_a_descent_comes_nearer_and_says_what_the_engine_draws(tiny_engine: Engine, key: Key, guided: bool) -> None:
+    dog = tiny_engine.resolve(Address("tiny", "prompt", "a dog", 2))
+    begin = Key.pack(2, dog.embedding if guided else key.embedding, key.latents)
+    goal = tiny_engine.print_page(Key.pack(2, begin.embedding, dog.latents)).pixels
+    descent = Descent(tiny_engine, goal, begin, 3, 0.05)
+    errors = [descent.stroke() for _ in range(3)]
+    assert errors[-1] < errors[0]
+    pixels = tiny_engine.print_page(begin).pixels
+    ours = float((((pixels.astype(np.float64) - goal) / 127.5) ** 2).mean())
+    assert errors[0] == pytest.approx(ours, rel=0.02)  # pixels of a page are rounded and gradients' are not
+    assert np.array_equal(LATENTS.snap(descent.latents), descent.latents)
+    assert not np.array_equal(descent.latents, begin.latents)
+
+
+def test_a_descent_stays_inside_the_range_of_keys(tiny_engine: Engine, key: Key) -> None:
+    edge = Key.pack(2, key.embedding, np.full(key.latents.shape, LATENTS.largest))
+    descent = Descent(tiny_engine, np.zeros((416, 640, 3), np.uint8), edge, 2, 0.5)
+    descent.stroke()
+    assert np.abs(descent.latents).max() == LATENTS.largest

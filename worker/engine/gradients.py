@@ -1,0 +1,163 @@
+"""What gradients through the networks find: embeddings under which a picture is easily drawn, and better latents.
+
+The U-Net and the VAE are diffusers' own classes in float32, since the engine's kernels have no gradients: what they
+compute is what the engine does to within a rounding. May import torch and the engine's modules.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from worker.catalogue.float15 import LATENTS
+from worker.catalogue.key import Floats, Key, snap_embedding
+from worker.engine.networks.loading import load_model, load_unet
+from worker.engine.solvers import ALMOST_ZERO, Plan, alphas_cumprod
+
+if TYPE_CHECKING:
+    from worker.engine.engine import Engine
+
+Latents = npt.NDArray[np.float32]
+"""(4, 52, 80)."""
+_LARGE: Final = 100_000_000
+"""Parameters of a U-Net from which on its activations are computed again on the way back rather than kept."""
+
+
+class _Network:
+    """The U-Net of an engine's edition, as one that has gradients, and its guidance."""
+
+    def __init__(self, engine: "Engine") -> None:
+        unet = load_unet(engine.edition.weights, engine.edition.adapters, torch.float32).requires_grad_(False).eval()
+        self._unet = unet.to(engine.device, memory_format=torch.channels_last)
+        self._guidance = engine.denoiser.guidance
+        self._empty = torch.from_numpy(engine.embed("").astype(np.float16).astype(np.float32))[None].to(engine.device)
+        self._recompute = sum(part.numel() for part in unet.parameters()) > _LARGE
+
+    def __call__(self, x: Tensor, timestep: Tensor, text: Tensor, *, guided: bool) -> Tensor:
+        """Its output for latents (1, 4, h, w), with the empty prompt's part taken off where the page is guided.
+
+        `text` (1, 77, 768). That part, of the latents alone, has gradients where they have.
+        """
+        output = self._output(x, timestep, text)
+        if not guided:
+            return output
+        empty = self._output(x, timestep, self._empty)
+        return empty + self._guidance.at(timestep) * (output - empty)
+
+    def _output(self, x: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
+        if self._recompute and torch.is_grad_enabled():
+            output: Tensor = checkpoint(
+                lambda *given: self._unet(*given).sample, x, timestep, text, use_reentrant=False
+            )
+        else:
+            output = self._unet(x, timestep, text).sample
+        return output
+
+
+class EmbeddingFit:
+    """An embedding under which the U-Net takes a picture for one of its own, by Adam on the training loss.
+
+    Each stroke adds noise to the latents of the picture, at a timestep drawn by lot, and changes the embedding so that
+    the guided prediction comes nearer to them: textual inversion (Gal et al. 2022) with one picture and all 77 rows
+    free. Of a picture that is foreign to the edition the loop without words is unstable: what a key's grid rounds off
+    grows a thousandfold. With such an embedding it hardly grows, and the picture's start is more like noise. The same
+    picture always ends at the same embedding.
+    """
+
+    def __init__(self, engine: "Engine", plan: Plan, latents: Latents, embedding: Floats, rate: float) -> None:
+        """Of `latents` (4, 52, 80), at the timesteps of `plan`; begins at `embedding`, and `rate` is Adam's."""
+        self._network = _Network(engine)
+        self._device = engine.device
+        self._plan = plan
+        bars = alphas_cumprod(engine.edition.scheduler_config)
+        self._alphas = [max(float(bars[update.timestep]), ALMOST_ZERO) ** 0.5 for update in plan]
+        self._latents = torch.from_numpy(np.ascontiguousarray(latents))[None].to(self._device)
+        first = torch.from_numpy(embedding.astype(np.float32))[None].to(self._device)
+        self._embedding = first.clone().requires_grad_(True)
+        self._guided = not engine.denoiser.guidance.is_none
+        self._adam = torch.optim.Adam([self._embedding], lr=rate, betas=(0.9, 0.98))
+        self._lot = torch.Generator().manual_seed(0)
+
+    def stroke(self) -> float:
+        """One step of Adam; returns the mean squared error before it, of what the U-Net puts out."""
+        index = int(torch.randint(len(self._plan), (), generator=self._lot))
+        noise = torch.randn(self._latents.shape, generator=self._lot).to(self._device)
+        update, alpha = self._plan[index], self._alphas[index]
+        noisy = alpha * self._latents + (1 - alpha**2) ** 0.5 * noise
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        wanted = (self._latents - update.of_latents * noisy) / update.of_output
+        timestep = torch.tensor(update.timestep, device=self._device)
+        with torch.enable_grad():
+            self._adam.zero_grad()
+            output = self._network(noisy, timestep, self._embedding, guided=self._guided)
+            error = (output - wanted).square().mean()
+            error.backward()
+            self._adam.step()
+        return float(error.item())
+
+    @property
+    def embedding(self) -> Floats:
+        """The embedding (77, 768) by now, on the key's grid."""
+        return snap_embedding(self._embedding.detach()[0].cpu().numpy())
+
+
+class Descent:
+    """Latents of a key made better by Adam's gradients from the pixels through the decoder and every step of the loop.
+
+    The latents are put on the key's grid in every forward run, and the gradient goes straight through that (Bengio et
+    al. 2013); what leaves the key's range is brought back to its edge.
+    """
+
+    def __init__(self, engine: "Engine", pixels: npt.NDArray[np.uint8], key: Key, strokes: int, rate: float) -> None:
+        """`pixels` (416, 640, 3) are asked for; `key` is where it begins; `strokes` steps of Adam are planned."""
+        device = engine.device
+        self._network = _Network(engine)
+        vae = load_model(engine.edition.weights, "vae", torch.float32).requires_grad_(False).eval()
+        self._vae = vae.to(device, memory_format=torch.channels_last)
+        self._scale = float(self._vae.config.scaling_factor)
+        self._plan = engine.plan(key.steps)
+        self._times = torch.tensor([update.timestep for update in self._plan], device=device)
+        self._guided = engine.denoiser.is_guided(key.embedding)
+        self._text = torch.from_numpy(key.embedding.astype(np.float32))[None].to(device)
+        wanted = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None]
+        self._wanted = wanted.float().div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
+        first = torch.from_numpy(key.latents.astype(np.float32)).to(device)[None]
+        self._latents = first.contiguous(memory_format=torch.channels_last).clone().requires_grad_(True)
+        self._adam = torch.optim.Adam([self._latents], lr=rate, betas=(0.9, 0.98))
+        self._fall = torch.optim.lr_scheduler.CosineAnnealingLR(self._adam, strokes, eta_min=rate / 10)
+
+    def stroke(self) -> float:
+        """One step of Adam; returns the mean squared error before it, of pixels in −1 … 1."""
+        with torch.enable_grad():
+            self._adam.zero_grad()
+            on_grid = self._latents + (_on_grid(self._latents) - self._latents).detach()
+            painted = self._vae.decode(self._loop(on_grid) / self._scale).sample  # (1, 3, 8h, 8w)
+            error = (painted.clamp(-1.0, 1.0) - self._wanted).square().mean()
+            error.backward()
+            self._adam.step()
+            self._fall.step()
+        with torch.no_grad():
+            self._latents.clamp_(-LATENTS.largest, LATENTS.largest)
+        return float(error.item())
+
+    def _loop(self, x: Tensor) -> Tensor:
+        before = torch.zeros_like(x)
+        for update, timestep in zip(self._plan, self._times, strict=True):
+            output = self._network(x, timestep, self._text, guided=self._guided)
+            predicted = update.of_latents * x + update.of_output * output
+            x = update.keep * x + update.to_predicted * predicted + update.to_previous * before
+            before = predicted
+        return x
+
+    @property
+    def latents(self) -> Floats:
+        """The latents (4, 52, 80) by now, on the key's grid."""
+        return LATENTS.snap(self._latents.detach()[0].contiguous().double().cpu().numpy())
+
+
+def _on_grid(latents: Tensor) -> Tensor:
+    """Latents rounded as the key's 15-bit floats are, but for the 2⁻¹⁴ next to nought."""
+    return latents.clamp(-LATENTS.largest, LATENTS.largest).half().float()
