@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from worker.catalogue.comparison import pixels_of
 from worker.catalogue.key import Key
 from worker.catalogue.png import pixel_digest
 from worker.engine.engine import Engine
-from worker.finding.search import SearchStep
+from worker.finding.search import _EFFORTS, SearchStep
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.progress import Search, Visitor
 from worker.press import PrintingPress
@@ -51,8 +52,10 @@ def test_a_search_ends_in_a_page_that_its_key_prints_again(
     pixels: Any,
     tiny_engine: Engine,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setitem(_EFFORTS, "quick", replace(_EFFORTS["quick"], steps=8, fits=4))
     search = seek(visitor, pixels)
     assert printing_press.print_waiting("tiny") is False
     found = visitor("found", search)

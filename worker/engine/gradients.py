@@ -57,6 +57,22 @@ class _Network:
         return output
 
 
+class _Decoder:
+    """The decoder of an engine's edition, as one that has gradients, and a picture that it should paint."""
+
+    def __init__(self, engine: "Engine", pixels: npt.NDArray[np.uint8]) -> None:
+        vae = load_model(engine.edition.weights, "vae", torch.float32).requires_grad_(False).eval()
+        self._vae = vae.to(engine.device, memory_format=torch.channels_last)
+        self._scale = float(self._vae.config.scaling_factor)
+        wanted = torch.tensor(pixels, device=engine.device).permute(2, 0, 1)[None]
+        self._wanted = wanted.float().div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
+
+    def error(self, latents: Tensor) -> Tensor:
+        """The mean squared error of what it paints of latents (1, 4, h, w), of pixels in −1 … 1."""
+        painted: Tensor = self._vae.decode(latents / self._scale).sample  # (1, 3, 8h, 8w)
+        return (painted.clamp(-1.0, 1.0) - self._wanted).square().mean()
+
+
 class EmbeddingFit:
     """An embedding under which the U-Net takes a picture for one of its own, by Adam on the training loss.
 
@@ -104,6 +120,35 @@ class EmbeddingFit:
         return snap_embedding(self._embedding.detach()[0].cpu().numpy())
 
 
+class LatentsFit:
+    """Latents of which the decoder paints a picture better than of the encoder's, by Adam through the decoder alone."""
+
+    def __init__(
+        self, engine: "Engine", pixels: npt.NDArray[np.uint8], latents: Latents, strokes: int, rate: float
+    ) -> None:
+        """`pixels` (416, 640, 3) are asked for; begins at `latents`; `strokes` steps of Adam are planned."""
+        self._decoder = _Decoder(engine, pixels)
+        first = torch.from_numpy(latents.copy())[None].to(engine.device)
+        self._latents = first.contiguous(memory_format=torch.channels_last).requires_grad_(True)
+        self._adam = torch.optim.Adam([self._latents], lr=rate, betas=(0.9, 0.98))
+        self._fall = torch.optim.lr_scheduler.CosineAnnealingLR(self._adam, strokes, eta_min=rate / 10)
+
+    def stroke(self) -> float:
+        """One step of Adam; returns the mean squared error before it, of pixels in −1 … 1."""
+        with torch.enable_grad():
+            self._adam.zero_grad()
+            error = self._decoder.error(self._latents)
+            error.backward()
+            self._adam.step()
+            self._fall.step()
+        return float(error.item())
+
+    @property
+    def latents(self) -> Latents:
+        """The latents (4, 52, 80) by now."""
+        return self._latents.detach()[0].contiguous().cpu().numpy()
+
+
 class Descent:
     """Latents of a key made better by Adam's gradients from the pixels through the decoder and every step of the loop.
 
@@ -115,15 +160,11 @@ class Descent:
         """`pixels` (416, 640, 3) are asked for; `key` is where it begins; `strokes` steps of Adam are planned."""
         device = engine.device
         self._network = _Network(engine)
-        vae = load_model(engine.edition.weights, "vae", torch.float32).requires_grad_(False).eval()
-        self._vae = vae.to(device, memory_format=torch.channels_last)
-        self._scale = float(self._vae.config.scaling_factor)
+        self._decoder = _Decoder(engine, pixels)
         self._plan = engine.plan(key.steps)
         self._times = torch.tensor([update.timestep for update in self._plan], device=device)
         self._guided = engine.denoiser.is_guided(key.embedding)
         self._text = torch.from_numpy(key.embedding.astype(np.float32))[None].to(device)
-        wanted = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None]
-        self._wanted = wanted.float().div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
         first = torch.from_numpy(key.latents.astype(np.float32)).to(device)[None]
         self._latents = first.contiguous(memory_format=torch.channels_last).clone().requires_grad_(True)
         self._adam = torch.optim.Adam([self._latents], lr=rate, betas=(0.9, 0.98))
@@ -134,8 +175,7 @@ class Descent:
         with torch.enable_grad():
             self._adam.zero_grad()
             on_grid = self._latents + (_on_grid(self._latents) - self._latents).detach()
-            painted = self._vae.decode(self._loop(on_grid) / self._scale).sample  # (1, 3, 8h, 8w)
-            error = (painted.clamp(-1.0, 1.0) - self._wanted).square().mean()
+            error = self._decoder.error(self._loop(on_grid))
             error.backward()
             self._adam.step()
             self._fall.step()

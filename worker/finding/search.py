@@ -85,6 +85,8 @@ class _Effort:
     """Inversions under one embedding, at most: each after the first makes up for what the page before it lacked."""
     fits: int
     """Strokes of the fit of an embedding, where the first inversion falls short and no prompt was given."""
+    polish: int = 0
+    """Strokes of the fit of latents to the picture through the decoder alone, before the first inversion."""
     strokes: int = 0
     """Steps of the descent that follows, at most."""
     few: int = 8
@@ -94,9 +96,9 @@ class _Effort:
 
 
 _EFFORTS: Final[dict[Depth, _Effort]] = {
-    "quick": _Effort(steps=64, goes=1, fits=60),
+    "quick": _Effort(steps=64, goes=1, fits=100),
     "good": _Effort(steps=64, goes=4, fits=150, strokes=60, enough=0.5),
-    "best": _Effort(steps=64, goes=8, fits=300, strokes=300),
+    "best": _Effort(steps=64, goes=8, fits=300, polish=100, strokes=300, enough=0.5),
 }
 _SHORT: Final = 0.5
 """Decibels below what the autoencoder alone gives from which on an inversion falls short."""
@@ -114,7 +116,8 @@ _LOOK: Final = 10
 _WORSE: Final = 1.0
 """Decibels by which a correction may fall short of the page that it corrects before no more are tried."""
 _PAYS: Final = 0.02
-"""Decibels that the last two looks at a descent have to bring together, or another encoding, or it ends."""
+"""Decibels that the last two looks at a descent, or the last two inversions, have to bring together, or another
+encoding, or it ends."""
 
 
 class _Search:
@@ -125,6 +128,7 @@ class _Search:
         self._effort = _EFFORTS[wish.depth]
         self._done = self._of = 0
         self._bound = 0.0
+        self._within_reach = 0.0  # decibels that an inversion might have; it falls short where it is far from them
         self._found: Key | None = None
         self._drawn: Key | None = None
         self._decibels = self._last = -1.0
@@ -143,21 +147,24 @@ class _Search:
         goes_on = begin is not None and effort.strokes > 0 and begin.steps == few
         goes_on = goes_on and begin is not None and np.array_equal(begin.embedding, embedding)
         fits = effort.fits if prompt is None and not goes_on else 0
-        self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS
+        self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS + effort.polish
         self._of += 0 if goes_on else (2 * steps + 1) * effort.goes
         self._of += fits + (2 * steps + 1) * effort.goes if fits else 0
         if effort.strokes:
             self._of += effort.strokes + -(-effort.strokes // _LOOK) * (few + 1) + (0 if goes_on else 2 * few + 1)
         encoded = self._engine.encode(self._pixels[None])[0]
         decoded = decode(self._engine, encoded)
-        self._bound = decibels_between(decoded, self._pixels)
+        self._bound = self._within_reach = decibels_between(decoded, self._pixels)
         yield self._step("encode", decoded)
         wanted = yield from self._encode_again(encoded, decoded)
+        if effort.polish:
+            wanted = yield from self._polish(wanted, effort.polish)
         if begin is not None:
             yield from self._draw(begin)
         if not goes_on:
-            yield from self._invert(wanted, embedding, steps, 1, effort.goes, self._bound - _SHORT if fits else None)
-        if fits and self._decibels < self._bound - _SHORT:
+            least = self._within_reach - _SHORT if fits else None
+            yield from self._invert(wanted, embedding, steps, 1, effort.goes, least)
+        if fits and self._decibels < self._within_reach - _SHORT:
             embedding = yield from self._fit(wanted, embedding, steps, fits)
             yield from self._invert(wanted, embedding, steps, 1, effort.goes)
         elif fits:
@@ -194,6 +201,19 @@ class _Search:
             yield self._step("encode", decoded)
         return wanted
 
+    def _polish(self, wanted: Latents, strokes: int) -> Generator[SearchStep, None, Latents]:
+        """Latents whose decoding comes nearer to the picture, by gradients; those that were given where none does."""
+        from worker.engine.gradients import LatentsFit
+        from worker.engine.inversion import decode
+
+        fit = LatentsFit(self._engine, self._pixels, wanted, strokes, _RATE)
+        for _ in range(strokes):
+            fit.stroke()
+            yield self._step("encode")
+        before, after = (decibels_between(decode(self._engine, z), self._pixels) for z in (wanted, fit.latents))
+        self._within_reach = max(before, after)
+        return fit.latents if after > before else wanted
+
     def _fit(self, wanted: Latents, embedding: Floats, steps: int, strokes: int) -> Generator[SearchStep, None, Floats]:
         """An embedding under which the loop leads to the encoded latents more stably, beginning at another one."""
         from worker.engine.gradients import EmbeddingFit
@@ -214,7 +234,7 @@ class _Search:
         from worker.engine.inversion import Inversion
 
         inversion = Inversion(self._engine, steps, embedding, wanted)
-        best = -1.0
+        best, seen = -1.0, list[float]()
         for go in range(goes):
             latents: Floats | None = None
             for begun in inversion.backwards(rounds):
@@ -223,7 +243,12 @@ class _Search:
             assert latents is not None, "a page without steps"
             yield from self._draw(Key.pack(steps, embedding, latents))
             best = max(best, self._last)
-            if self._last < best - _WORSE or (go == 0 and least is not None and self._last < least):
+            seen.append(best)
+            if (
+                (len(seen) > 3 and best - seen[-3] < _PAYS)
+                or self._last < best - _WORSE
+                or (go == 0 and least is not None and self._last < least)
+            ):
                 self._of -= (2 * steps + 1) * (goes - go - 1)
                 return
             inversion.correct(self._course)

@@ -7,7 +7,8 @@ from worker.catalogue.address import Address
 from worker.catalogue.float15 import LATENTS
 from worker.catalogue.key import Key, snap_embedding
 from worker.engine.engine import Engine
-from worker.engine.gradients import Descent, EmbeddingFit
+from worker.engine.gradients import Descent, EmbeddingFit, LatentsFit
+from worker.engine.inversion import decode
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,17 @@ def test_an_embedding_fits_a_picture_better_and_is_the_same_each_time(tiny_engin
     assert np.array_equal(snap_embedding(fit.embedding), fit.embedding)
     assert not np.array_equal(fit.embedding, begun)
     assert np.array_equal(fitted(12)[0].embedding, fit.embedding)
+
+
+def test_the_decoder_paints_a_picture_better_of_fitted_latents(tiny_engine: Engine, key: Key) -> None:
+    pixels = tiny_engine.print_page(key).pixels
+    latents = tiny_engine.encode(pixels[None])[0]
+    fit = LatentsFit(tiny_engine, pixels, latents, 4, 0.05)
+    assert np.array_equal(fit.latents, latents)
+    errors = [fit.stroke() for _ in range(4)]
+    assert errors[-1] < errors[0]
+    said = (((decode(tiny_engine, latents).astype(np.float64) - pixels) / 127.5) ** 2).mean()
+    assert errors[0] == pytest.approx(said, rel=0.02)  # pixels of a page are rounded and gradients' are not
 
 
 @pytest.mark.parametrize("guided", [False, True], ids=["alone", "guided"])

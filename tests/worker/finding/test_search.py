@@ -29,7 +29,16 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for depth in DEPTHS:
             effort = module._EFFORTS[depth]
-            few = replace(effort, steps=4, goes=2, fits=3, strokes=min(effort.strokes, 4), few=4, enough=None)
+            few = replace(
+                effort,
+                steps=4,
+                goes=2,
+                fits=3,
+                polish=min(effort.polish, 2),
+                strokes=min(effort.strokes, 4),
+                few=4,
+                enough=None,
+            )
             patch.setitem(module._EFFORTS, depth, few)
         patch.setattr(module, "_SHORT", 100.0)  # no page of random weights comes near
         yield
