@@ -79,8 +79,8 @@ class EmbeddingFit:
     Each stroke adds noise to the latents of the picture, at a timestep drawn by lot, and changes the embedding so that
     the guided prediction comes nearer to them: textual inversion (Gal et al. 2022) with one picture and all 77 rows
     free. Of a picture that is foreign to the edition the loop without words is unstable: what a key's grid rounds off
-    grows a thousandfold. With such an embedding it hardly grows, and the picture's start is more like noise. The same
-    picture always ends at the same embedding.
+    grows a thousandfold. With such an embedding it hardly grows, and the picture's start is more like noise. Noise and
+    timesteps are drawn from one seed, so that a search that is made again ends where it did.
     """
 
     def __init__(self, engine: "Engine", plan: Plan, latents: Latents, embedding: Floats, rate: float) -> None:
