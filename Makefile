@@ -30,10 +30,10 @@ install: .venv/.tests  ## make .venv with everything that running, testing and t
 run: .venv/.runs  ## open the library in a browser's reach; Ctrl-C closes it
 	@exec $(VENV)/python manage.py library
 
-# Most tests wait for processes that load torch, so that two cores have room for four of them. A file stays with one of
-# the four, for its fixtures, and the longest begin first (tests/conftest.py). What has to see a page grow runs after
+# Most tests wait for processes that load torch, so that two cores have room for three of them. A file stays with one of
+# the three, for its fixtures, and the longest begin first (tests/conftest.py). What has to see a page grow runs after
 # them, by itself.
-TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder -m "not alone"
+TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder -m "not alone"
 
 # Hundreds of processes begin; where this is set, each of them would compile the whole library anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -34,7 +34,7 @@ from worker.jobs.progress import Press
 PARTS = ("redis", "press", "site")
 PRESS_GRACE, SITE_GRACE, REDIS_GRACE = 5.0, 5.0, 3.0
 """Seconds that each part gets to stop; press and site stop together, Redis after them: 8 s in all."""
-PRESS_NICE = 10
+PRESS_NICE = 5
 """How far the press stands back where processors are few: what is kept goes out at once all the same."""
 REDIS_AT_ONCE, REDIS_WITHIN = 1.0, 30.0
 """Seconds that Redis gets to answer before it is said that it is waited for, and then before that is given up: a reason
