@@ -137,11 +137,15 @@ class LatentsFit:
         """One step of Adam; returns the mean squared error before it, of pixels in −1 … 1."""
         with torch.enable_grad():
             self._adam.zero_grad()
-            error = self._decoder.error(self._latents)
+            error = self._decoder.error(self._ended(self._latents))
             error.backward()
             self._adam.step()
             self._fall.step()
         return float(error.item())
+
+    def _ended(self, begun: Tensor) -> Tensor:
+        """What the decoder gets, of the latents that are made better."""
+        return begun
 
     @property
     def latents(self) -> Latents:
@@ -149,7 +153,7 @@ class LatentsFit:
         return self._latents.detach()[0].contiguous().cpu().numpy()
 
 
-class Descent:
+class Descent(LatentsFit):
     """Latents of a key made better by Adam's gradients from the pixels through the decoder and every step of the loop.
 
     The latents are put on the key's grid in every forward run, and the gradient goes straight through that (Bengio et
@@ -158,30 +162,22 @@ class Descent:
 
     def __init__(self, engine: "Engine", pixels: npt.NDArray[np.uint8], key: Key, strokes: int, rate: float) -> None:
         """`pixels` (416, 640, 3) are asked for; `key` is where it begins; `strokes` steps of Adam are planned."""
-        device = engine.device
+        super().__init__(engine, pixels, key.latents.astype(np.float32), strokes, rate)
         self._network = _Network(engine)
-        self._decoder = _Decoder(engine, pixels)
         self._plan = engine.plan(key.steps)
-        self._times = torch.tensor([update.timestep for update in self._plan], device=device)
+        self._times = torch.tensor([update.timestep for update in self._plan], device=engine.device)
         self._guided = engine.denoiser.is_guided(key.embedding)
-        self._text = torch.from_numpy(key.embedding.astype(np.float32))[None].to(device)
-        first = torch.from_numpy(key.latents.astype(np.float32)).to(device)[None]
-        self._latents = first.contiguous(memory_format=torch.channels_last).clone().requires_grad_(True)
-        self._adam = torch.optim.Adam([self._latents], lr=rate, betas=(0.9, 0.98))
-        self._fall = torch.optim.lr_scheduler.CosineAnnealingLR(self._adam, strokes, eta_min=rate / 10)
+        self._text = torch.from_numpy(key.embedding.astype(np.float32))[None].to(engine.device)
 
     def stroke(self) -> float:
-        """One step of Adam; returns the mean squared error before it, of pixels in −1 … 1."""
-        with torch.enable_grad():
-            self._adam.zero_grad()
-            on_grid = self._latents + (_on_grid(self._latents) - self._latents).detach()
-            error = self._decoder.error(self._loop(on_grid))
-            error.backward()
-            self._adam.step()
-            self._fall.step()
+        """As of a fit, and back into the range of keys."""
+        error = super().stroke()
         with torch.no_grad():
             self._latents.clamp_(-LATENTS.largest, LATENTS.largest)
-        return float(error.item())
+        return error
+
+    def _ended(self, begun: Tensor) -> Tensor:
+        return self._loop(begun + (_on_grid(begun) - begun).detach())
 
     def _loop(self, x: Tensor) -> Tensor:
         before = torch.zeros_like(x)
@@ -193,9 +189,9 @@ class Descent:
         return x
 
     @property
-    def latents(self) -> Floats:
+    def on_grid(self) -> Floats:
         """The latents (4, 52, 80) by now, on the key's grid."""
-        return LATENTS.snap(self._latents.detach()[0].contiguous().double().cpu().numpy())
+        return LATENTS.snap(self.latents.astype(np.float64))
 
 
 def _on_grid(latents: Tensor) -> Tensor:

@@ -83,9 +83,9 @@ class _Effort:
     """Of the pages that are found by inversion."""
     goes: int
     """Inversions under one embedding, at most: each after the first makes up for what the page before it lacked."""
-    fits: int
+    embedding_fit: int
     """Strokes of the fit of an embedding, where the first inversion falls short and no prompt was given."""
-    polish: int = 0
+    latents_fit: int = 0
     """Strokes of the fit of latents to the picture through the decoder alone, before the first inversion."""
     strokes: int = 0
     """Steps of the descent that follows, at most."""
@@ -96,12 +96,12 @@ class _Effort:
 
 
 _EFFORTS: Final[dict[Depth, _Effort]] = {
-    "quick": _Effort(steps=64, goes=1, fits=100),
-    "good": _Effort(steps=64, goes=4, fits=150, strokes=60, enough=0.5),
-    "best": _Effort(steps=64, goes=8, fits=300, polish=100, strokes=300, enough=0.5),
+    "quick": _Effort(steps=64, goes=1, embedding_fit=100),
+    "good": _Effort(steps=64, goes=4, embedding_fit=150, strokes=60, enough=0.5),
+    "best": _Effort(steps=64, goes=8, embedding_fit=300, latents_fit=100, strokes=300, enough=0.5),
 }
 _SHORT: Final = 0.5
-"""Decibels below what the autoencoder alone gives from which on an inversion falls short."""
+"""Decibels below what the latents that it ends at may give from which on an inversion falls short."""
 _FIT_RATE: Final = 0.05
 """Of Adam, for an embedding: its numbers are about 1."""
 _ENCODINGS: Final = 3
@@ -146,8 +146,8 @@ class _Search:
             embedding = begin.embedding  # one that was fitted to this picture, or that of the empty prompt
         goes_on = begin is not None and effort.strokes > 0 and begin.steps == few
         goes_on = goes_on and begin is not None and np.array_equal(begin.embedding, embedding)
-        fits = effort.fits if prompt is None and not goes_on else 0
-        self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS + effort.polish
+        fits = effort.embedding_fit if prompt is None and not goes_on else 0
+        self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS + effort.latents_fit
         self._of += 0 if goes_on else (2 * steps + 1) * effort.goes
         self._of += fits + (2 * steps + 1) * effort.goes if fits else 0
         if effort.strokes:
@@ -157,15 +157,15 @@ class _Search:
         self._bound = self._within_reach = decibels_between(decoded, self._pixels)
         yield self._step("encode", decoded)
         wanted = yield from self._encode_again(encoded, decoded)
-        if effort.polish:
-            wanted = yield from self._polish(wanted, effort.polish)
+        if effort.latents_fit:
+            wanted = yield from self._fit_latents(wanted, effort.latents_fit)
         if begin is not None:
             yield from self._draw(begin)
         if not goes_on:
             least = self._within_reach - _SHORT if fits else None
             yield from self._invert(wanted, embedding, steps, 1, effort.goes, least)
         if fits and self._decibels < self._within_reach - _SHORT:
-            embedding = yield from self._fit(wanted, embedding, steps, fits)
+            embedding = yield from self._fit_embedding(wanted, embedding, steps, fits)
             yield from self._invert(wanted, embedding, steps, 1, effort.goes)
         elif fits:
             self._of -= fits + (2 * steps + 1) * effort.goes
@@ -201,7 +201,7 @@ class _Search:
             yield self._step("encode", decoded)
         return wanted
 
-    def _polish(self, wanted: Latents, strokes: int) -> Generator[SearchStep, None, Latents]:
+    def _fit_latents(self, wanted: Latents, strokes: int) -> Generator[SearchStep, None, Latents]:
         """Latents whose decoding comes nearer to the picture, by gradients; those that were given where none does."""
         from worker.engine.gradients import LatentsFit
         from worker.engine.inversion import decode
@@ -214,7 +214,9 @@ class _Search:
         self._within_reach = max(before, after)
         return fit.latents if after > before else wanted
 
-    def _fit(self, wanted: Latents, embedding: Floats, steps: int, strokes: int) -> Generator[SearchStep, None, Floats]:
+    def _fit_embedding(
+        self, wanted: Latents, embedding: Floats, steps: int, strokes: int
+    ) -> Generator[SearchStep, None, Floats]:
         """An embedding under which the loop leads to the encoded latents more stably, beginning at another one."""
         from worker.engine.gradients import EmbeddingFit
 
@@ -264,7 +266,7 @@ class _Search:
             yield self._step("improve")
             if stroke % _LOOK and stroke < self._effort.strokes:
                 continue
-            yield from self._draw(Key.pack(begun.steps, begun.embedding, descent.latents))
+            yield from self._draw(Key.pack(begun.steps, begun.embedding, descent.on_grid))
             seen.append(self._last)
             if len(seen) > 4 and seen[-1] - seen[-3] < _PAYS:
                 return

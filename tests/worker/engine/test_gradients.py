@@ -58,12 +58,12 @@ def test_a_descent_comes_nearer_and_says_what_the_engine_draws(tiny_engine: Engi
     pixels = tiny_engine.print_page(begin).pixels
     ours = float((((pixels.astype(np.float64) - goal) / 127.5) ** 2).mean())
     assert errors[0] == pytest.approx(ours, rel=0.02)  # pixels of a page are rounded and gradients' are not
-    assert np.array_equal(LATENTS.snap(descent.latents), descent.latents)
-    assert not np.array_equal(descent.latents, begin.latents)
+    assert np.array_equal(LATENTS.snap(descent.on_grid), descent.on_grid)
+    assert not np.array_equal(descent.on_grid, begin.latents)
 
 
 def test_a_descent_stays_inside_the_range_of_keys(tiny_engine: Engine, key: Key) -> None:
     edge = Key.pack(2, key.embedding, np.full(key.latents.shape, LATENTS.largest))
     descent = Descent(tiny_engine, np.zeros((416, 640, 3), np.uint8), edge, 2, 0.5)
     descent.stroke()
-    assert np.abs(descent.latents).max() == LATENTS.largest
+    assert np.abs(descent.on_grid).max() == LATENTS.largest
