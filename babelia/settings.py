@@ -226,6 +226,13 @@ BATCH = env.integer(
     "pages the press prints at once; part of the rendition",
     shown="what the edition says",
 )
+PRESS_NICENESS = env.integer(
+    "BABELIA_PRESS_NICENESS",
+    10,
+    0,
+    19,
+    "how far the press stands back behind all else on its machine, so that kept pages go out at once; 0: not at all",
+)
 LEASE = env.integer(
     "BABELIA_LEASE",
     45,

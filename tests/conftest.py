@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 # fraction of the time. No bit depends on it. It is read when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Three tests and more share the cores: a press that stood back behind all of them would print hardly anything.
+os.environ.setdefault("BABELIA_PRESS_NICENESS", "0")
+
 # A shell starts what runs in its background with SIGINT ignored, and every process that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -34,8 +34,6 @@ from worker.jobs.progress import Press
 PARTS = ("redis", "press", "site")
 PRESS_GRACE, SITE_GRACE, REDIS_GRACE = 5.0, 5.0, 3.0
 """Seconds that each part gets to stop; press and site stop together, Redis after them: 8 s in all."""
-PRESS_NICE = 5
-"""How far the press stands back where processors are few: what is kept goes out at once all the same."""
 REDIS_AT_ONCE, REDIS_WITHIN = 1.0, 30.0
 """Seconds that Redis gets to answer before it is said that it is waited for, and then before that is given up: a reason
 to stop where no site serves what is kept."""
@@ -185,7 +183,13 @@ def _press(url: str) -> Child:
     command += ["--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle"]
     watch = Watch(_pulses("press"), "child")
     return Child(
-        "The press", lambda: command, settings.BASE_DIR, PRESS_GRACE, {"REDIS_URL": url}, nice=PRESS_NICE, watch=watch
+        "The press",
+        lambda: command,
+        settings.BASE_DIR,
+        PRESS_GRACE,
+        {"REDIS_URL": url},
+        nice=settings.PRESS_NICENESS,
+        watch=watch,
     )
 
 

@@ -55,6 +55,7 @@ def test_a_library_runs_with_nearly_everything_set(tiny_weights: Path, tmp_path:
         "BABELIA_DEVICE": "cpu",
         "BABELIA_THREADS": "1",
         "BABELIA_BATCH": "2",
+        "BABELIA_PRESS_NICENESS": "3",
         "BABELIA_LEASE": "15",
         "BABELIA_PRINT_LIMIT": "60",
         "BABELIA_QUEUE_LIMIT": "9",
@@ -75,6 +76,8 @@ def test_a_library_runs_with_nearly_everything_set(tiny_weights: Path, tmp_path:
         named = [name for name in STRAYS if re.search(rf"^The variable {name} is set", running.said, re.MULTILINE)]
         assert named == list(STRAYS)
         assert len([child for child in running.family if "babelia.serve" in " ".join(child.cmdline())]) == 3
+        pressing = [child.nice() for child in running.family if "celery" in " ".join(child.cmdline())]
+        assert set(pressing) == {min(19, os.nice(0) + 3)}
         for number in range(4):  # twice: the second answer would come from Redis
             assert answers(port, f"/tiny/key/all/{number % 2 + 1}.png") == 200
         assert ask(f"http://127.0.0.1:{port}", "/", Host=HOST).status == 200

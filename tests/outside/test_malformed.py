@@ -66,6 +66,7 @@ MALFORMED = {
     "BABELIA_DEVICE": ("gpu", "cuda:9", "CPU!"),
     "BABELIA_THREADS": (*_NUMBERS, "0"),
     "BABELIA_BATCH": (*_NUMBERS, "0"),
+    "BABELIA_PRESS_NICENESS": (*_NUMBERS, "-5", "20"),
     "BABELIA_LEASE": (*_NUMBERS, "1"),
     "BABELIA_PRINT_LIMIT": (*_NUMBERS, "1"),
     "BABELIA_QUEUE_LIMIT": (*_NUMBERS, "0"),
