@@ -86,7 +86,7 @@ class _Effort:
     embedding_fit: int
     """Strokes of the fit of an embedding, where the first inversion falls short and no prompt was given."""
     latents_fit: int = 0
-    """Strokes of the fit of latents to the picture through the decoder alone, before the first inversion."""
+    """Strokes of the fit of latents to the picture through the decoder alone, after a first inversion."""
     strokes: int = 0
     """Steps of the descent that follows, at most."""
     few: int = 8
@@ -146,10 +146,9 @@ class _Search:
             embedding = begin.embedding  # one that was fitted to this picture, or that of the empty prompt
         goes_on = begin is not None and effort.strokes > 0 and begin.steps == few
         goes_on = goes_on and begin is not None and np.array_equal(begin.embedding, embedding)
-        fits = effort.embedding_fit if prompt is None and not goes_on else 0
-        self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS + effort.latents_fit
-        self._of += 0 if goes_on else (2 * steps + 1) * effort.goes
-        self._of += fits + (2 * steps + 1) * effort.goes if fits else 0
+        self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS
+        if not goes_on:
+            self._of += self._most_of_inversions(steps, fits=prompt is None)
         if effort.strokes:
             self._of += effort.strokes + -(-effort.strokes // _LOOK) * (few + 1) + (0 if goes_on else 2 * few + 1)
         encoded = self._engine.encode(self._pixels[None])[0]
@@ -157,18 +156,10 @@ class _Search:
         self._bound = self._within_reach = decibels_between(decoded, self._pixels)
         yield self._step("encode", decoded)
         wanted = yield from self._encode_again(encoded, decoded)
-        if effort.latents_fit:
-            wanted = yield from self._fit_latents(wanted, effort.latents_fit)
         if begin is not None:
             yield from self._draw(begin)
         if not goes_on:
-            least = self._within_reach - _SHORT if fits else None
-            yield from self._invert(wanted, embedding, steps, 1, effort.goes, least)
-        if fits and self._decibels < self._within_reach - _SHORT:
-            embedding = yield from self._fit_embedding(wanted, embedding, steps, fits)
-            yield from self._invert(wanted, embedding, steps, 1, effort.goes)
-        elif fits:
-            self._of -= fits + (2 * steps + 1) * effort.goes
+            wanted, embedding = yield from self._find_by_inversion(wanted, embedding, steps, fits=prompt is None)
         if effort.strokes and (effort.enough is None or self._decibels < self._bound - effort.enough):
             if not goes_on:
                 yield from self._invert(wanted, embedding, few, _FEW_ROUNDS, 1)
@@ -176,6 +167,37 @@ class _Search:
             yield from self._descend(self._drawn)
         self._of = self._done + 1
         yield self._step("draw")
+
+    def _most_of_inversions(self, steps: int, *, fits: bool) -> int:
+        """Steps of `_find_by_inversion`, at most."""
+        effort, one = self._effort, 2 * steps + 1
+        first = one + effort.latents_fit if effort.latents_fit else 0
+        return first + one * effort.goes + (effort.embedding_fit + one * effort.goes if fits else 0)
+
+    def _find_by_inversion(
+        self, wanted: Latents, embedding: Floats, steps: int, *, fits: bool
+    ) -> Generator[SearchStep, None, tuple[Latents, Floats]]:
+        """Pages of encoded latents, under an embedding that is fitted to them where `fits` and the first falls short.
+
+        Returns the latents and the embedding of the last of them.
+        """
+        effort, one = self._effort, 2 * steps + 1
+        least = self._within_reach - _SHORT if fits else -np.inf
+        falls_short = False
+        if effort.latents_fit:  # which takes long, and until then there is a page to look at
+            yield from self._invert(wanted, embedding, steps, 1, 1)
+            falls_short = self._decibels < least
+            wanted = yield from self._fit_latents(wanted, effort.latents_fit)
+        if falls_short:
+            self._of -= one * effort.goes
+        else:
+            yield from self._invert(wanted, embedding, steps, 1, effort.goes, least)
+        if fits and self._decibels < self._within_reach - _SHORT:
+            embedding = yield from self._fit_embedding(wanted, embedding, steps, effort.embedding_fit)
+            yield from self._invert(wanted, embedding, steps, 1, effort.goes)
+        elif fits:
+            self._of -= effort.embedding_fit + one * effort.goes
+        return wanted, embedding
 
     def _encode_again(self, encoded: Latents, decoded: Pixels) -> Generator[SearchStep, None, Latents]:
         """Latents whose decoding, encoded again, is `encoded`, as long as their decoding comes nearer to the picture.
@@ -227,7 +249,7 @@ class _Search:
         return fit.embedding
 
     def _invert(
-        self, wanted: Latents, embedding: Floats, steps: int, rounds: int, goes: int, least: float | None = None
+        self, wanted: Latents, embedding: Floats, steps: int, rounds: int, goes: int, least: float = -np.inf
     ) -> Iterator[SearchStep]:
         """Encoded latents backwards through the loop, and what its page lacks on top of them, and so on.
 
@@ -249,7 +271,7 @@ class _Search:
             if (
                 (len(seen) > 3 and best - seen[-3] < _PAYS)
                 or self._last < best - _WORSE
-                or (go == 0 and least is not None and self._last < least)
+                or (go == 0 and self._last < least)
             ):
                 self._of -= (2 * steps + 1) * (goes - go - 1)
                 return

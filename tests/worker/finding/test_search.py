@@ -108,6 +108,14 @@ def test_a_deeper_search_goes_on_from_a_key_and_never_falls_back(tiny_engine: En
     assert steps[-1].decibels > quick.decibels
 
 
+def test_the_deepest_search_has_a_page_before_it_fits_latents_for_long(tiny_engine: Engine, page: Pixels) -> None:
+    steps = list(search(tiny_engine, page, Wish("tiny", "best")))
+    require_order(steps)
+    phases = [phase for phase, _ in groupby(step.phase for step in steps)]
+    assert phases[:6] == ["encode", "invert", "draw", "encode", "invert", "draw"]
+    assert all(step.decibels is not None for step in steps[phases.index("draw") + 10 :])
+
+
 def test_a_search_near_a_prompt_has_its_embedding(tiny_engine: Engine, page: Pixels) -> None:
     steps = list(search(tiny_engine, page, Wish("tiny", "quick", "A  Tower")))
     require_order(steps)
