@@ -173,11 +173,7 @@ async def is_hidden(address: Address, mark: str | None = None) -> bool:
     names, in_files = await asyncio.to_thread(_look_for, address, mark)
     if in_files or (in_database is not None and names & in_database):
         return True
-    if in_database is None and not await asyncio.to_thread(hidden.is_complete, store().data):
-        raise StoreUnavailable(
-            "Which pages are hidden cannot be read at the moment, so none is shown.",
-            hint="Try again in a moment. The library's keepers find more in its log.",
-        )
+    await _require_known_hidden(in_database)
     return False
 
 
@@ -185,8 +181,7 @@ async def hidden_among(pages: Sequence[tuple[Address, str | None]]) -> set[Addre
     """Return those of several pages, each with its mark where that is known, that are hidden; raises as `is_hidden`."""
     in_database = await _hidden.get()
     looked = await asyncio.to_thread(lambda: [_look_for(address, mark) for address, mark in pages])
-    if in_database is None and not await asyncio.to_thread(hidden.is_complete, store().data):
-        raise StoreUnavailable("Which pages are hidden cannot be read at the moment, so none is shown.")
+    await _require_known_hidden(in_database)
     found = set()
     for (address, _), (names, in_files) in zip(pages, looked, strict=True):
         if in_files or (in_database is not None and names & in_database):
@@ -200,16 +195,20 @@ async def hidden_in_volume(volume: Address, marks: Mapping[int, str]) -> set[int
     A page that is hidden by a key that only the press can work out is told from none when it is asked for.
     """
     in_database = await _hidden.get()
-
-    def look() -> tuple[set[str], bool]:
-        return hidden.all_of_edition(store().data, volume.edition), hidden.is_complete(store().data)
-
-    in_files, complete = await asyncio.to_thread(look)
-    if in_database is None and not complete:
-        raise StoreUnavailable("Which pages are hidden cannot be read at the moment, so none is shown.")
+    in_files = await asyncio.to_thread(hidden.all_of_edition, store().data, volume.edition)
+    await _require_known_hidden(in_database)
     held = in_files | (in_database or frozenset())
     pages = (volume.with_page(number) for number in range(1, PAGES + 1)) if held else ()
     return {page.page or 0 for page in pages if hidden.names_of_page(page, marks.get(page.page or 0)) & held}
+
+
+async def _require_known_hidden(in_database: Collection[str] | None) -> None:
+    """Refuse to show anything where neither the database says what is hidden, nor a complete list on the disk."""
+    if in_database is None and not await asyncio.to_thread(hidden.is_complete, store().data):
+        raise StoreUnavailable(
+            "Which pages are hidden cannot be read at the moment, so none is shown.",
+            hint="Try again in a moment. The library's keepers find more in its log.",
+        )
 
 
 def _look_for(address: Address, mark: str | None) -> tuple[set[str], set[str]]:

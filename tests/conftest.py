@@ -123,13 +123,13 @@ def tiny_edition(tiny_data: Path) -> Edition:
 
 @pytest.fixture(scope="module")
 def tiny_engine(tiny_edition: Edition) -> Iterator["Engine"]:
-    """An engine of `tiny_edition` on the CPU, one page a run; torch's switches are put back afterwards."""
+    """An engine of `tiny_edition` on one thread of the CPU, one page a run; torch is put back as it was afterwards."""
     import torch
 
     from worker.engine.engine import Engine
 
     threads = torch.get_num_threads()
-    yield Engine(tiny_edition, device="cpu", threads=2, batch=1)
+    yield Engine(tiny_edition, device="cpu", threads=1, batch=1)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
 

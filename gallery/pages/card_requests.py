@@ -36,7 +36,7 @@ from worker.errors import BabeliaError, StoreUnavailable
 from worker.jobs.progress import Visitor
 
 CARD_WAIT: Final = 2.0
-"""Seconds for which a card waits for its picture. Chat programs give up after three or so; drawing takes the rest."""
+"""Seconds for which a card waits for its picture, from the request on. Chat programs give up after three or so."""
 PRINTS_A_MINUTE: Final = 6
 _PREVIEW_WAIT = 0.3
 _CACHE_BYTES = 24 * 2**20
@@ -62,11 +62,12 @@ async def card_of(address: Address, may_print: Callable[[], bool]) -> Card:
 
     Raises PageHidden for a page that is hidden, AddressRefused for an unknown mark.
     """
+    until = asyncio.get_running_loop().time() + CARD_WAIT
     record = await kept_record(address)
     await ledger.require_shown(address, record.mark if record is not None else None)
     if record is None:
         await require_known(address)
-        await _print_if_idle(address, may_print)
+        await _print_if_idle(address, may_print, until)
         record = await kept_record(address)
     picture = None if record is None or record.flagged else await kept_picture(address)
     preview = await _late_preview(address) if record is None else None
@@ -105,13 +106,18 @@ async def _late_preview(address: Address) -> bytes | None:
         return None
 
 
-async def _print_if_idle(address: Address, may_print: Callable[[], bool]) -> None:
-    """Have a page printed for its card, under the conditions above; return once it is kept or the time is over."""
+async def _print_if_idle(address: Address, may_print: Callable[[], bool], until: float) -> None:
+    """Have a page printed for its card, under the conditions above; return once it is kept or the time is over.
+
+    Meanwhile the card in words is drawn, which is there then if the picture is not; it also loads fonts and Pillow's
+    parts, which take half a second of the first card of a process.
+    """
     with contextlib.suppress(TimeoutError, StoreUnavailable):
-        async with asyncio.timeout(CARD_WAIT):
+        async with asyncio.timeout_at(until):
             idle = address in _under_way or await _is_idle(address)
             if address not in _under_way and not (idle and may_print() and _take_turn()):  # nobody began it meanwhile
                 return
+            _artists.submit(card, address)
             _under_way[address] = _under_way.get(address, 0) + 1
             try:
                 await _follow(address)

@@ -22,7 +22,7 @@ POCKET = ROOT / "editions" / "pocket-1"
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     threads = torch.get_num_threads()
-    yield Engine(load_edition("pocket-1", tmp_path_factory.mktemp("data")), device="cpu", threads=2)
+    yield Engine(load_edition("pocket-1", tmp_path_factory.mktemp("data")), device="cpu", threads=1)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
 

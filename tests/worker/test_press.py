@@ -80,7 +80,7 @@ def test_a_page_kept_by_its_mark_learns_which_words_were_not_read(
 def test_a_batch_of_several_lanes_is_printed_at_once(
     store: Store, jobs: JobConsumer, visitor: Any, tiny_engine: Engine
 ) -> None:
-    press = PrintingPress(store, jobs, ["tiny"], device="cpu", threads=2, batch=3)
+    press = PrintingPress(store, jobs, ["tiny"], device="cpu", threads=1, batch=3)
     press.engine("tiny")
     pages = [page(1), page_of_steps(store, 6), page(2)]
     for address in pages:

@@ -171,13 +171,23 @@ def test_where_the_time_is_over_a_late_preview_stands_for_the_picture(library: R
         os.kill(child, signal.SIGCONT)
 
 
-def test_a_print_that_the_press_does_not_take_up_in_time_leaves_the_queue(library: RunningPress) -> None:
+def test_a_print_that_the_press_does_not_take_up_in_time_leaves_the_queue(
+    library: RunningPress, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address, child = fresh("prompt"), library.child
+    drawn: list[float] = []
+
+    def noted(of: Address) -> bytes:
+        drawn.append(time.monotonic())
+        return card(of)
+
     assert child is not None
+    monkeypatch.setattr(card_requests, "card", noted)
     os.kill(child, signal.SIGSTOP)
     try:
         began = time.monotonic()
         assert fetch(address) == [Card(card(address), None)]
+        assert drawn[0] - began < CARD_WAIT, "the card in words is drawn while the picture is waited for"
         assert CARD_WAIT <= time.monotonic() - began < CARD_WAIT + 3
         assert waiting() == 0
     finally:

@@ -51,7 +51,7 @@ def test_steps_lie_closer_where_they_are_asked_to() -> None:
 def test_outside_its_interval_a_step_is_the_page_s_own_row_alone(
     tiny_edition: Edition, tiny_engine: Engine, dog: Key
 ) -> None:
-    unguided = Engine(replace(tiny_edition, guidance=1.0, early_guidance=1.0), device="cpu", threads=2)
+    unguided = Engine(replace(tiny_edition, guidance=1.0, early_guidance=1.0), device="cpu", threads=1)
     expected = [latents(tiny_engine, dog), latents(unguided, dog)]
     (_, own), (_, none), (_, partly) = Painter(tiny_engine, None).page(
         dog, [OWN, replace(OWN, low=1000), replace(OWN, low=600)]

@@ -126,7 +126,7 @@ def test_it_prints_what_the_pipeline_of_diffusers_prints(
     """
     form = FORM[name]
     edition = edition_of(form, prediction, tiny_weights, tmp_path)
-    engine = Engine(edition, device="cpu", threads=2, batch=1)
+    engine = Engine(edition, device="cpu", threads=1, batch=1)
     key = engine.resolve(Address.parse("form/prompt/a dog/1"))
     pipeline = pipeline_of(edition)
     plan = make_plan(form.solver, edition.scheduler_config, 4)
@@ -172,7 +172,7 @@ def lcm(tiny_edition: Edition) -> Edition:
 
 def test_a_page_of_lcm_is_a_function_of_its_key(lcm: Edition) -> None:
     """Again, in another engine, beside a neighbour, in another row, after other pages: the same bits."""
-    one, two = (Engine(lcm, device="cpu", threads=2, batch=batch) for batch in (1, 2))
+    one, two = (Engine(lcm, device="cpu", threads=1, batch=batch) for batch in (1, 2))
     dog, cat = (one.resolve(Address.parse(f"tiny/prompt/{name}/1")) for name in ("a dog", "a cat"))
     first = one.print_page(dog)
     one.print_page(cat, steps=2)
@@ -186,7 +186,7 @@ def test_a_page_of_lcm_is_a_function_of_its_key(lcm: Edition) -> None:
 
 def test_the_noise_is_that_of_the_latents_that_a_page_begins_with(lcm: Edition) -> None:
     """A page that begins at other latents has a key of its own, which prints it again."""
-    engine = Engine(lcm, device="cpu", threads=2)
+    engine = Engine(lcm, device="cpu", threads=1)
     dog, cat = (engine.resolve(Address.parse(f"tiny/prompt/{name}/1")) for name in ("a dog", "a cat"))
     begun = engine.print_page(dog, latents=cat.latents)
     assert begun.digest == engine.print_page(Key.pack(4, dog.embedding, cat.latents)).digest
@@ -194,11 +194,11 @@ def test_the_noise_is_that_of_the_latents_that_a_page_begins_with(lcm: Edition) 
 
 def test_lcm_runs_on_the_meta_device(lcm: Edition) -> None:
     """Where no tensor has values: the noise makes no step wait for the device."""
-    engine = Engine(lcm, device="meta", threads=2)
+    engine = Engine(lcm, device="meta", threads=1)
     dog = engine.resolve(Address.parse("tiny/prompt/a dog/1"))
     assert [step.latents.is_meta for step in engine.run([dog])] == [True] * 4
 
 
 def test_more_steps_than_a_model_was_distilled_on_are_refused_when_it_is_loaded(lcm: Edition) -> None:
     with pytest.raises(InputRefused, match=r"distilled on 50 timesteps .* cannot be run for 64 steps"):
-        Engine(replace(lcm, step_limit=64), device="cpu", threads=2)
+        Engine(replace(lcm, step_limit=64), device="cpu", threads=1)

@@ -56,7 +56,7 @@ def test_the_engine_states_what_really_runs(tiny_engine: Engine, tiny_edition: E
 
 
 def test_another_precision_is_another_rendition(tiny_engine: Engine, tiny_edition: Edition) -> None:
-    halved = Engine(replace(tiny_edition, precision={"cpu": "bfloat16"}), device="cpu", threads=2, batch=2)
+    halved = Engine(replace(tiny_edition, precision={"cpu": "bfloat16"}), device="cpu", threads=1, batch=2)
     assert halved.rendition.precision == "bfloat16"
     assert halved.rendition.batch == 2
     assert halved.rendition.format() != tiny_engine.rendition.format()

@@ -126,7 +126,7 @@ def test_an_edition_whose_weights_have_a_checker_is_judged_unless_it_says_no(
     plain = tiny_engine.print_page(key)
     assert plain.flagged is None
     for slug, verdict in (("judged", True), ("open", None)):
-        printed = Engine(load_edition(slug, tmp_path), device="cpu", threads=2, batch=1).print_page(key)
+        printed = Engine(load_edition(slug, tmp_path), device="cpu", threads=1, batch=1).print_page(key)
         assert printed.flagged is verdict
         assert printed.digest == plain.digest
         assert printed.rendition.weights == plain.rendition.weights
