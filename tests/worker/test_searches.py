@@ -55,7 +55,7 @@ def test_a_search_ends_in_a_page_that_its_key_prints_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setitem(_EFFORTS, "quick", replace(_EFFORTS["quick"], steps=8, embedding_fit=4))
+    monkeypatch.setitem(_EFFORTS, "quick", replace(_EFFORTS["quick"], steps=8, fitted_steps=8, embedding_fit=4))
     search = seek(visitor, pixels)
     assert printing_press.print_waiting("tiny") is False
     found = visitor("found", search)

@@ -80,7 +80,9 @@ class _Effort:
     """What a depth spends."""
 
     steps: int
-    """Of the pages that are found by inversion."""
+    """Of the pages that are found by inversion under a given embedding."""
+    fitted_steps: int
+    """Of those under an embedding that was fitted: twice as many bring them no nearer."""
     goes: int
     """Inversions under one embedding, at most: each after the first makes up for what the page before it lacked."""
     embedding_fit: int
@@ -96,12 +98,15 @@ class _Effort:
 
 
 _EFFORTS: Final[dict[Depth, _Effort]] = {
-    "quick": _Effort(steps=64, goes=1, embedding_fit=100),
-    "good": _Effort(steps=64, goes=4, embedding_fit=150, strokes=60, enough=0.5),
-    "best": _Effort(steps=64, goes=8, embedding_fit=300, latents_fit=100, strokes=300, enough=0.5),
+    "quick": _Effort(steps=64, fitted_steps=32, goes=1, embedding_fit=100),
+    "good": _Effort(steps=64, fitted_steps=32, goes=4, embedding_fit=150, strokes=60, enough=0.5),
+    "best": _Effort(steps=64, fitted_steps=32, goes=8, embedding_fit=200, latents_fit=50, strokes=300, enough=0.5),
 }
 _SHORT: Final = 0.5
 """Decibels below what the latents that it ends at may give from which on an inversion falls short."""
+_SHARE: Final = 0.5
+"""Of the way to the latents that the decoder paints best, which is three quarters of what they gain: those at its end
+hold such fine detail that the loop leads to them less stably, and their page is further away than that of these."""
 _FIT_RATE: Final = 0.05
 """Of Adam, for an embedding: its numbers are about 1."""
 _ENCODINGS: Final = 3
@@ -141,14 +146,14 @@ class _Search:
         effort, prompt = self._effort, self._wish.prompt
         embedding = snap_embedding(self._engine.embed("" if prompt is None else canonical_prompt(prompt)))
         most = self._engine.edition.step_limit // 2 * 2
-        steps, few = min(effort.steps, most), min(effort.few, most)
+        steps, fitted_steps, few = (min(each, most) for each in (effort.steps, effort.fitted_steps, effort.few))
         if begin is not None and prompt is None:
             embedding = begin.embedding  # one that was fitted to this picture, or that of the empty prompt
         goes_on = begin is not None and effort.strokes > 0 and begin.steps == few
         goes_on = goes_on and begin is not None and np.array_equal(begin.embedding, embedding)
         self._of = (1 if begin is None else begin.steps + 2) + _ENCODINGS
         if not goes_on:
-            self._of += self._most_of_inversions(steps, fits=prompt is None)
+            self._of += self._most_of_inversions(steps, fitted_steps, fits=prompt is None)
         if effort.strokes:
             self._of += effort.strokes + -(-effort.strokes // _LOOK) * (few + 1) + (0 if goes_on else 2 * few + 1)
         encoded = self._engine.encode(self._pixels[None])[0]
@@ -159,7 +164,9 @@ class _Search:
         if begin is not None:
             yield from self._draw(begin)
         if not goes_on:
-            wanted, embedding = yield from self._find_by_inversion(wanted, embedding, steps, fits=prompt is None)
+            wanted, embedding = yield from self._find_by_inversion(
+                wanted, embedding, steps, fitted_steps, fits=prompt is None
+            )
         if effort.strokes and (effort.enough is None or self._decibels < self._bound - effort.enough):
             if not goes_on:
                 yield from self._invert(wanted, embedding, few, _FEW_ROUNDS, 1)
@@ -168,20 +175,21 @@ class _Search:
         self._of = self._done + 1
         yield self._step("draw")
 
-    def _most_of_inversions(self, steps: int, *, fits: bool) -> int:
+    def _most_of_inversions(self, steps: int, fitted_steps: int, *, fits: bool) -> int:
         """Steps of `_find_by_inversion`, at most."""
         effort, one = self._effort, 2 * steps + 1
         first = one + effort.latents_fit if effort.latents_fit else 0
-        return first + one * effort.goes + (effort.embedding_fit + one * effort.goes if fits else 0)
+        fitted = effort.embedding_fit + (2 * fitted_steps + 1) * effort.goes if fits else 0
+        return first + one * effort.goes + fitted
 
     def _find_by_inversion(
-        self, wanted: Latents, embedding: Floats, steps: int, *, fits: bool
+        self, wanted: Latents, embedding: Floats, steps: int, fitted_steps: int, *, fits: bool
     ) -> Generator[SearchStep, None, tuple[Latents, Floats]]:
         """Pages of encoded latents, under an embedding that is fitted to them where `fits` and the first falls short.
 
         Returns the latents and the embedding of the last of them.
         """
-        effort, one = self._effort, 2 * steps + 1
+        effort = self._effort
         least = self._within_reach - _SHORT if fits else -np.inf
         falls_short = False
         if effort.latents_fit:  # which takes long, and until then there is a page to look at
@@ -189,14 +197,14 @@ class _Search:
             falls_short = self._decibels < least
             wanted = yield from self._fit_latents(wanted, effort.latents_fit)
         if falls_short:
-            self._of -= one * effort.goes
+            self._of -= (2 * steps + 1) * effort.goes
         else:
             yield from self._invert(wanted, embedding, steps, 1, effort.goes, least)
         if fits and self._decibels < self._within_reach - _SHORT:
             embedding = yield from self._fit_embedding(wanted, embedding, steps, effort.embedding_fit)
-            yield from self._invert(wanted, embedding, steps, 1, effort.goes)
+            yield from self._invert(wanted, embedding, fitted_steps, 1, effort.goes)
         elif fits:
-            self._of -= effort.embedding_fit + one * effort.goes
+            self._of -= effort.embedding_fit + (2 * fitted_steps + 1) * effort.goes
         return wanted, embedding
 
     def _encode_again(self, encoded: Latents, decoded: Pixels) -> Generator[SearchStep, None, Latents]:
@@ -232,9 +240,10 @@ class _Search:
         for _ in range(strokes):
             fit.stroke()
             yield self._step("encode")
-        before, after = (decibels_between(decode(self._engine, z), self._pixels) for z in (wanted, fit.latents))
+        better = (wanted + _SHARE * (fit.latents - wanted)).astype(np.float32)
+        before, after = (decibels_between(decode(self._engine, z), self._pixels) for z in (wanted, better))
         self._within_reach = max(before, after)
-        return fit.latents if after > before else wanted
+        return better if after > before else wanted
 
     def _fit_embedding(
         self, wanted: Latents, embedding: Floats, steps: int, strokes: int

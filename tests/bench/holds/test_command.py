@@ -79,11 +79,11 @@ def test_pictures_are_searched_for_and_again_where_a_search_has_become_another(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pictures, "KINDS", ("flat",))
-    monkeypatch.setitem(search._EFFORTS, "quick", search._Effort(steps=2, goes=1, embedding_fit=1))
+    monkeypatch.setitem(search._EFFORTS, "quick", search._Effort(steps=2, fitted_steps=2, goes=1, embedding_fit=1))
     asked = ("--part", "pictures", "--depth", "quick")
     assert run(tiny_data, tmp_path, *asked) == 0
     (row,) = json.loads((tmp_path / "holds.json").read_text())["parts"]["pictures"]["rows"]
-    assert (row["kind"], row["number"], row["efforts"]["quick"][:3]) == ("flat", 0, [2, 1, 1])
+    assert (row["kind"], row["number"], row["efforts"]["quick"][:4]) == ("flat", 0, [2, 2, 1, 1])
     assert row["dB"].keys() == {"bound", "quick"} and len(row["mark"]) == 26
     for file in row["files"].values():
         with Image.open(tmp_path / f"{file}.webp") as image:
@@ -91,7 +91,7 @@ def test_pictures_are_searched_for_and_again_where_a_search_has_become_another(
     capsys.readouterr()
     assert run(tiny_data, tmp_path, *asked) == 0
     assert capsys.readouterr().out == "pictures: 1 are there\n", "nothing is searched for twice"
-    monkeypatch.setitem(search._EFFORTS, "quick", search._Effort(steps=4, goes=1, embedding_fit=1))
+    monkeypatch.setitem(search._EFFORTS, "quick", search._Effort(steps=4, fitted_steps=4, goes=1, embedding_fit=1))
     assert run(tiny_data, tmp_path, *asked) == 0
     (row,) = json.loads((tmp_path / "holds.json").read_text())["parts"]["pictures"]["rows"]
     assert row["efforts"]["quick"][0] == 4

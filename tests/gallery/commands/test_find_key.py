@@ -39,7 +39,7 @@ def run(
 ) -> Iterator[Run]:
     """Run the command in this process and in an empty folder: exit code, standard output, standard error."""
     settings.DATA_DIR, settings.DEVICE = data, "cpu"
-    few = replace(search._EFFORTS["quick"], steps=2, goes=1, embedding_fit=2)
+    few = replace(search._EFFORTS["quick"], steps=2, fitted_steps=2, goes=1, embedding_fit=2)
     monkeypatch.setitem(search._EFFORTS, "quick", few)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -32,6 +32,7 @@ def short() -> Iterator[None]:
             few = replace(
                 effort,
                 steps=4,
+                fitted_steps=4,
                 goes=2,
                 embedding_fit=3,
                 latents_fit=min(effort.latents_fit, 2),
