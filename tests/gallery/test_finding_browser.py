@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from gallery.finding.searches import INTERRUPTED
-from tests.conftest import RunningPress, run_site, write_edition
+from tests.conftest import RunningPress, run_site, wait_until, write_edition
 from tests.gallery.finding.conftest import picture
 from tests.gallery.test_pages_browser import browser, visiting
 from tests.visitor import ask, fresh, printed
@@ -144,7 +144,8 @@ def test_two_tabs_share_a_deep_search_which_may_be_cancelled_and_outlives_its_pr
             )
             other.get_by_role("button", name="Cancel").click()
             expect(other.get_by_role("button", name="Look it up")).to_be_visible()
-            assert ask(finder, urlsplit(deep).path + "picture.png").status == 404, "cancelled, it is forgotten"
+            mine_there = urlsplit(deep).path + "picture.png"  # the press that has it lets go after its step
+            wait_until(lambda: ask(finder, mine_there).status == 404, 60, "the cancelled picture is forgotten")
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGCONT)
