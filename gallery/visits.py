@@ -98,4 +98,9 @@ def _kind_of(request: HttpRequest) -> Kind:
 
 def patience_of(request: HttpRequest) -> float:
     """Return the seconds for which a tab that opens a page counts as waiting."""
-    return AWAY_PATIENCE if "away" in request.GET else PATIENCE
+    return AWAY_PATIENCE if is_away(request) else PATIENCE
+
+
+def is_away(request: HttpRequest) -> bool:
+    """Say whether a tab asks that nobody sees: one that is left becomes that, too, and may ask once it has left."""
+    return "away" in request.GET

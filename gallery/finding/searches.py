@@ -94,7 +94,9 @@ async def search_named(name: str) -> Search:
     return search
 
 
-async def search_status(search: Search, visitor: Visitor | None = None, *, patience: float = 10.0) -> SearchStatus:
+async def search_status(
+    search: Search, visitor: Visitor | None = None, *, patience: float = 10.0, follows: bool = False
+) -> SearchStatus:
     """Return the status of a search; with a visitor, who waits for it from now on, if its picture is here.
 
     Raises PageHidden where what it found is hidden, TooMany where the visitor waits for as many as one may, and
@@ -105,7 +107,7 @@ async def search_status(search: Search, visitor: Visitor | None = None, *, patie
         progress = await client.look(search)
     else:
         await require_press(search.edition)
-        progress = await client.search(search, visitor, patience=patience)
+        progress = await client.search(search, visitor, patience=patience, follows=follows)
     result = await result_of(search) if progress.state == "kept" else None
     sofar, picture = await client.sofar(search), await client.picture_of(search)
     if progress.state == "kept" and result is None:  # its page has made room, or what was found is not known any more

@@ -50,7 +50,7 @@ from gallery.finding.searches import (
 )
 from gallery.finding.stream import search_stream
 from gallery.keys import address_inside, place_to_read
-from gallery.visits import asks_head, is_named, may_start_print, patience_of, visitor_of
+from gallery.visits import asks_head, is_away, is_named, may_start_print, patience_of, visitor_of
 from worker.catalogue.address import Address
 from worker.errors import AddressRefused, BabeliaError, InputRefused, LibraryBusy, StoreUnavailable, TooMany
 from worker.jobs.preview import CONTENT_TYPE
@@ -139,7 +139,9 @@ async def show(request: HttpRequest, search: Search) -> HttpResponse:
     """A search: what would be searched for, how far it is, or what it found. Goes on for whoever waits by name."""
     visitor = visitor_of(request)
     waits = request.method == "GET" and is_named(request) and may_start_print(request)
-    status = await search_status(search, visitor if waits else None, patience=patience_of(request))
+    status = await search_status(
+        search, visitor if waits else None, patience=patience_of(request), follows=is_away(request)
+    )
     context = await _context(status, visitor.tab, opened="opened" in request.GET)
     code = 503 if status.progress.state in ("busy", "failed") else 200
     response = uncached(render_page(request, "search_for.html", context, status=code))

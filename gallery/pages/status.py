@@ -87,7 +87,13 @@ class PageStatus:
 
 
 async def page_status(
-    address: Address, visitor: Visitor | str, *, starts: bool, again: bool = False, patience: float = PATIENCE
+    address: Address,
+    visitor: Visitor | str,
+    *,
+    starts: bool,
+    again: bool = False,
+    patience: float = PATIENCE,
+    follows: bool = False,
 ) -> PageStatus:
     """Return the status of a page and, if `starts`, ask the press for one that is not kept.
 
@@ -105,7 +111,7 @@ async def page_status(
     client = job_client()
     if starts:
         await require_printable(address)
-        progress = await client.ask(address, visitor, patience=patience, again=again)
+        progress = await client.ask(address, visitor, patience=patience, again=again, follows=follows)
     else:
         await require_known(address)
         progress = await client.look(address)

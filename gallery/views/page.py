@@ -38,7 +38,7 @@ from gallery.pages.status import (
     require_known,
     require_picture,
 )
-from gallery.visits import asks_head, is_named, may_start_print, patience_of, visitor_of
+from gallery.visits import asks_head, is_away, is_named, may_start_print, patience_of, visitor_of
 from worker.catalogue import webp
 from worker.catalogue.address import Address
 from worker.catalogue.inspection import to_tensors
@@ -54,7 +54,8 @@ async def show(request: HttpRequest, address: Address) -> HttpResponse:
     # Who has pressed "Draw it" goes on waiting under that name, whatever the browser calls itself.
     goes_on = request.method == "GET" and is_named(request)
     starts = may_start_print(request) or (goes_on and await is_awaited(address))
-    status = await page_status(address, visitor, starts=starts, patience=patience_of(request))
+    patience, follows = patience_of(request), is_away(request)
+    status = await page_status(address, visitor, starts=starts, patience=patience, follows=follows)
     if status.record:
         ledger.note_opening(address, status.record)
     unveiled = request.GET.get("show") == "1"

@@ -184,16 +184,25 @@ class JobClient:
         return await self._kept(address) or await self._see(address)
 
     async def ask(
-        self, address: Wanted, visitor: Visitor | str, *, patience: float = PATIENCE, again: bool = False
+        self,
+        address: Wanted,
+        visitor: Visitor | str,
+        *,
+        patience: float = PATIENCE,
+        again: bool = False,
+        follows: bool = False,
     ) -> Progress:
         """Ask for a page, to be watched by a visitor's tab: kept already, or queued (the first of many asks prints it).
 
         `patience`: seconds for which this tab counts as watching without being heard of again (1–600); a page that
-        nobody watches any more is dropped before its print starts. `again`: forget that the page failed. Raises
+        nobody watches any more is dropped before its print starts. `again`: forget that the page failed. `follows`: the
+        tab asked before, and where it has left a moment ago, this was on its way then and asks for nothing. Raises
         TooMany where the page would be put into the queue, and the visitor has asked for as many as one may.
         """
         assert 1 <= patience <= 600, "patience is 1 to 600 seconds"
-        return await self._kept(address) or await self._ask(address, _visitor(visitor), patience, again)
+        return await self._kept(address) or await self._ask(
+            address, _visitor(visitor), patience, again, follows=follows
+        )
 
     async def leave(self, address: Wanted, tab: str) -> Progress:
         """A tab no longer waits. If nobody else does, the page leaves the queue.
@@ -293,14 +302,23 @@ class JobClient:
         return isinstance(token, bytes) and await asyncio.to_thread(is_dead, token.decode("utf-8", "replace"))
 
     async def search(
-        self, search: Search, visitor: Visitor, *, picture: bytes = b"", patience: float = PATIENCE, again: bool = False
+        self,
+        search: Search,
+        visitor: Visitor,
+        *,
+        picture: bytes = b"",
+        patience: float = PATIENCE,
+        again: bool = False,
+        follows: bool = False,
     ) -> Progress:
         """Ask for a search, as `ask` for a page. `picture`: the PNG; none where it is parked, or waited for already.
 
         "absent" where there is neither: the picture has to be brought again. Raises TooMany as `ask` does.
         """
         assert len(picture) <= SEARCH_PICTURE_BYTES, "a fitted picture is no larger than its pixels"
-        return await self._kept(search) or await self._ask(search, visitor, patience, again, picture=picture)
+        return await self._kept(search) or await self._ask(
+            search, visitor, patience, again, picture=picture, follows=follows
+        )
 
     # -- the queue
 

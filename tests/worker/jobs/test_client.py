@@ -71,6 +71,18 @@ def test_leaving_takes_the_page_from_nobody_else(client: Any, consumer: JobConsu
     assert consumer.take("tiny") == []
 
 
+def test_what_was_on_its_way_as_a_tab_left_asks_for_nothing(client: Any, consumer: JobConsumer) -> None:
+    async def work(front: JobClient) -> list[str]:
+        await front.ask(stacks(1), "a")
+        await front.leave(stacks(1), "a")
+        late = await front.ask(stacks(1), "a", follows=True)
+        other = await front.ask(stacks(2), "a", follows=True)
+        return [late.state, other.state]
+
+    assert client(work) == ["absent", "queued"]
+    assert len(consumer.take("tiny", 2)) == 1
+
+
 def test_a_full_queue_says_when_to_come_back(client: Any) -> None:
     async def work(front: JobClient) -> list[Progress]:
         return [await front.ask(stacks(page), "v") for page in (1, 2, 3, 1)]
