@@ -136,11 +136,13 @@ def test_two_tabs_share_a_deep_search_which_may_be_cancelled_and_outlives_its_pr
             expect(one.locator("[data-part=plate] img").first).to_be_visible()
             one.goto(f"{finder}/about/")  # which gives its place up
             os.kill(child, signal.SIGCONT)
-            expect(other.locator("#sentence")).to_have_text(re.compile(r"^Step .* dB near"))
+            expect(other.locator("#sentence")).to_have_text(re.compile(r"^Step .* dB near"), timeout=60_000)
             other.evaluate(HEAR)
             os.kill(child, signal.SIGKILL)
             other.wait_for_function(
-                "([sentence]) => said.includes(sentence) && /^Step .* dB near/.test(said.at(-1))", arg=[INTERRUPTED]
+                "([sentence]) => said.includes(sentence) && /^Step .* dB near/.test(said.at(-1))",
+                arg=[INTERRUPTED],
+                timeout=180_000,  # another press starts and loads
             )
             other.get_by_role("button", name="Cancel").click()
             expect(other.get_by_role("button", name="Look it up")).to_be_visible()
