@@ -110,7 +110,7 @@ async def _print_if_idle(address: Address, may_print: Callable[[], bool], until:
     """Have a page printed for its card, under the conditions above; return once it is kept or the time is over.
 
     Meanwhile the card in words is drawn, which is there then if the picture is not; it also loads fonts and Pillow's
-    parts, which take half a second of the first card of a process.
+    parts, which took 0.4 s of the first card of a process.
     """
     with contextlib.suppress(TimeoutError, StoreUnavailable):
         async with asyncio.timeout_at(until):

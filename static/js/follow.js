@@ -17,6 +17,7 @@ const update = (news) => {
 };
 
 const renew = (otherwise) => document.dispatchEvent(new CustomEvent("renew", { detail: otherwise }));
+
 // What a proxy says for a site that starts again is no page of the library: it would take this one's place for good.
 const reopen = async () => {
   const answer = await fetch(main.dataset.page, { method: "HEAD" }).catch(() => null);
@@ -44,15 +45,14 @@ const attend = () => {
   if (!main || printed()) return;
   if (!document.hidden) return void follow();
   const ask = () => renew(() => say(main.dataset.lost));
-  source?.close();
   timer = setInterval(ask, Number(main.dataset.pause));
   ask();
+  source?.close();
 };
 
-// Who presses "Leave" is told that the page is given up while the browser is on its way to the next: no reload then.
+// Who presses "Leave" is told that the page is given up while the browser is on its way to the next one: no reload then.
 const stop = () => { source?.close(); clearTimeout(timer); };
-document.addEventListener("submit", stop);
-document.addEventListener("page-printed", () => clearTimeout(timer));
+for (const over of ["submit", "page-printed"]) document.addEventListener(over, stop);
 document.addEventListener("visibilitychange", attend);
 // A page that is left is hidden then, and would ask again for the place that it gave up.
 addEventListener("pagehide", () => { document.removeEventListener("visibilitychange", attend); stop(); });

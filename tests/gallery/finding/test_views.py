@@ -191,6 +191,8 @@ def test_cancelled_it_is_forgotten_and_left_it_waits_ten_minutes(library: Librar
     assert library.post(path + "leave", {"visitor": "me", "unseen": "1"}).status_code == 204
     assert library.get(path + "picture.png").status_code == 200
     assert "Search for it" in text(library.get(path))
+    library.get(path + "?visitor=me&away=1")  # what a browser sends as it hides the page that is left
+    assert not library.jobs.take("tiny"), "nobody waits for it"
     assert "Number" not in text(library.get(path + "?visitor=me")) and library.jobs.take("tiny"), "it goes on by name"
     assert library.post(path + "leave", {"visitor": "me"})["Location"] == "/find/"
     assert library.get(path + "picture.png").status_code == 404

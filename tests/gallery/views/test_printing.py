@@ -129,6 +129,8 @@ def test_a_page_that_is_left_unseen_says_so_without_being_sent_anywhere(site: st
     left = post(site, unwanted.path()[:-1] + "/leave", {"visitor": "one", "unseen": "1"})
     assert (left.status, left.body, left.headers["cache-control"]) == (204, b"", "no-store")
     assert ask(site, unwanted.path()[:-1] + ".json").json["state"] == "absent"
+    ask(site, unwanted.path() + "?visitor=one&away=1")  # what a browser sends as it hides the page that is left
+    assert ask(site, unwanted.path()[:-1] + ".json").json["state"] == "absent"
     post(site, busy.path()[:-1] + "/leave", {"visitor": "one"})
 
 
