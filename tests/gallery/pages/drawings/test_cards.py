@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gallery.pages.drawings import cards
 from gallery.pages.drawings.cards import HEIGHT, WIDTH, card, picture_card
 from gallery.pages.drawings.lettering import words_of
 from worker.catalogue.address import Address
@@ -59,6 +60,23 @@ def test_the_whole_picture_is_on_the_left_and_the_words_on_the_right(address: Ad
 
 def test_a_card_is_small_enough_for_messengers_whatever_its_picture() -> None:
     assert len(picture_card(ADDRESSES[0], pictured(NOISE))) < 600_000
+
+
+def test_a_large_card_in_few_colours_is_as_near_as_pillows_own_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    y, x = np.mgrid[0:416, 0:640]
+    waves = np.stack([np.sin(x / 31 + y / 57), np.sin(x / 83 - y / 23), np.sin((x + y) / 41)], axis=-1)
+    grained = 128 + 90 * waves + np.random.default_rng(2).normal(0, 6, (416, 640, 3))
+    picture = pictured(grained.clip(0, 255).astype(np.uint8))
+    small = picture_card(ADDRESSES[0], picture)
+    monkeypatch.setattr(cards, "_LARGEST", 2**30)
+    large = picture_card(ADDRESSES[0], picture)
+    with Image.open(io.BytesIO(small)) as image, Image.open(io.BytesIO(large)) as whole:
+        assert (image.mode, whole.mode) == ("P", "RGB")
+        mean, pillows = (
+            np.square(np.asarray(one.convert("RGB")).astype(float) - np.asarray(whole)).mean()
+            for one in (image, whole.quantize(256))
+        )
+    assert mean < 1.1 * pillows
 
 
 @pytest.mark.parametrize(
