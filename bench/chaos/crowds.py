@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 
 import redis
 
 from bench.chaos.report import Report, percentile
 from bench.chaos.running import BROWSER, Answer, Library, ask, close, following, wait_until
 
-KEPT_A_SECOND, KEPT_SECONDS, KEPT_MS = 200, 8, 100.0
+KEPT_A_SECOND, KEPT_SECONDS, KEPT_TIMES, KEPT_MS = 200, 8, 5, 60.0
 FOLLOWERS = 300
 NEW, NEW_SECONDS = 2000, 10
 SILENT, SILENT_SECONDS = 1000, 10.0
@@ -22,7 +23,11 @@ _HANDS = 24
 
 
 def kept_while_printing(running: Library, report: Report, steps: int) -> None:
-    """A kept page at a steady rate, while the press is at work for all of that time."""
+    """A kept page at a steady rate, while the press is at work for all of that time.
+
+    Several times, of which the middle one counts: a borrowed machine may stand still for a tenth of a second, which is
+    all that a single time needs to be missed.
+    """
     kept = f"{running.page('kept')}.png"
     assert ask(running.port, kept).status == 200
     stop = threading.Event()
@@ -35,17 +40,23 @@ def kept_while_printing(running: Library, report: Report, steps: int) -> None:
     printing.start()
     try:
         _at_a_rate(running.port, itertools.repeat(kept, KEPT_A_SECOND), KEPT_A_SECOND)  # the site has just been opened
-        answers = _at_a_rate(running.port, itertools.repeat(kept, KEPT_A_SECOND * KEPT_SECONDS), KEPT_A_SECOND)
+        times = [
+            _at_a_rate(running.port, itertools.repeat(kept, KEPT_A_SECOND * KEPT_SECONDS), KEPT_A_SECOND)
+            for _ in range(KEPT_TIMES)
+        ]
     finally:
         stop.set()
         printing.join()
-    waits = [1000 * answer.seconds for answer in answers]
     report.exactly(
         f"{KEPT_A_SECOND} kept pictures a second while a page prints: answers other than 200",
-        sum(answer.status != 200 for answer in answers),
+        sum(answer.status != 200 for answers in times for answer in answers),
         0,
     )
-    report.most("… 99 % of them within", percentile(waits, 0.99), KEPT_MS, "ms")
+    slowest = sorted(percentile([1000 * answer.seconds for answer in answers], 0.99) for answers in times)
+    report.most(
+        f"… 99 % of them within (the middle of {KEPT_TIMES} times {KEPT_SECONDS} s)", median(slowest), KEPT_MS, "ms"
+    )
+    report.told("… 99 % of them within, the slowest time", slowest[-1], "ms")
 
 
 def followers(running: Library, report: Report, steps: int) -> None:
