@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from worker.catalogue.float15 import LATENTS
 from worker.catalogue.key import Floats, Key, snap_embedding
 from worker.engine.networks.loading import load_model, load_unet
-from worker.engine.solvers import ALMOST_ZERO, Plan, alphas_cumprod
+from worker.engine.solvers import ALMOST_ZERO, Plan, Update, alphas_cumprod
 
 if TYPE_CHECKING:
     from worker.engine.engine import Engine
@@ -73,6 +73,25 @@ class _Decoder:
         return (painted.clamp(-1.0, 1.0) - self._wanted).square().mean()
 
 
+class _Noising:
+    """Latents under noise at a timestep of a plan, both drawn by lot from one seed, as in training."""
+
+    def __init__(self, engine: "Engine", plan: Plan) -> None:
+        self._device = engine.device
+        self._plan = plan
+        bars = alphas_cumprod(engine.edition.scheduler_config)
+        self._alphas = [max(float(bars[update.timestep]), ALMOST_ZERO) ** 0.5 for update in plan]
+        self._lot = torch.Generator().manual_seed(0)
+
+    def __call__(self, latents: Tensor) -> tuple[Tensor, Update]:
+        """Latents (1, 4, h, w) and noise, and the step of the loop that such latents go into."""
+        index = int(torch.randint(len(self._plan), (), generator=self._lot))
+        noise = torch.randn(latents.shape, generator=self._lot).to(self._device)
+        alpha = self._alphas[index]
+        noisy = alpha * latents + (1 - alpha**2) ** 0.5 * noise
+        return noisy.contiguous(memory_format=torch.channels_last), self._plan[index]
+
+
 class EmbeddingFit:
     """An embedding under which the U-Net takes a picture for one of its own, by Adam on the training loss.
 
@@ -86,26 +105,18 @@ class EmbeddingFit:
     def __init__(self, engine: "Engine", plan: Plan, latents: Latents, embedding: Floats, rate: float) -> None:
         """Of `latents` (4, 52, 80), at the timesteps of `plan`; begins at `embedding`, and `rate` is Adam's."""
         self._network = _Network(engine)
-        self._device = engine.device
-        self._plan = plan
-        bars = alphas_cumprod(engine.edition.scheduler_config)
-        self._alphas = [max(float(bars[update.timestep]), ALMOST_ZERO) ** 0.5 for update in plan]
-        self._latents = torch.from_numpy(np.ascontiguousarray(latents))[None].to(self._device)
-        first = torch.from_numpy(embedding.astype(np.float32))[None].to(self._device)
+        self._noising = _Noising(engine, plan)
+        self._latents = torch.from_numpy(np.ascontiguousarray(latents))[None].to(engine.device)
+        first = torch.from_numpy(embedding.astype(np.float32))[None].to(engine.device)
         self._embedding = first.clone().requires_grad_(True)
         self._guided = not engine.denoiser.guidance.is_none
         self._adam = torch.optim.Adam([self._embedding], lr=rate, betas=(0.9, 0.98))
-        self._lot = torch.Generator().manual_seed(0)
 
     def stroke(self) -> float:
         """One step of Adam; returns the mean squared error before it, of what the U-Net puts out."""
-        index = int(torch.randint(len(self._plan), (), generator=self._lot))
-        noise = torch.randn(self._latents.shape, generator=self._lot).to(self._device)
-        update, alpha = self._plan[index], self._alphas[index]
-        noisy = alpha * self._latents + (1 - alpha**2) ** 0.5 * noise
-        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        noisy, update = self._noising(self._latents)
         wanted = (self._latents - update.of_latents * noisy) / update.of_output
-        timestep = torch.tensor(update.timestep, device=self._device)
+        timestep = torch.tensor(update.timestep, device=noisy.device)
         with torch.enable_grad():
             self._adam.zero_grad()
             output = self._network(noisy, timestep, self._embedding, guided=self._guided)
@@ -120,8 +131,8 @@ class EmbeddingFit:
         return snap_embedding(self._embedding.detach()[0].cpu().numpy())
 
 
-class LatentsFit:
-    """Latents of which the decoder paints a picture better than of the encoder's, by Adam through the decoder alone."""
+class _Fit:
+    """Latents that are made better for a picture by Adam; what is better, those who inherit say."""
 
     def __init__(
         self, engine: "Engine", pixels: npt.NDArray[np.uint8], latents: Latents, strokes: int, rate: float
@@ -134,18 +145,18 @@ class LatentsFit:
         self._fall = torch.optim.lr_scheduler.CosineAnnealingLR(self._adam, strokes, eta_min=rate / 10)
 
     def stroke(self) -> float:
-        """One step of Adam; returns the mean squared error before it, of pixels in −1 … 1."""
+        """One step of Adam; returns the mean squared error of the pixels before it, in −1 … 1."""
         with torch.enable_grad():
             self._adam.zero_grad()
-            error = self._decoder.error(self._ended(self._latents))
-            error.backward()
+            error, besides = self._errors(self._latents)
+            (error + besides).backward()  # type: ignore[no-untyped-call]  # of torch
             self._adam.step()
             self._fall.step()
         return float(error.item())
 
-    def _ended(self, begun: Tensor) -> Tensor:
-        """What the decoder gets, of the latents that are made better."""
-        return begun
+    def _errors(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """The error of the pixels, and what else is to be small."""
+        raise NotImplementedError
 
     @property
     def latents(self) -> Latents:
@@ -153,7 +164,46 @@ class LatentsFit:
         return self._latents.detach()[0].contiguous().cpu().numpy()
 
 
-class Descent(LatentsFit):
+class LatentsFit(_Fit):
+    """Latents of which the decoder paints a picture better than of the encoder's, and to which the loop leads.
+
+    By gradients through the decoder, and through the U-Net that should find the latents again when noise was added to
+    them: without that they gain such fine detail that the U-Net takes it for noise, and the loop that is to end at them
+    ends further off than it would at the encoder's.
+    """
+
+    def __init__(
+        self,
+        engine: "Engine",
+        pixels: npt.NDArray[np.uint8],
+        latents: Latents,
+        embedding: Floats,
+        plan: Plan,
+        *,
+        strokes: int,
+        rate: float,
+        weight: float,
+    ) -> None:
+        """As of any fit; the U-Net is asked under `embedding` (77, 768), at the timesteps of `plan`.
+
+        `weight`: of the mean squared error of the latents that it finds, beside that of pixels in −1 … 1.
+        """
+        super().__init__(engine, pixels, latents, strokes, rate)
+        self._network = _Network(engine)
+        self._noising = _Noising(engine, plan)
+        self._text = torch.from_numpy(embedding.astype(np.float32))[None].to(engine.device)
+        self._guided = engine.denoiser.is_guided(embedding)
+        self._weight = weight
+
+    def _errors(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        noisy, update = self._noising(latents)
+        timestep = torch.tensor(update.timestep, device=noisy.device)
+        output = self._network(noisy, timestep, self._text, guided=self._guided)
+        predicted = update.of_latents * noisy + update.of_output * output
+        return self._decoder.error(latents), self._weight * (predicted - latents).square().mean()
+
+
+class Descent(_Fit):
     """Latents of a key made better by Adam's gradients from the pixels through the decoder and every step of the loop.
 
     The latents are put on the key's grid in every forward run, and the gradient goes straight through that (Bengio et
@@ -176,8 +226,9 @@ class Descent(LatentsFit):
             self._latents.clamp_(-LATENTS.largest, LATENTS.largest)
         return error
 
-    def _ended(self, begun: Tensor) -> Tensor:
-        return self._loop(begun + (_on_grid(begun) - begun).detach())
+    def _errors(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        error = self._decoder.error(self._loop(latents + (_on_grid(latents) - latents).detach()))
+        return error, torch.zeros_like(error)
 
     def _loop(self, x: Tensor) -> Tensor:
         before = torch.zeros_like(x)

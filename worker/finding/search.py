@@ -86,9 +86,9 @@ class _Effort:
     goes: int
     """Inversions under one embedding, at most: each after the first makes up for what the page before it lacked."""
     embedding_fit: int
-    """Strokes of the fit of an embedding, where the first inversion falls short and no prompt was given."""
+    """Strokes of a fit of an embedding, where the first inversion falls short and no prompt was given."""
     latents_fit: int = 0
-    """Strokes of the fit of latents to the picture through the decoder alone, after a first inversion."""
+    """Strokes of the fit of latents to the picture, after a first inversion and before what follows."""
     strokes: int = 0
     """Steps of the descent that follows, at most."""
     few: int = 8
@@ -100,13 +100,12 @@ class _Effort:
 _EFFORTS: Final[dict[Depth, _Effort]] = {
     "quick": _Effort(steps=64, fitted_steps=32, goes=1, embedding_fit=100),
     "good": _Effort(steps=64, fitted_steps=32, goes=4, embedding_fit=150, strokes=60, enough=0.5),
-    "best": _Effort(steps=64, fitted_steps=32, goes=8, embedding_fit=200, latents_fit=50, strokes=300, enough=0.5),
+    "best": _Effort(steps=64, fitted_steps=32, goes=8, embedding_fit=150, latents_fit=50, strokes=300, enough=0.5),
 }
 _SHORT: Final = 0.5
 """Decibels below what the latents that it ends at may give from which on an inversion falls short."""
-_SHARE: Final = 0.5
-"""Of the way to the latents that the decoder paints best, which is three quarters of what they gain: those at its end
-hold such fine detail that the loop leads to them less stably, and their page is further away than that of these."""
+_STEADY: Final = 0.003
+"""What the loop is worth to a fit of latents, beside the pixels (`LatentsFit`)."""
 _FIT_RATE: Final = 0.05
 """Of Adam, for an embedding: its numbers are about 1."""
 _ENCODINGS: Final = 3
@@ -178,8 +177,9 @@ class _Search:
     def _most_of_inversions(self, steps: int, fitted_steps: int, *, fits: bool) -> int:
         """Steps of `_find_by_inversion`, at most."""
         effort, one = self._effort, 2 * steps + 1
-        first = one + effort.latents_fit if effort.latents_fit else 0
-        fitted = effort.embedding_fit + (2 * fitted_steps + 1) * effort.goes if fits else 0
+        fit = effort.embedding_fit if fits else 0
+        first = one + fit + effort.latents_fit if effort.latents_fit else 0
+        fitted = fit + (2 * fitted_steps + 1) * effort.goes if fits else 0
         return first + one * effort.goes + fitted
 
     def _find_by_inversion(
@@ -195,7 +195,11 @@ class _Search:
         if effort.latents_fit:  # which takes long, and until then there is a page to look at
             yield from self._invert(wanted, embedding, steps, 1, 1)
             falls_short = self._decibels < least
-            wanted = yield from self._fit_latents(wanted, effort.latents_fit)
+            if falls_short:
+                embedding = yield from self._fit_embedding(wanted, embedding, steps, effort.embedding_fit)
+            elif fits:
+                self._of -= effort.embedding_fit
+            wanted = yield from self._fit_latents(wanted, embedding, steps, effort.latents_fit)
         if falls_short:
             self._of -= (2 * steps + 1) * effort.goes
         else:
@@ -231,19 +235,23 @@ class _Search:
             yield self._step("encode", decoded)
         return wanted
 
-    def _fit_latents(self, wanted: Latents, strokes: int) -> Generator[SearchStep, None, Latents]:
+    def _fit_latents(
+        self, wanted: Latents, embedding: Floats, steps: int, strokes: int
+    ) -> Generator[SearchStep, None, Latents]:
         """Latents whose decoding comes nearer to the picture, by gradients; those that were given where none does."""
         from worker.engine.gradients import LatentsFit
         from worker.engine.inversion import decode
 
-        fit = LatentsFit(self._engine, self._pixels, wanted, strokes, _RATE)
+        plan = self._engine.plan(steps)
+        fit = LatentsFit(
+            self._engine, self._pixels, wanted, embedding, plan, strokes=strokes, rate=_RATE, weight=_STEADY
+        )
         for _ in range(strokes):
             fit.stroke()
             yield self._step("encode")
-        better = (wanted + _SHARE * (fit.latents - wanted)).astype(np.float32)
-        before, after = (decibels_between(decode(self._engine, z), self._pixels) for z in (wanted, better))
+        before, after = (decibels_between(decode(self._engine, z), self._pixels) for z in (wanted, fit.latents))
         self._within_reach = max(before, after)
-        return better if after > before else wanted
+        return fit.latents if after > before else wanted
 
     def _fit_embedding(
         self, wanted: Latents, embedding: Floats, steps: int, strokes: int

@@ -1,13 +1,15 @@
 """Gradients: an embedding that fits a picture better, and latents whose page comes nearer."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+import torch
 
 from worker.catalogue.address import Address
 from worker.catalogue.float15 import LATENTS
 from worker.catalogue.key import Key, snap_embedding
 from worker.engine.engine import Engine
-from worker.engine.gradients import Descent, EmbeddingFit, LatentsFit
+from worker.engine.gradients import Descent, EmbeddingFit, Latents, LatentsFit
 from worker.engine.inversion import decode
 
 
@@ -39,12 +41,35 @@ def test_an_embedding_fits_a_picture_better_and_is_the_same_each_time(tiny_engin
 def test_the_decoder_paints_a_picture_better_of_fitted_latents(tiny_engine: Engine, key: Key) -> None:
     pixels = tiny_engine.print_page(key).pixels
     latents = tiny_engine.encode(pixels[None])[0]
-    fit = LatentsFit(tiny_engine, pixels, latents, 4, 0.05)
+    fit = fit_of_latents(tiny_engine, pixels, latents, weight=0.0)
     assert np.array_equal(fit.latents, latents)
     errors = [fit.stroke() for _ in range(4)]
     assert errors[-1] < errors[0]
     said = (((decode(tiny_engine, latents).astype(np.float64) - pixels) / 127.5) ** 2).mean()
     assert errors[0] == pytest.approx(said, rel=0.02)  # pixels of a page are rounded and gradients' are not
+
+
+@pytest.mark.parametrize("words", ["", "a dog"], ids=["alone", "guided"])
+def test_the_unet_finds_fitted_latents_again_the_better_the_more_that_weighs(tiny_engine: Engine, words: str) -> None:
+    dog = tiny_engine.resolve(Address("tiny", "prompt", "a dog", 1))
+    pixels = tiny_engine.print_page(dog, steps=2).pixels
+    latents = tiny_engine.encode(pixels[None])[0]
+    missed = []
+    for weight in (0.0, 1000.0):
+        fit = fit_of_latents(tiny_engine, pixels, latents, weight=weight, words=words)
+        for _ in range(4):
+            fit.stroke()
+        again = fit_of_latents(tiny_engine, pixels, fit.latents, weight=1.0, words=words)
+        missed.append(float(again._errors(torch.from_numpy(fit.latents)[None])[1]))
+    assert missed[1] < missed[0]
+
+
+def fit_of_latents(
+    engine: Engine, pixels: npt.NDArray[np.uint8], latents: Latents, *, weight: float, words: str = ""
+) -> LatentsFit:
+    """One of four strokes, at one timestep, so that errors are of like with like."""
+    embedding = snap_embedding(engine.embed(words))
+    return LatentsFit(engine, pixels, latents, embedding, engine.plan(1), strokes=4, rate=0.05, weight=weight)
 
 
 @pytest.mark.parametrize("guided", [False, True], ids=["alone", "guided"])
