@@ -100,7 +100,7 @@ class _Effort:
 _EFFORTS: Final[dict[Depth, _Effort]] = {
     "quick": _Effort(steps=64, fitted_steps=32, goes=1, embedding_fit=100),
     "good": _Effort(steps=64, fitted_steps=32, goes=4, embedding_fit=150, strokes=60, enough=0.5),
-    "best": _Effort(steps=64, fitted_steps=32, goes=8, embedding_fit=150, latents_fit=50, strokes=300, enough=0.5),
+    "best": _Effort(steps=64, fitted_steps=32, goes=8, embedding_fit=300, latents_fit=50, strokes=300, enough=0.5),
 }
 _SHORT: Final = 0.5
 """Decibels below what the latents that it ends at may give from which on an inversion falls short."""
