@@ -4,6 +4,7 @@ The U-Net and the VAE are diffusers' own classes in float32, since the engine's 
 compute is what the engine does to within a rounding. May import torch and the engine's modules.
 """
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -131,7 +132,7 @@ class EmbeddingFit:
         return snap_embedding(self._embedding.detach()[0].cpu().numpy())
 
 
-class _Fit:
+class _Fit(ABC):
     """Latents that are made better for a picture by Adam; what is better, those who inherit say."""
 
     def __init__(
@@ -148,15 +149,15 @@ class _Fit:
         """One step of Adam; returns the mean squared error of the pixels before it, in −1 … 1."""
         with torch.enable_grad():
             self._adam.zero_grad()
-            error, besides = self._errors(self._latents)
-            (error + besides).backward()  # type: ignore[no-untyped-call]  # of torch
+            loss, error = self._loss(self._latents)
+            loss.backward()
             self._adam.step()
             self._fall.step()
         return float(error.item())
 
-    def _errors(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """The error of the pixels, and what else is to be small."""
-        raise NotImplementedError
+    @abstractmethod
+    def _loss(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """What is to be small for latents (1, 4, h, w), and the error of the pixels alone."""
 
     @property
     def latents(self) -> Latents:
@@ -195,12 +196,13 @@ class LatentsFit(_Fit):
         self._guided = engine.denoiser.is_guided(embedding)
         self._weight = weight
 
-    def _errors(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+    def _loss(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         noisy, update = self._noising(latents)
         timestep = torch.tensor(update.timestep, device=noisy.device)
         output = self._network(noisy, timestep, self._text, guided=self._guided)
         predicted = update.of_latents * noisy + update.of_output * output
-        return self._decoder.error(latents), self._weight * (predicted - latents).square().mean()
+        error = self._decoder.error(latents)
+        return error + self._weight * (predicted - latents).square().mean(), error
 
 
 class Descent(_Fit):
@@ -226,9 +228,9 @@ class Descent(_Fit):
             self._latents.clamp_(-LATENTS.largest, LATENTS.largest)
         return error
 
-    def _errors(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+    def _loss(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         error = self._decoder.error(self._loop(latents + (_on_grid(latents) - latents).detach()))
-        return error, torch.zeros_like(error)
+        return error, error
 
     def _loop(self, x: Tensor) -> Tensor:
         before = torch.zeros_like(x)

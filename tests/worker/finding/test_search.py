@@ -117,6 +117,16 @@ def test_the_deepest_search_has_a_page_before_it_fits_latents_for_long(tiny_engi
     assert all(step.decibels is not None for step in steps[phases.index("draw") + 10 :])
 
 
+def test_the_deepest_search_fits_an_embedding_before_and_after_latents_where_its_first_page_falls_short(
+    tiny_engine: Engine, page: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SHORT", -1000.0)  # decibels
+    steps = list(search(tiny_engine, page, Wish("tiny", "best")))
+    require_order(steps)
+    phases = [phase for phase, _ in groupby(step.phase for step in steps)]
+    assert phases[:8] == ["encode", "invert", "draw", "fit", "encode", "fit", "invert", "draw"]
+
+
 def test_a_search_near_a_prompt_has_its_embedding(tiny_engine: Engine, page: Pixels) -> None:
     steps = list(search(tiny_engine, page, Wish("tiny", "quick", "A  Tower")))
     require_order(steps)
