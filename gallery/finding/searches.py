@@ -25,7 +25,7 @@ DEPTHS_SAID: Final[dict[Depth, tuple[str, str]]] = {
     "best": ("Best", "and improved until it pays no more"),
 }
 """The depths of a search, as a visitor chooses among them: a name and what is done."""
-PAGES_OF: Final[dict[Depth, float]] = {"quick": 16.0, "good": 50.0, "best": 120.0}
+PAGES_OF: Final[dict[Depth, float]] = {"quick": 20.0, "good": 40.0, "best": 110.0}
 """About so many pages are drawn in the time that a search takes: for a guess, where none of its depth was timed."""
 INTERRUPTED: Final = "The search was interrupted; it goes on where it was as soon as the model is loaded again."
 

@@ -57,9 +57,9 @@ def test_a_search_whose_press_is_gone_says_so_until_one_is_there_again(library: 
     [
         ("good", {"good": 100.0, "best": 5.0}, 2.0, "about 2 minutes"),
         ("quick", {}, None, "not timed here yet"),
-        ("quick", {}, 5.0, "about 1 minute, guessed from how long pictures take here"),
-        ("good", {}, 1.0, "about 1 minute, guessed from how long pictures take here"),
-        ("best", {"quick": 80.0}, 100.0, "about 10 minutes, guessed from another depth’s searches here"),
+        ("quick", {}, 5.0, "about 2 minutes, guessed from how long pictures take here"),
+        ("good", {}, 1.0, "about 40 seconds, guessed from how long pictures take here"),
+        ("best", {"quick": 80.0}, 100.0, "about 7 minutes, guessed from another depth’s searches here"),
         ("quick", {"good": 900.0, "best": 75.0}, None, "about 10 seconds, guessed from another depth’s searches here"),
     ],
 )
