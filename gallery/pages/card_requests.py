@@ -8,7 +8,7 @@ fetcher can ask for any page must not cost visitors their turn, so such a print 
 3. it leaves the queue again if the press has not taken it up after `CARD_WAIT` seconds.
 
 It is listed nowhere: nobody has opened it yet. Where the time is over before the picture is there, its preview stands
-for it if at least half of the steps are done, and its edition has no safety checker that might veil it. Imports
+for it if at least a third of the steps are done, and its edition has no safety checker that might veil it. Imports
 `babelia.services` and the modules beside it.
 """
 
@@ -94,14 +94,14 @@ async def _with_picture(address: Address, picture: bytes, digest: str) -> bytes:
 
 
 async def _late_preview(address: Address) -> bytes | None:
-    """Return the preview of a page whose print is half done or more; None where there is none that may be shown."""
+    """Return the preview of a page whose print is a third done or more; None where there is none that may be shown."""
     edition = edition_of(address.edition)
     if not edition.installed or (edition.safety_checker and has_safety_checker(edition.weights)):
         return None
     try:
         async with asyncio.timeout(_PREVIEW_WAIT):
             progress = await job_client().look(address)
-            return await preview_of(address) if progress.preview and 2 * progress.preview >= progress.of else None
+            return await preview_of(address) if progress.preview and 3 * progress.preview >= progress.of else None
     except (StoreUnavailable, TimeoutError):
         return None
 

@@ -154,7 +154,7 @@ def test_where_the_time_is_over_a_late_preview_stands_for_the_picture(library: R
         client = job_client()
         try:
             progress = await client.ask(address, "somebody")
-            while 2 * progress.preview < (progress.of or 60):
+            while 3 * progress.preview < (progress.of or 60):
                 assert not progress.final, "it is seen before it is over"
                 progress = await client.look(address)
             os.kill(child, signal.SIGSTOP)
