@@ -15,7 +15,7 @@ import redis
 from bench.chaos.report import Report, percentile
 from bench.chaos.running import BROWSER, Answer, Library, ask, close, following, wait_until
 
-KEPT_A_SECOND, KEPT_SECONDS, KEPT_TIMES, KEPT_MS = 200, 8, 5, 60.0
+KEPT_A_SECOND, KEPT_SECONDS, KEPT_TIMES, KEPT_MS, SLOWEST_MS = 200, 8, 5, 60.0, 100.0
 FOLLOWERS = 300
 NEW, NEW_SECONDS = 2000, 10
 SILENT, SILENT_SECONDS = 1000, 10.0
@@ -25,8 +25,8 @@ _HANDS = 24
 def kept_while_printing(running: Library, report: Report, steps: int) -> None:
     """A kept page at a steady rate, while the press is at work for all of that time.
 
-    Several times, of which the middle one counts: a borrowed machine may stand still for a tenth of a second, which is
-    all that a single time needs to be missed.
+    Several times: a borrowed machine may stand still for a tenth of a second, which is all that the slowest of them
+    shows, so that the middle one has a bar of its own.
     """
     kept = f"{running.page('kept')}.png"
     assert ask(running.port, kept).status == 200
@@ -56,7 +56,7 @@ def kept_while_printing(running: Library, report: Report, steps: int) -> None:
     report.most(
         f"… 99 % of them within (the middle of {KEPT_TIMES} times {KEPT_SECONDS} s)", median(slowest), KEPT_MS, "ms"
     )
-    report.told("… 99 % of them within, the slowest time", slowest[-1], "ms")
+    report.most("… 99 % of them within, the slowest time", slowest[-1], SLOWEST_MS, "ms")
 
 
 def followers(running: Library, report: Report, steps: int) -> None:
