@@ -60,10 +60,10 @@ class WordOut(BaseModel):
     """Some words of a prompt, and what the edition makes of them."""
 
     text: str = Field(description="As they stand in the prompt", examples=["hound"])
-    known: bool = Field(description="Whether they are a name that the edition draws; what it makes of others is open")
+    known: bool = Field(description="Whether they mean something that the edition draws")
     kind: str | None = Field(description="thing, place, sky, weather, colour, count, size, side, depth or relation")
     name: str | None = Field(
-        description="What they name; of unknown words the name that is nearest in meaning, null where none is near",
+        description="What is drawn for them; of unknown words the name nearest in meaning, null where none is near",
         examples=["dog"],
     )
     prompt: str | None = Field(description="A prompt that asks for that name alone", examples=["a dog"])

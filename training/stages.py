@@ -22,6 +22,7 @@ from training.trainers import text_encoder as text
 from training.trainers import unet as train_unet
 from training.trainers.autoencoder import page_of_seed
 from worker.engine.networks.autoencoder import PocketAutoencoder
+from worker.engine.networks.text_encoder import open_tokenizer
 
 HERE = Path(__file__).parent
 RUNS = HERE / "runs"
@@ -93,13 +94,13 @@ class Run:
         """The text encoder and its tokenizer."""
         folder = self.folder / "tokenizer"
         if (state := runs.load(self.folder / "text.pt")) is not None:
-            tokenizer = text.open_tokenizer(folder)
+            tokenizer = open_tokenizer(folder)
             encoder = text.new_encoder(tokenizer)
             runs.fit(encoder, state["encoder"], str(self.folder / "text.pt"))
             return encoder, tokenizer
         encoder = self._shipped_part("text_encoder", CLIPTextModel)
         assert self.edition is not None
-        return encoder, text.open_tokenizer(self.edition / "tokenizer")
+        return encoder, open_tokenizer(self.edition / "tokenizer")
 
     def unet(self) -> Any:
         """The U-Net with averaged weights."""

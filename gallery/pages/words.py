@@ -1,8 +1,8 @@
 """What an edition makes of a prompt's words: which are names that it draws, which it does not know. No HTTP.
 
-Words are claimed only where the edition has a repertoire that is true of its weights here. For an unknown word the name
-that is nearest in meaning is suggested, from the edition's table of English words; that table is no claim about what
-the text encoder makes of the word. Imports worker.editions and the modules of `gallery` on which pages stand.
+Words are claimed only where the edition has a repertoire that is true of its weights here. So it is with the edition's
+table of other words: where it is of other weights, it only suggests the name that is nearest in meaning to an unknown
+word. Imports worker.editions and the modules of `gallery` on which pages stand.
 """
 
 import asyncio
@@ -52,8 +52,11 @@ def _read(edition: Edition, prompt: str) -> list[tuple[str, bool, Entry | None]]
     known = known_of(edition)
     if known.repertoire is None or not known.fits:
         return None
+    table = _table(edition.folder / tables.FILE)
+    if table is None or table.weights == known.repertoire.weights:
+        return [(text, entry is not None, entry) for text, entry in known.repertoire.read(prompt, table)]
     readings = known.repertoire.read(prompt)
-    near = {text: _near(edition, known.repertoire, text) for text, entry in readings if entry is None}
+    near = {text: _near(table, known.repertoire, text) for text, entry in readings if entry is None}
     return [(text, entry is not None, entry or near[text]) for text, entry in readings]
 
 
@@ -64,13 +67,9 @@ def _word(slug: str, text: str, known: bool, entry: Entry | None) -> WordOut:
     return WordOut(text=text, known=known, kind=entry.kind, name=entry.name, prompt=entry.prompt, page=page)
 
 
-def _near(edition: Edition, repertoire: Repertoire, text: str) -> Entry | None:
+def _near(table: tables.Words, repertoire: Repertoire, text: str) -> Entry | None:
     """Return the entry that is nearest to an unknown word in meaning, None where the table names none."""
-    table = _table(edition.folder / tables.FILE)
-    for reading in [] if table is None else table.read(text):
-        if reading.kind and reading.name and (entry := repertoire.entry_of(reading.kind, reading.name)):
-            return entry
-    return None
+    return next((entry for _, entry in repertoire.read(text, table) if entry is not None), None)
 
 
 def _table(path: Path) -> tables.Words | None:

@@ -13,9 +13,12 @@ from training.judging.evaluate import held_out_combinations, rendered_pages
 from training.judging.judges import Examples, half, judge_pages, load_judges
 from training.scenes.captions import with_article
 from training.scenes.sprites import open_pack, read_subjects
+from training.scenes.vocabulary import caption_tokens, caption_words
 from worker.catalogue.expansion import page_latents
 from worker.catalogue.key import Key
 from worker.editions.edition import DEFAULT_EDITION, load_edition
+from worker.editions.repertoire import read_repertoire
+from worker.editions.words import FILE, Words
 from worker.engine.engine import Engine
 from worker.finding.search import Wish, decibels_between, search
 
@@ -83,11 +86,45 @@ def test_it_says_how_it_was_trained():
     assert facts["progress"]["crops"] > 0
 
 
-def test_words_it_does_not_know_fall_into_pieces_and_none_is_lost(engine):
-    tokenizer = engine._text._tokenizer
-    for text in ("freedom", "un chat", "Zürich", "naïve 🐶", "犬", "C++ & co."):
-        numbers = tokenizer(text, add_special_tokens=False).input_ids
-        assert numbers and tokenizer.unk_token_id not in numbers
+def test_other_words_are_read_as_the_ones_that_it_draws(engine):
+    for other, own in (
+        ("a poodle in the jungle", "a dog in the forest"),
+        ("Donkeys on a crimson background", "horses on a red background"),
+        ("un perro", "un dog"),
+        ("一只狗", "qwertz qwertz dog"),
+    ):
+        assert np.array_equal(engine.embed(other), engine.embed(own)), other
+    assert np.array_equal(engine.embed("a qwertz dog"), engine.embed("a beautiful dog")), "neither draws anything"
+    assert not np.array_equal(engine.embed("a beautiful dog"), engine.embed("a dog"))
+
+
+def test_what_the_site_says_of_a_prompts_words_is_what_the_tokenizer_reads(engine):
+    """Each word or phrase of the table alone, and prompts that are made of them by lot."""
+    tokenizer, table = engine._text._tokenizer, Words(FOLDER / FILE)
+    repertoire = read_repertoire(FOLDER)
+    assert table.weights == engine.edition.digest
+
+    def numbers(text):
+        return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+
+    by_target = {}
+    captions = {*caption_words(read_subjects())}
+    phrases = [word for word in table._table if word not in captions]
+    assert not {*phrases} & {*caption_tokens(read_subjects())}, "they have numbers of their own"
+    alone = tokenizer(phrases, add_special_tokens=False).input_ids
+    for phrase, ids in zip(phrases, alone, strict=True):
+        assert len(ids) == 1, phrase
+        by_target.setdefault(table.get(phrase), set()).add(ids[0])
+    assert all(len(ids) <= 2 for ids in by_target.values()), "one of a thing, and several of it"
+    assert by_target["nothing", "-"] == {tokenizer.unk_token_id}
+    named = {number: target for target, ids in by_target.items() for number in ids}
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        prompt = " ".join(phrases[int(number)] for number in rng.integers(0, len(phrases), 5))
+        read = [named[number] for number in numbers(prompt)]
+        said = [(entry.kind, entry.name) if entry else None for text, entry in repertoire.read(prompt, table)]
+        drawn = [(kind, name) for kind, name in read if repertoire.entry_of(kind, name)]
+        assert [target for target in said if target] == drawn, prompt
 
 
 def test_the_pipeline_of_diffusers_loads_and_draws_with_it():

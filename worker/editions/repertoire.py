@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from worker.editions.edition import Edition
 from worker.editions.rereading import when_changed
+from worker.editions.words import LONGEST, Words
 from worker.errors import EditionRefused
 
 FOLDER: Final = "repertoire"
@@ -22,7 +23,6 @@ FILE: Final = "repertoire.json"
 PICTURE: Final = (240, 156)
 """Width and height of an entry's picture: a page's, by 0.375, so that nothing of it is cut off."""
 KINDS: Final = ("thing", "place", "sky", "weather", "colour", "count", "size", "side", "depth", "relation")
-_LONGEST: Final = 6  # words of a phrase
 
 
 @dataclass(frozen=True)
@@ -92,23 +92,24 @@ class Repertoire:
         """Return the first entry of a kind and name."""
         return next((entry for entry in self.entries if (entry.kind, entry.name) == (kind, name)), None)
 
-    def read(self, prompt: str) -> list[Reading]:
+    def read(self, prompt: str, table: Words | None = None) -> list[Reading]:
         """Return what a prompt's words are, in their order, without the silent ones; the longest phrases first.
 
-        Words that are not known are one reading where a hyphen joins them: "t-rex".
+        `table`: of the other words that these weights understand. Words that are not known, or draw nothing, are one
+        reading where a hyphen joins them, or nothing stands between them: "t-rex".
         """
-        tokens = list(_tokens(prompt))
+        tokens = _contracted(prompt, list(_tokens(prompt)))
         readings: list[Reading] = []
         unknown: tuple[int, int] | None = None  # where the last reading stands, if it is not known
         at = 0
         while at < len(tokens):
-            length, entry = self._longest(tokens[at : at + _LONGEST])
+            length, entry = self._longest(prompt, tokens[at : at + LONGEST], table)
             start, end = tokens[at].start, tokens[at + length - 1].end
             if entry is not None:
                 readings.append(Reading(prompt[start:end], entry))
                 unknown = None
             elif tokens[at].word not in self.silent:
-                if unknown is not None and prompt[unknown[1] : start] in ("-", "'", "’"):
+                if unknown is not None and prompt[unknown[1] : start] in ("", "-", "'", "’"):
                     start = unknown[0]
                     readings.pop()
                 readings.append(Reading(prompt[start:end], None))
@@ -116,11 +117,14 @@ class Repertoire:
             at += length
         return readings
 
-    def _longest(self, tokens: "list[_Token]") -> tuple[int, Entry | None]:
+    def _longest(self, prompt: str, tokens: "list[_Token]", table: Words | None) -> tuple[int, Entry | None]:
         for length in range(len(tokens), 0, -1):
             entry = self._known.get(" ".join(token.word for token in tokens[:length]))
             if entry is not None:
                 return length, entry
+            found = table.get(prompt[tokens[0].start : tokens[length - 1].end]) if table else None
+            if found is not None:
+                return length, self.entry_of(*found)
         return 1, None
 
 
@@ -130,24 +134,39 @@ class _Token(NamedTuple):
     end: int
 
 
+def _contracted(prompt: str, tokens: "list[_Token]") -> "list[_Token]":
+    """The tokens with "don't" and its like as one: it says nothing of a don."""
+    found: list[_Token] = []
+    for token in tokens:
+        if found and token.word == "t" and found[-1].word.endswith("n"):
+            before = found[-1]
+            if prompt[before.end : token.start] in ("'", "’"):
+                found[-1] = _Token(f"{before.word}'t", before.start, token.end)
+                continue
+        found.append(token)
+    return found
+
+
 def _tokens(prompt: str) -> Iterator[_Token]:
-    """Words in lower case, numbers and signs such as emoji, with where they stand; hyphens part words."""
+    """Words in lower case, numbers, Chinese characters and signs such as emoji, with where they stand."""
     for found in re.finditer(r"\S+", prompt):
         start = None
         sort = ""
         for place, character in enumerate(found[0] + " ", start=found.start()):
             other = _sort(character)
-            if other != sort and not (other == "joined" and sort):
+            if (other != sort or other == "han") and not (other == "joined" and sort):
                 if start is not None:
                     yield _Token(prompt[start:place].lower(), start, place)
-                start, sort = (place, other) if other in ("word", "sign") else (None, "")
+                start, sort = (place, other) if other in ("word", "number", "han", "sign") else (None, "")
 
 
 def _sort(character: str) -> str:
-    """What a character is part of: a word, a sign, whatever stands before it, or nothing."""
+    """What a character is part of: a word, a number, a sign, whatever stands before it, or nothing."""
     category = unicodedata.category(character)
+    if "\u3400" <= character <= "\u9fff":
+        return "han"
     if category[0] in "LN":
-        return "word"
+        return "word" if category[0] == "L" else "number"
     if category[0] == "M" or category in ("Sk", "Cf"):
         return "joined"
     return "sign" if category == "So" else ""

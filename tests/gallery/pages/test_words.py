@@ -1,5 +1,6 @@
 """gallery.pages.words: what is said of a prompt's words, and only where it is known to be true."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from asgiref.sync import async_to_sync
 
 from gallery import editions
 from gallery.description import WordOut
+from gallery.pages import words
 from gallery.pages.words import words_of
 from tests.conftest import write_edition
 from worker.catalogue.address import Address
@@ -29,14 +31,28 @@ def test_a_known_word_leads_to_the_prompt_of_its_name(here: Path) -> None:
     ]
 
 
-def test_an_unknown_word_is_told_and_what_is_near_is_only_suggested(here: Path) -> None:
+def test_a_word_of_the_table_leads_to_what_it_is_read_as_and_one_that_draws_nothing_is_told(here: Path) -> None:
+    found = said("prompt/a beautiful jungle/1")
+    assert found is not None
+    assert [(word.text, word.known, word.prompt) for word in found] == [
+        ("beautiful", False, None),
+        ("jungle", True, "a forest"),
+    ]
+    assert found[1].page == "/pocket-1/prompt/a%20forest/1/"
+
+
+def test_by_a_table_of_other_weights_what_is_near_is_only_suggested(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "words.tsv.gz"
+    other.write_bytes(gzip.compress(b"# " + 64 * b"5" + b"\njungle\tplace\tforest\n"))
+    monkeypatch.setattr(words, "_table", lambda path: words._table_at(other))
     found = said("prompt/a beautiful jungle/1")
     assert found is not None
     assert [(word.text, word.known, word.prompt) for word in found] == [
         ("beautiful", False, None),
         ("jungle", False, "a forest"),
     ]
-    assert found[1].page == "/pocket-1/prompt/a%20forest/1/"
 
 
 def test_only_what_is_read_is_spoken_of(here: Path) -> None:

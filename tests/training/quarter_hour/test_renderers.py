@@ -57,7 +57,7 @@ def test_the_end_of_all_processes_is_one_sentence():
 
 
 def test_what_a_process_cannot_do_is_said(tmp_path):
-    with Renderers(REHEARSAL, tmp_path, 5) as renderers, pytest.raises(TrainingError, match=r"vocab\.json"):
+    with Renderers(REHEARSAL, tmp_path, 5) as renderers, pytest.raises(TrainingError, match=r"tokenizer\.json"):
         while True:
             for _ in renderers.chunks(0.5):
                 pass

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from training.scenes import captions
 from training.scenes.sprites import HUES, read_subjects
-from training.words.lexicon import SYNONYMS, Entry, caption_words, read_lexicon, write_lexicon, write_shipped
+from training.scenes.vocabulary import caption_words
+from training.words.lexicon import SYNONYMS, Entry, Meaning, meanings, read_lexicon, write_lexicon, write_shipped
 from worker.editions.words import Words
 
 LEXICON = read_lexicon()
@@ -51,12 +52,18 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
 
 
-def test_the_shipped_table_adds_plurals_and_lets_english_win(tmp_path: Path) -> None:
+def test_plurals_are_added_and_english_wins(tmp_path: Path) -> None:
     entries = [Entry("pain", "thing", "ghost", 4.0, "l"), Entry("pain", "thing", "hamburger", 4.0, "e", "fr"),
                Entry("pony", "thing", "horse", 3.8, "n")]  # fmt: skip
-    write_shipped(entries, tmp_path / "words.tsv.gz")
+    found = meanings(
+        [*entries, Entry("sea lion", "thing", "dolphin", 3.0, "l"), Entry("mice", "thing", "mouse", 3.9, "n")]
+    )
+    assert found["pain"] == Meaning("thing", "ghost") and found["ponies"] == Meaning("thing", "horse", True)
+    assert found["sea lions"] == Meaning("thing", "dolphin", True) and found["mice"] == Meaning("thing", "mouse", True)
+    write_shipped(found, "5" * 64, tmp_path / "words.tsv.gz")
     words = Words(tmp_path / "words.tsv.gz")
-    assert [r.name for r in words.read("pain ponies pains")] == ["ghost", "horse", "ghost"]
+    assert words.weights == "5" * 64 and len(words) == len(found)
+    assert words.get("Sea  Lions") == ("thing", "dolphin")
 
 
 def test_the_synonyms_are_of_things_and_none_is_its_own() -> None:

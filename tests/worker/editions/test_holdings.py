@@ -19,7 +19,8 @@ def test_what_ships_was_measured_with_the_weights_that_ship(tmp_path: Path) -> N
     assert found is not None
     assert found.fits(edition, weights_digest(edition.weights, tmp_path / "digests.json"))
     assert not found.fits(edition, "0" * 64)
-    assert all(part.rows and part.how["rendition"].startswith("pocket-1 b84052a8") for part in found.parts.values())
+    begins = f"pocket-1 {edition.digest[:16]} "
+    assert all(part.rows and part.how["rendition"].startswith(begins) for part in found.parts.values())
 
 
 def test_every_picture_that_a_row_names_is_there_and_small_and_no_other() -> None:

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from tests import ROOT
+from worker.editions import words
 from worker.editions.edition import load_edition
 from worker.editions.repertoire import FILE, FOLDER, PICTURE, Repertoire, read_repertoire
 from worker.editions.weights import weights_digest
+from worker.editions.words import Words
 from worker.errors import EditionRefused
 
 POCKET = ROOT / "editions" / "pocket-1"
@@ -26,6 +28,32 @@ def told(repertoire: Repertoire, prompt: str) -> list[tuple[str, str | None]]:
     return [(text, None if entry is None else entry.name) for text, entry in repertoire.read(prompt)]
 
 
+@pytest.fixture(scope="module")
+def table() -> Words:
+    return Words(POCKET / words.FILE)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("The Queen’s hound in a jungle!", [("Queen", "crown"), ("hound", "dog"), ("jungle", "forest")]),
+        ("two hounds", [("two", "2"), ("hounds", "dog")]),
+        ("a sea lion in the sea", [("sea lion", "dolphin"), ("in the sea", "sea")]),
+        ("a hot air balloon", [("hot air balloon", "balloon")]),
+        ("a big apple", [("big", "big"), ("apple", "apple")]),
+        ("a t-rex", [("t-rex", "dinosaur")]),
+        ("don’t draw a don", [("don’t", None), ("draw", None), ("don", "top hat")]),
+        ("a beautiful, qwertz-like dog", [("beautiful", None), ("qwertz-like", None), ("dog", "dog")]),
+        ("一只狗在海滩上", [("一只", None), ("狗", "dog"), ("在", None), ("海滩上", "beach")]),
+        ("ein Hund am Strand", [("ein", None), ("Hund", "dog"), ("am Strand", "beach")]),
+    ],
+)
+def test_with_a_table_other_words_are_read_too(
+    pocket: Repertoire, table: Words, prompt: str, expected: list[tuple[str, str | None]]
+) -> None:
+    assert [(text, entry and entry.name) for text, entry in pocket.read(prompt, table)] == expected
+
+
 @pytest.mark.parametrize(
     ("prompt", "expected"),
     [
@@ -35,7 +63,7 @@ def told(repertoire: Repertoire, prompt: str) -> list[tuple[str, str | None]]:
             [("Two", "2"), ("Foxes", "fox"), ("in the snow", "snow"), ("at night", "night")],
         ),
         ("a hound", [("hound", "dog")]),
-        ("two hounds", [("two", "2"), ("hounds", None)]),
+        ("two hounds", [("two", "2"), ("hounds", "dog")]),
         ("a hot dog, and a dog.", [("hot dog", "hot dog"), ("dog", "dog")]),
         ("a hot-dog", [("hot-dog", "hot dog")]),
         ("a jack-o-lantern", [("jack-o-lantern", "pumpkin")]),

@@ -7,6 +7,7 @@ below the grid's step (2⁻¹¹ of a value) that the snapped values are the same
 its plain kernel: the "eager" attention of transformers takes its softmax in float32, whatever the model's type.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from worker.catalogue.key import EMBEDDING_SHAPE, snap_embedding
 from worker.editions.adapters import Adapter
 from worker.errors import WeightsRefused
+
+
+def open_tokenizer(folder: Path) -> Any:
+    """Open CLIP's tokenizer, or what `tokenizer.json` describes where its configuration names no class for it."""
+    try:
+        configuration = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # CLIP's own opens without it
+        configuration = {}
+    described = configuration.get("tokenizer_class") in ("PreTrainedTokenizerFast", "TokenizersBackend")
+    return (PreTrainedTokenizerFast if described else CLIPTokenizer).from_pretrained(str(folder), local_files_only=True)
 
 
 class TextEncoder:
@@ -32,7 +43,7 @@ class TextEncoder:
         Raises WeightsRefused where tensors are missing, or an adapter does not fit.
         """
         transformers_logging.disable_progress_bar()  # loading takes a second; the commands draw bars of their own
-        self._tokenizer: Any = CLIPTokenizer.from_pretrained(str(weights / "tokenizer"), local_files_only=True)
+        self._tokenizer: Any = open_tokenizer(weights / "tokenizer")
         model, info = CLIPTextModel.from_pretrained(
             str(weights / "text_encoder"),
             dtype=torch.float64,
