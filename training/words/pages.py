@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"for pages and sheets ({FOLDER})")
     parser.add_argument("--threads", type=int)
     asked = parser.parse_args()
-    artist = Artist(asked.edition, asked.data, asked.folder / "evaluation", asked.threads)
+    artist = Artist(asked.edition, asked.data, asked.folder / "evaluation", threads=asked.threads)
     rows = [line.split("\t") for line in SYNONYMS.read_text(encoding="utf-8").splitlines()]
     chosen = [rows[int(i)] for i in np.random.default_rng(9).permutation(len(rows))[: asked.synonyms]]
     if chosen:
