@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from training.scenes.captions import (
     with_article,
 )
 from training.scenes.sprites import HUES, Subject, plural_of, read_subjects
+from training.words.lexicon import LANGUAGES, WORDS
 from worker.catalogue.address import Address
 from worker.editions.edition import load_edition
 from worker.editions.repertoire import FILE, FOLDER, PICTURE, printed_with
@@ -261,9 +263,11 @@ def make_repertoire(
 
 
 def silent_words() -> set[str]:
-    """Words that name nothing by themselves: small words, and what captions say of any picture."""
+    """Words that name nothing by themselves: small words of each language, and what captions say of any picture."""
     said = {word for phrase in (*OPENINGS, *(v for verbs in VERBS.values() for v in verbs)) for word in phrase.split()}
-    return said | set(SILENT)
+    written = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+    small = {word for lang in LANGUAGES for word in (*written[lang]["articles"].split(), *written[lang]["and"])}
+    return said | set(SILENT) | small
 
 
 def _small(pixels: npt.NDArray[np.uint8]) -> bytes:
