@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -20,6 +21,7 @@ from training.scenes.backdrops.setting import COLOURS, WALLS
 from training.scenes.captions import with_article
 from training.scenes.sprites import SpritePack
 from worker.editions.weights import weights_digest
+from worker.editions.words import FILE
 from worker.engine.networks.autoencoder import PocketAutoencoder
 from worker.engine.preview import fit_preview
 
@@ -58,7 +60,7 @@ def write_weights(folder: Path, unet: Any, vae: PocketAutoencoder, encoder: Any,
             "vae": ["worker.engine.networks.autoencoder", "PocketAutoencoder"],
             "unet": ["diffusers", "UNet2DConditionModel"],
             "text_encoder": ["transformers", "CLIPTextModel"],
-            "tokenizer": ["transformers", "CLIPTokenizer"],
+            "tokenizer": ["transformers", class_of(tokenizer)],
             "scheduler": ["diffusers", "DDIMScheduler"],
             "safety_checker": [None, None],
             "feature_extractor": [None, None],
@@ -86,6 +88,12 @@ def write_weights(folder: Path, unet: Any, vae: PocketAutoencoder, encoder: Any,
         part.replace(target)
     beside.rmdir()
     return sum(sizes)
+
+
+def class_of(tokenizer: Path) -> str:
+    """The class that a tokenizer's folder names for itself."""
+    config = json.loads((tokenizer / "tokenizer_config.json").read_text(encoding="utf-8"))
+    return str(config["tokenizer_class"])
 
 
 def _json(path: Path, content: dict[str, Any]) -> None:
@@ -160,3 +168,13 @@ def write_facts(path: Path, vae: PocketAutoencoder, pages: NDArray[np.uint8]) ->
         f"bias = [{rows[4]}]",
     ]
     path.write_text(by_hand + "\n".join(tail) + "\n", encoding="utf-8")
+    restamp(path.parent)
+
+
+def restamp(edition: Path) -> None:
+    """Say of an edition's table of words that it is true of these weights, where their tokenizer is that table."""
+    words, digest = edition / FILE, weights_digest(edition)
+    if words.is_file() and class_of(edition / "tokenizer") == "PreTrainedTokenizerFast":
+        _, _, rows = gzip.decompress(words.read_bytes()).partition(b"\n")
+        with words.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
+            file.write(f"# {digest}\n".encode() + rows)

@@ -87,7 +87,7 @@ SILENT = (
         "our",
         "their",
     ),
-    *("i", "you", "he", "she", "we", "they", "please", "s"),
+    *("i", "you", "he", "she", "we", "they", "please", "s", "d", "ll", "m", "re", "ve"),
 )
 """Words that name nothing of a picture, so that nobody needs to hear of them."""
 SHOWN = {"plain": "a penguin on a blue background"}

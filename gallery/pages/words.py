@@ -16,7 +16,7 @@ from gallery.pages.sentences import ALWAYS_READ
 from worker.catalogue.address import Address
 from worker.editions import words as tables
 from worker.editions.edition import Edition
-from worker.editions.repertoire import Entry, Repertoire
+from worker.editions.repertoire import Reading, Repertoire
 from worker.editions.rereading import when_changed
 from worker.errors import WeightsRefused
 
@@ -47,29 +47,29 @@ def _part_read(prompt: str, unread: str | None) -> str:
     return " ".join(words)
 
 
-def _read(edition: Edition, prompt: str) -> list[tuple[str, bool, Entry | None]] | None:
-    """Return the words, whether each is known, and the entry that it names or that is near."""
+def _read(edition: Edition, prompt: str) -> list[tuple[Reading, bool]] | None:
+    """Return the words with what they name, or is near to them, and whether they are known."""
     known = known_of(edition)
     if known.repertoire is None or not known.fits:
         return None
     table = _table(edition.folder / tables.FILE)
     if table is None or table.weights == known.repertoire.weights:
-        return [(text, entry is not None, entry) for text, entry in known.repertoire.read(prompt, table)]
+        return [(reading, reading.name is not None) for reading in known.repertoire.read(prompt, table)]
     readings = known.repertoire.read(prompt)
-    near = {text: _near(table, known.repertoire, text) for text, entry in readings if entry is None}
-    return [(text, entry is not None, entry or near[text]) for text, entry in readings]
+    return [(each, True) if each.entry else (_near(table, known.repertoire, each), False) for each in readings]
 
 
-def _word(slug: str, text: str, known: bool, entry: Entry | None) -> WordOut:
-    if entry is None:
-        return WordOut(text=text, known=known, kind=None, name=None, prompt=None, page=None)
-    page = path_of(Address(slug, "prompt", entry.prompt, 1))
-    return WordOut(text=text, known=known, kind=entry.kind, name=entry.name, prompt=entry.prompt, page=page)
+def _word(slug: str, reading: Reading, known: bool) -> WordOut:
+    entry = reading.entry
+    prompt = entry.prompt if entry else None
+    page = path_of(Address(slug, "prompt", entry.prompt, 1)) if entry else None
+    return WordOut(text=reading.text, known=known, kind=reading.kind, name=reading.name, prompt=prompt, page=page)
 
 
-def _near(table: tables.Words, repertoire: Repertoire, text: str) -> Entry | None:
-    """Return the entry that is nearest to an unknown word in meaning, None where the table names none."""
-    return next((entry for _, entry in repertoire.read(text, table) if entry is not None), None)
+def _near(table: tables.Words, repertoire: Repertoire, unknown: Reading) -> Reading:
+    """Return an unknown word's reading with the entry that is nearest in meaning, where the table names one."""
+    entry = next((each.entry for each in repertoire.read(unknown.text, table) if each.entry is not None), None)
+    return unknown if entry is None else Reading(unknown.text, entry, entry.kind, entry.name)
 
 
 def _table(path: Path) -> tables.Words | None:
@@ -81,7 +81,7 @@ def _table(path: Path) -> tables.Words | None:
 
 @when_changed(4)
 def _table_at(path: Path) -> tables.Words | None:
-    """Read a table, which takes a tenth of a second: when the first unknown word is met."""
+    """Read a table, which takes some tenths of a second: when the first prompt is spoken of."""
     try:
         return tables.Words(path)
     except WeightsRefused as error:

@@ -55,7 +55,7 @@ def bring(plan: QuarterPlan, output: Path, width: float | None, shipped: Path, e
     tokenizer = shipped / "tokenizer"
     size = export.write_weights(edition, unet, loaded["vae"], loaded["text_encoder"], tokenizer)
     if edition.resolve() != shipped.resolve():
-        for name in ("edition.toml", "lexicon.toml"):
+        for name in ("edition.toml", "lexicon.toml", "words.tsv.gz"):
             shutil.copyfile(shipped / name, edition / name)
     pages = [page_of_seed(open_pack(), seed) for seed in range(8)]
     export.write_facts(edition / "edition.toml", loaded["vae"], np.stack(pages))

@@ -100,6 +100,13 @@ def new_encoder(tokenizer: Any) -> Any:
     return CLIPTextModel(config)
 
 
+def keep_noise(source: CaptionSource, tokenizer: Any) -> None:
+    """Leave of a source's words that mean nothing those of which the tokenizer reads nothing, if it is a table."""
+    if tokenizer.unk_token_id != tokenizer.eos_token_id:
+        ids = tokenizer(source.words, add_special_tokens=False).input_ids
+        source.words = [word for word, own in zip(source.words, ids, strict=True) if {*own} == {tokenizer.unk_token_id}]
+
+
 def tokens_of(tokenizer: Any, texts: list[str], length: int = ROWS) -> torch.Tensor:
     """Token numbers (B, length), padded with the end token."""
     ids = tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids

@@ -71,7 +71,8 @@ def own_words(tokenizer: Any) -> dict[str, int]:
     """The words and signs of the captions that are one token of a tokenizer, and its number."""
     words = caption_tokens(read_subjects())
     numbers = {word: tokenizer(word, add_special_tokens=False).input_ids for word in words}
-    return {word: ids[0] for word, ids in numbers.items() if len(ids) == 1}
+    unread = None if tokenizer.unk_token_id == tokenizer.eos_token_id else tokenizer.unk_token_id
+    return {word: ids[0] for word, ids in numbers.items() if len(ids) == 1 and ids[0] != unread}
 
 
 def load_teacher(edition: Path = EDITION) -> tuple[Any, Any]:
@@ -102,7 +103,8 @@ def train_vectors(
     """
     start = teacher.get_input_embeddings().weight.detach()
     ids = [tokenizer(canonical_words(target), add_special_tokens=False).input_ids for target in targets]
-    learned = torch.nn.Parameter(torch.stack([start[i].mean(0) if i else start.mean(0) for i in ids]))
+    own = start[list(own_words(tokenizer).values())]
+    learned = torch.nn.Parameter(torch.stack([start[i].mean(0) if i else own.mean(0) for i in ids]))
     optimizer = torch.optim.Adam([learned], RATE)
     rng = np.random.default_rng(SEED)
     source = CaptionSource(pack, SEED)
@@ -188,16 +190,27 @@ def words_read(entries: Sequence[Entry]) -> dict[str, Meaning]:
     """What each word and phrase is read as: the lexicon, without what captions have in another sense.
 
     "A rainy day" is a sky, and "a big apple" an apple: of such a phrase each word counts, unless it is written by hand.
-    "Face" is left out, for it has its own token, of "a lion face".
+    "Face" is left out, for it has its own token, of "a lion face", and so is "hot-dog", which is read as "hot dog".
     """
-    captions, tokens = caption_words(read_subjects()), {*caption_tokens(read_subjects())}
-    by_hand = {word for e in entries if e.how == "w" for word in (e.word, plural_of(e.word))}
-    by_hand -= {word for word in by_hand if any(f" {word} " in f" {phrase} " for phrase in caption_phrases())}
-    return {
-        word: meaning
-        for word, meaning in meanings(entries).items()
-        if word in captions or (" " in word and word in by_hand) or not tokens.issuperset(word.split())
-    }
+    subjects = read_subjects()
+    captions, tokens, grammar = caption_words(subjects), {*caption_tokens(subjects)}, caption_phrases()
+    by_hand = {word for e in entries if e.how == "w" and " " in e.word for word in (e.word, plural_of(e.word))}
+    by_hand -= {word for word in by_hand if any(f" {word} " in f" {phrase} " for phrase in grammar)}
+    said = {_spaced(phrase) for phrase in (*captions, *grammar, *(plural_of(word) for word in captions))}
+    read: dict[str, Meaning] = {}
+    for word, meaning in meanings(entries).items():
+        if word in captions:
+            if (target := captions[word]) is not None:
+                read[word] = Meaning(*target, meaning.several)
+        elif word in by_hand or not (
+            tokens.issuperset(word.split()) or _spaced(word) in said or not (word[0].isalnum() and word[-1].isalnum())
+        ):
+            read[word] = meaning
+    return read
+
+
+def _spaced(phrase: str) -> str:
+    return re.sub("[-' ]+", " ", phrase)
 
 
 def make_encoder(
@@ -215,7 +228,7 @@ def make_encoder(
     numbers |= {NOTHING: number_of[DRAWS_NOTHING], START: size - 2, END: size - 1}
     rows = (
         vectors[list(own.values())],
-        train_vectors(teacher, tokenizer, learned, pack, steps),
+        _vectors(teacher, tokenizer, asked, learned, pack, steps),
         vectors[[tokenizer.bos_token_id, tokenizer.eos_token_id]],
     )
     config = CLIPTextConfig.from_dict(
@@ -227,6 +240,23 @@ def make_encoder(
     (name,) = (name for name in weights if name.endswith("token_embedding.weight"))
     encoder.load_state_dict(weights | {name: torch.cat(rows)})
     return encoder.eval(), numbers
+
+
+def _vectors(
+    teacher: Any, tokenizer: Any, asked: Mapping[str, Meaning], targets: Sequence[Meaning], pack: SpritePack, steps: int
+) -> torch.Tensor:
+    """The vectors of targets (N, 768): those that a teacher with such a tokenizer has, and what is missing, trained."""
+    there: dict[Meaning, int] = {}
+    if tokenizer.unk_token_id != tokenizer.eos_token_id:
+        there[DRAWS_NOTHING] = tokenizer.unk_token_id
+        for word, meaning in asked.items():
+            ids = tokenizer(word, add_special_tokens=False).input_ids if meaning not in there else []
+            if len(ids) == 1 and ids[0] != tokenizer.unk_token_id:
+                there[meaning] = ids[0]
+    missing = [target for target in targets if target not in there]
+    trained = iter(train_vectors(teacher, tokenizer, missing, pack, steps) if missing else ())
+    rows = teacher.get_input_embeddings().weight.detach()
+    return torch.stack([rows[there[target]] if target in there else next(trained) for target in targets])
 
 
 def export(encoder: Any, numbers: Mapping[str, int], words: Mapping[str, Meaning], edition: Path) -> int:

@@ -48,6 +48,7 @@ def train_probes(
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * max(0.02, 1 - step / steps)
         source = CaptionSource(pack, 900_000 + step)
+        text.keep_noise(source, tokenizer)
         pairs = [source.draw() for _ in range(48)]
         facts = [facts_of(s, c) for s, c in pairs]
         answers = {name: torch.tensor([f[name] for f in facts]) for name in sizes}

@@ -273,15 +273,16 @@ def read_emojibase(tarball: Path) -> dict[str, Any]:
 
 
 def meanings(entries: Iterable[Entry]) -> dict[str, Meaning]:
-    """What each word is understood as, and each noun's plural: English before the others, nothing said twice."""
+    """What each word is understood as, and the plurals of nouns: English before the others, nothing said twice."""
     plurals = {s.plural for s in read_subjects()}
     found: dict[str, Meaning] = {}
+    regular: dict[str, Meaning] = {}
     for e in sorted(entries, key=lambda e: (e.language != "en", e.word)):
         several = e.kind == "thing" and e.word in plurals
         found.setdefault(e.word.replace("’", "'"), Meaning(e.kind, e.name, several))
         if e.kind == "thing" and e.language == "en" and not several:
-            found.setdefault(plural_of(e.word), Meaning(e.kind, e.name, True))
-    return found
+            regular.setdefault(plural_of(e.word), Meaning(e.kind, e.name, True))
+    return regular | found  # "woods" is a word of its own, and not several of "wood"
 
 
 def write_shipped(words: Mapping[str, Meaning], weights: str, path: Path) -> None:

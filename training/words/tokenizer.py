@@ -15,13 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from training.trainers.text_encoder import END, ROWS, START
+from worker.editions.words import APOSTROPHES
 
 NOTHING = "<|nothing|>"
 """The token of every word that is not in the table, and of those that draw nothing."""
-LETTERS = r"[\p{L}\p{M}&&[^\p{Han}]]"
-ALNUM = rf"[{LETTERS}\p{{N}}]"
+HAN = "\u3005\u3007\u3400-\u9fff"
+"""Characters that no space parts into words; the site reads the same ones (worker.editions.repertoire)."""
+LETTER = rf"[\p{{L}}&&[^{HAN}]]"
+WORD = rf"{LETTER}[\p{{L}}\p{{M}}&&[^{HAN}]]*"
+BEFORE, AFTER = rf"(?<![{LETTER}\p{{N}}])", rf"(?![{LETTER}\p{{M}}\p{{N}}])"
+"""Where a phrase may begin and end: not inside a word or number."""
 _ONE_TOKEN = re.compile(r"[^\W\d_]+|\d+")
-_HAN = re.compile("[\u3400-\u9fff]")
+_HAN = re.compile(f"[{HAN}]")
 
 
 def write_tokenizer(folder: Path, numbers: Mapping[str, int]) -> None:
@@ -42,7 +47,7 @@ def write_tokenizer(folder: Path, numbers: Mapping[str, int]) -> None:
             "normalizers": [
                 {"type": "NFC"},
                 {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
-                {"type": "Replace", "pattern": {"String": "’"}, "content": "'"},
+                {"type": "Replace", "pattern": {"Regex": f"[{APOSTROPHES}]"}, "content": "'"},
                 {"type": "Lowercase"},
             ],
         },
@@ -87,14 +92,14 @@ def pattern_of(words: Iterable[str]) -> str:
     phrases = sorted({*several} - {*signs} - {*chinese})
     return "|".join(
         (
-            *([rf"(?<!{ALNUM})(?:{_tree(phrases)})(?!{ALNUM})"] if phrases else []),
+            *([f"{BEFORE}(?:{_tree(phrases)}){AFTER}"] if phrases else []),
             *([f"(?:{_tree(chinese)})"] if chinese else []),
-            rf"{LETTERS}+n't(?!{ALNUM})",  # "don't" says nothing of a don
-            rf"'(?:s|t|re|ve|m|ll|d)(?!{LETTERS})",
-            r"\p{Han}",
-            f"{LETTERS}+",
+            f"{WORD}n't{AFTER}",  # "don't" says nothing of a don
+            rf"'(?:s|t|re|ve|m|ll|d){AFTER}",
+            f"[{HAN}]",
+            WORD,
             r"\p{N}+",
-            r"[^\s\p{L}\p{M}\p{N}]+",
+            r"[^\s\p{L}\p{N}]+",
         )
     )
 

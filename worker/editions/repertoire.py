@@ -8,14 +8,15 @@ of one set of weights, which it names; for others `fits` says no, and neither wo
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from worker.editions.edition import Edition
 from worker.editions.rereading import when_changed
-from worker.editions.words import LONGEST, Words
+from worker.editions.words import APOSTROPHES, LONGEST, NOTHING, Words
 from worker.errors import EditionRefused
 
 FOLDER: Final = "repertoire"
@@ -53,10 +54,14 @@ class Group:
 
 
 class Reading(NamedTuple):
-    """Some words of a prompt as they stand there; the entry they name, None where the edition does not know them."""
+    """Some words of a prompt as they stand there, and what they name."""
 
     text: str
     entry: Entry | None
+    """None where the edition does not know them, or shows nothing by that name alone."""
+    kind: str | None = None
+    name: str | None = None
+    """What they are read as: the entry's, or of a table's word that has none; None where nothing is drawn."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +100,25 @@ class Repertoire:
     def read(self, prompt: str, table: Words | None = None) -> list[Reading]:
         """Return what a prompt's words are, in their order, without the silent ones; the longest phrases first.
 
-        `table`: of the other words that these weights understand. Words that are not known, or draw nothing, are one
-        reading where a hyphen joins them, or nothing stands between them: "t-rex".
+        `table`: of the other words that these weights understand; its phrases are looked for before names are. Words
+        that are not known, or draw nothing, are one reading where a hyphen or nothing stands between them: "x-ray".
         """
-        tokens = _contracted(prompt, list(_tokens(prompt)))
+        pieces = _pieces(prompt, table, self._known)
         readings: list[Reading] = []
         unknown: tuple[int, int] | None = None  # where the last reading stands, if it is not known
         at = 0
-        while at < len(tokens):
-            length, entry = self._longest(prompt, tokens[at : at + LONGEST], table)
-            start, end = tokens[at].start, tokens[at + length - 1].end
+        while at < len(pieces):
+            length, entry = self._longest(prompt, pieces[at : at + LONGEST])
+            start, end, target = pieces[at].start, pieces[at + length - 1].end, pieces[at].target
+            entry = entry or (self.entry_of(*target) if target else None)
             if entry is not None:
-                readings.append(Reading(prompt[start:end], entry))
+                readings.append(Reading(prompt[start:end], entry, entry.kind, entry.name))
                 unknown = None
-            elif tokens[at].word not in self.silent:
-                if unknown is not None and prompt[unknown[1] : start] in ("", "-", "'", "’"):
+            elif target is not None and target[0] != NOTHING:
+                readings.append(Reading(prompt[start:end], None, *target))
+                unknown = None
+            elif pieces[at].words not in self.silent:
+                if unknown is not None and prompt[unknown[1] : start] in ("", "-", "'", *APOSTROPHES):
                     start = unknown[0]
                     readings.pop()
                 readings.append(Reading(prompt[start:end], None))
@@ -117,15 +126,40 @@ class Repertoire:
             at += length
         return readings
 
-    def _longest(self, prompt: str, tokens: "list[_Token]", table: Words | None) -> tuple[int, Entry | None]:
-        for length in range(len(tokens), 0, -1):
-            entry = self._known.get(" ".join(token.word for token in tokens[:length]))
-            if entry is not None:
+    def _longest(self, prompt: str, pieces: "list[_Piece]") -> tuple[int, Entry | None]:
+        """How many pieces from the first one on are a name, and its entry."""
+        for length in range(len(pieces), 0, -1):
+            gaps = (prompt[one.end : other.start] for one, other in pairwise(pieces[:length]))
+            entry = self._known.get(" ".join(piece.words for piece in pieces[:length]))
+            if entry is not None and all(set(gap) <= set(" -\t\n") for gap in gaps):
                 return length, entry
-            found = table.get(prompt[tokens[0].start : tokens[length - 1].end]) if table else None
-            if found is not None:
-                return length, self.entry_of(*found)
         return 1, None
+
+
+class _Piece(NamedTuple):
+    """A word, or a phrase of a table, with where it stands, and what the table says of it."""
+
+    words: str
+    start: int
+    end: int
+    target: tuple[str, str] | None
+
+
+def _pieces(prompt: str, table: Words | None, names: Collection[str]) -> list[_Piece]:
+    """What a table's tokenizer parts a prompt into: its phrases, the longest first, but for names, and words."""
+    tokens = _contracted(prompt, list(_tokens(prompt)))
+    found: list[_Piece] = []
+    at = 0
+    while at < len(tokens):
+        for length in range(min(LONGEST, len(tokens) - at) if table else 1, 0, -1):
+            words = " ".join(token.word for token in tokens[at : at + length])
+            start, end = tokens[at].start, tokens[at + length - 1].end
+            target = table.get(prompt[start:end]) if table else None
+            if length == 1 or (target is not None and words not in names):
+                found.append(_Piece(words, start, end, target))
+                break
+        at += length
+    return found
 
 
 class _Token(NamedTuple):
@@ -140,7 +174,7 @@ def _contracted(prompt: str, tokens: "list[_Token]") -> "list[_Token]":
     for token in tokens:
         if found and token.word == "t" and found[-1].word.endswith("n"):
             before = found[-1]
-            if prompt[before.end : token.start] in ("'", "’"):
+            if prompt[before.end : token.start] in ("'", *APOSTROPHES):
                 found[-1] = _Token(f"{before.word}'t", before.start, token.end)
                 continue
         found.append(token)
@@ -163,11 +197,11 @@ def _tokens(prompt: str) -> Iterator[_Token]:
 def _sort(character: str) -> str:
     """What a character is part of: a word, a number, a sign, whatever stands before it, or nothing."""
     category = unicodedata.category(character)
-    if "\u3400" <= character <= "\u9fff":
+    if character in "\u3005\u3007" or "\u3400" <= character <= "\u9fff":
         return "han"
     if category[0] in "LN":
         return "word" if category[0] == "L" else "number"
-    if category[0] == "M" or category in ("Sk", "Cf"):
+    if category[0] == "M" or character == "\u200d" or "\U0001f3fb" <= character <= "\U0001f3ff":
         return "joined"
     return "sign" if category == "So" else ""
 

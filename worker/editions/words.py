@@ -19,7 +19,10 @@ from worker.errors import WeightsRefused
 FILE = "words.tsv.gz"
 KINDS = ("thing", "place", "sky", "weather", "colour", "size", "count", "nothing")
 NOTHING = "nothing"
-LONGEST = 6  # words of a phrase, hyphens parting them
+LONGEST = 8  # words of a phrase, hyphens parting them, and of Chinese each character
+APOSTROPHES = "’ʼ´`"
+"""What people type for an apostrophe."""
+_STRAIGHT = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
 _DIGEST = re.compile(r"# ([0-9a-f]{64})\n")
 
 
@@ -53,5 +56,5 @@ class Words:
 
     def get(self, text: str) -> tuple[str, str] | None:
         """Return kind and name of a word or phrase as it stands in a prompt; None where it is not in the table."""
-        text = " ".join(unicodedata.normalize("NFC", text).split()).replace("’", "'").lower()
+        text = " ".join(unicodedata.normalize("NFC", text).split()).translate(_STRAIGHT).lower()
         return self._table.get(text)

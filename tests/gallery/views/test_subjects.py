@@ -60,17 +60,17 @@ def test_the_box_is_completed_by_edition(site: str) -> None:
 
 
 def test_a_prompts_page_says_what_is_known_of_its_words(site: str) -> None:
-    page = ask(site, "/pocket-1/prompt/a%20jungle%20and%20a%20dog/1/", User_Agent=BOT).text
+    page = ask(site, "/pocket-1/prompt/a%20jungle%20and%20a%20qwertz%20dog/1/", User_Agent=BOT).text
     told = " ".join(re.sub(r"<[^>]+>", "", page.partition('id="words">')[2].partition("</p>")[0]).split())
     assert told == (
-        "Pocket 1 draws by name: dog. Pocket 1 does not know jungle; it draws something all the same. "
-        "Near jungle is a forest. What it can draw"
+        "Pocket 1 draws by name: jungle (forest), dog. Pocket 1 does not know qwertz; it draws the rest. "
+        "What it can draw"
     )
     for path in ("/pocket-1/prompt/a%20jungle/1.json", "/api/page?address=pocket-1/prompt/a%20jungle/1"):
         assert ask(site, path).json["words"] == [
             {
                 "text": "jungle",
-                "known": False,
+                "known": True,
                 "kind": "place",
                 "name": "forest",
                 "prompt": "a forest",

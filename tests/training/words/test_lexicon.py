@@ -55,10 +55,12 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_plurals_are_added_and_english_wins(tmp_path: Path) -> None:
     entries = [Entry("pain", "thing", "ghost", 4.0, "l"), Entry("pain", "thing", "hamburger", 4.0, "e", "fr"),
                Entry("pony", "thing", "horse", 3.8, "n")]  # fmt: skip
+    entries += [Entry("wood", "thing", "tree", 4.0, "l"), Entry("woods", "place", "forest", 4.0, "n")]
     found = meanings(
         [*entries, Entry("sea lion", "thing", "dolphin", 3.0, "l"), Entry("mice", "thing", "mouse", 3.9, "n")]
     )
     assert found["pain"] == Meaning("thing", "ghost") and found["ponies"] == Meaning("thing", "horse", True)
+    assert found["woods"] == Meaning("place", "forest"), "a word of its own"
     assert found["sea lions"] == Meaning("thing", "dolphin", True) and found["mice"] == Meaning("thing", "mouse", True)
     write_shipped(found, "5" * 64, tmp_path / "words.tsv.gz")
     words = Words(tmp_path / "words.tsv.gz")

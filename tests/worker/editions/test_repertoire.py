@@ -9,7 +9,7 @@ from PIL import Image
 from tests import ROOT
 from worker.editions import words
 from worker.editions.edition import load_edition
-from worker.editions.repertoire import FILE, FOLDER, PICTURE, Repertoire, read_repertoire
+from worker.editions.repertoire import FILE, FOLDER, PICTURE, Reading, Repertoire, read_repertoire
 from worker.editions.weights import weights_digest
 from worker.editions.words import Words
 from worker.errors import EditionRefused
@@ -25,7 +25,7 @@ def pocket() -> Repertoire:
 
 
 def told(repertoire: Repertoire, prompt: str) -> list[tuple[str, str | None]]:
-    return [(text, None if entry is None else entry.name) for text, entry in repertoire.read(prompt)]
+    return [(each.text, None if each.entry is None else each.entry.name) for each in repertoire.read(prompt)]
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,13 @@ def table() -> Words:
         ("a hot air balloon", [("hot air balloon", "balloon")]),
         ("a big apple", [("big", "big"), ("apple", "apple")]),
         ("a t-rex", [("t-rex", "dinosaur")]),
+        ("a city hall", [("city hall", "house")]),
+        ("at night club", [("night club", "city")]),
+        ("a hot-dog", [("hot-dog", "hot dog")]),
+        ("a hot, dog", [("hot", None), ("dog", "dog")]),
+        ("❤️dog", [("❤️", None), ("dog", "dog")]),
+        ("dog\u200bcat", [("dog", "dog"), ("cat", "cat")]),
+        ("正面朝向的小鸡", [("正面朝向的小鸡", "chick")]),
         ("don’t draw a don", [("don’t", None), ("draw", None), ("don", "top hat")]),
         ("a beautiful, qwertz-like dog", [("beautiful", None), ("qwertz-like", None), ("dog", "dog")]),
         ("一只狗在海滩上", [("一只", None), ("狗", "dog"), ("在", None), ("海滩上", "beach")]),
@@ -51,7 +58,13 @@ def table() -> Words:
 def test_with_a_table_other_words_are_read_too(
     pocket: Repertoire, table: Words, prompt: str, expected: list[tuple[str, str | None]]
 ) -> None:
-    assert [(text, entry and entry.name) for text, entry in pocket.read(prompt, table)] == expected
+    assert [(each.text, each.entry and each.entry.name) for each in pocket.read(prompt, table)] == expected
+
+
+def test_what_is_read_and_has_no_entry_is_named_all_the_same(pocket: Repertoire, table: Words) -> None:
+    (read,) = pocket.read("sadness", table)
+    assert read == Reading("sadness", None, "weather", "rain")
+    assert pocket.read("beautiful", table) == [Reading("beautiful", None)] == pocket.read("beautiful")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +127,9 @@ def test_every_entry_has_its_whole_picture_and_together_they_are_small(pocket: R
 
 
 def test_its_prompts_are_made_of_what_it_knows(pocket: Repertoire) -> None:
-    assert not [entry.prompt for entry in pocket.entries if any(e is None for _, e in pocket.read(entry.prompt))]
+    assert not [
+        entry.prompt for entry in pocket.entries if any(each.entry is None for each in pocket.read(entry.prompt))
+    ]
     things = [entry for entry in pocket.entries if entry.kind == "thing"]
     assert len(things) == 127
     for entry in things:

@@ -25,7 +25,7 @@ from worker.errors import WeightsRefused
 
 
 def open_tokenizer(folder: Path) -> Any:
-    """Open CLIP's tokenizer, or what `tokenizer.json` describes where its configuration names no class for it."""
+    """Open CLIP's tokenizer, or what `tokenizer.json` describes where its configuration names the general class."""
     try:
         configuration = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):  # CLIP's own opens without it
