@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from training.scenes.illustrator import SHAPES, Illustrator
 from training.trainers.autoencoder import to_model
 from training.trainers.precision import autocast
-from training.trainers.text_encoder import embed
+from training.trainers.text_encoder import embed, keep_noise
 from worker.engine.networks.autoencoder import PocketAutoencoder
 
 
@@ -41,6 +41,7 @@ class Bank:
     ) -> None:
         self.illustrator, self.size, self.device = illustrator, size, device
         self.vae, self.encoder, self.tokenizer = vae, encoder, tokenizer
+        keep_noise(illustrator.source, tokenizer)
         h, w = SHAPES[illustrator.kind]
         self.latents = shared((size, 4, h, w), torch.float16)
         self.embeddings = shared((size, 77, 768), torch.float16)

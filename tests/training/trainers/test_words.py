@@ -110,3 +110,14 @@ def test_a_vector_comes_nearer_to_its_words(teacher: tuple[Any, Any], capsys: py
     train_vectors(*teacher, [Meaning("thing", "fire truck")], open_pack(), steps=101)
     first, last = (float(line.rpartition(" ")[2]) for line in capsys.readouterr().out.splitlines())
     assert last < 0.5 * first
+
+
+def test_noise_in_captions_stays_noise_to_a_table(edition: Path, teacher: tuple[Any, Any]) -> None:
+    source = CaptionSource(open_pack(), 3)
+    every = list(source.words)
+    text.keep_noise(source, teacher[1])
+    kept = list(source.words)
+    assert kept and set(kept) <= set(every) and "ambulance" in every
+    source.words = every
+    text.keep_noise(source, load_teacher(edition)[1])
+    assert "ambulance" not in source.words and "qwertz" not in source.words and len(source.words) > 100
