@@ -171,9 +171,11 @@ def _start_redis(supervisor: Supervisor) -> str:
         )
     )
     file = settings.REDIS_URL_FILE
-    file.unlink(missing_ok=True)
-    file.touch(0o600)
-    file.write_text(server.url, encoding="ascii")
+    beside = file.with_name(f"{file.name}.partial")  # whoever finds the file empty would take another server for ours
+    beside.unlink(missing_ok=True)
+    beside.touch(0o600)
+    beside.write_text(server.url, encoding="ascii")
+    beside.replace(file)
     return server.url
 
 
