@@ -7,9 +7,7 @@ found key is printed again in a fresh process, whose pixels have to be the same.
 """
 
 import argparse
-import hashlib
 import io
-import multiprocessing
 import statistics
 import sys
 import tempfile
@@ -22,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bench.finding.reprints import digest, reprinted
 from bench.pictures import KINDS, TUXPAINT, Kind, pictures
 from worker.catalogue.address import Address, random_address
 from worker.catalogue.expansion import stacks_key
@@ -88,25 +87,7 @@ def find(engine: "Engine", pixels: Pixels, depth: Depth, prompt: str | None = No
     assert step.decibels is not None
     assert step.likeness is not None
     seconds = time.perf_counter() - clock, time.process_time() - processor
-    return Found(step.decibels, step.bound, step.likeness, *seconds, step.key, _digest(drawn))
-
-
-def _digest(pixels: Pixels) -> str:
-    return hashlib.sha256(pixels.tobytes()).hexdigest()
-
-
-def differing(edition: str, data: Path, threads: int | None, found: Sequence[Found]) -> int:
-    """How many of the found pages have other pixels where a fresh process prints them from their keys."""
-    with multiprocessing.get_context("spawn").Pool(1) as process:
-        again = process.apply(_digests, (edition, data, threads, [one.key for one in found]))
-    return sum(digest != one.digest for digest, one in zip(again, found, strict=True))
-
-
-def _digests(edition: str, data: Path, threads: int | None, keys: Sequence[Key]) -> list[str]:
-    from worker.engine.engine import Engine
-
-    engine = Engine(load_edition(edition, data), threads=threads)
-    return [_digest(engine.print_page(key).pixels) for key in keys]
+    return Found(step.decibels, step.bound, step.likeness, *seconds, step.key, digest(drawn))
 
 
 def report(kind: Kind, depth: Depth, found: Sequence[Found]) -> tuple[str, bool]:
@@ -264,7 +245,8 @@ def _measure(asked: argparse.Namespace) -> int:
             missed += not kept
             every += those
     if every:
-        others = differing(asked.edition, asked.data, asked.threads, every)
+        again = reprinted(asked.edition, asked.data, asked.threads, [one.key for one in every])
+        others = sum(one.digest != found for one, found in zip(every, again, strict=True))
         lines.append(f"printed again in a fresh process: {others} of {len(every)} found pages differ; asked: 0")
         missed += others > 0
     print("\n".join(["", *lines]))
