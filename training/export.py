@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from training.configs import FIXED, SCHEDULER, TEXT_LAYERS, UNET
 from training.errors import TrainingError
+from training.runs import write_gzip
 from training.scenes.backdrops.setting import COLOURS, WALLS
 from training.scenes.captions import with_article
 from training.scenes.sprites import SpritePack
 from worker.editions.weights import weights_digest
 from worker.editions.words import FILE
 from worker.engine.networks.autoencoder import PocketAutoencoder
+from worker.engine.networks.text_encoder import GENERAL
 from worker.engine.preview import fit_preview
 
 FILE_LIMIT, TOTAL_LIMIT = 15_000_000, 40_000_000  # bytes: what a repository carries without pain
@@ -174,7 +176,6 @@ def write_facts(path: Path, vae: PocketAutoencoder, pages: NDArray[np.uint8]) ->
 def restamp(edition: Path) -> None:
     """Say of an edition's table of words that it is true of these weights, where their tokenizer is that table."""
     words, digest = edition / FILE, weights_digest(edition)
-    if words.is_file() and class_of(edition / "tokenizer") == "PreTrainedTokenizerFast":
+    if words.is_file() and class_of(edition / "tokenizer") == GENERAL:
         _, _, rows = gzip.decompress(words.read_bytes()).partition(b"\n")
-        with words.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-            file.write(f"# {digest}\n".encode() + rows)
+        write_gzip(words, f"# {digest}\n".encode() + rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import time
@@ -113,6 +114,12 @@ def picture(tensor: torch.Tensor) -> Image.Image:
     """(3, H, W) in −1 … 1 to a picture, rounded as the press does."""
     pixels = (tensor.detach().float().clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
+
+
+def write_gzip(path: Path, data: bytes) -> None:
+    """Write bytes gzipped; the same bytes give the same file, on any day."""
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
+        file.write(data)
 
 
 def save_sheet(path: Path, pictures: list[Image.Image], columns: int, scale: float = 1.0) -> None:

@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from bench.finding.reprints import digest, reprinted
+from bench.finding.reprints import reprinted
 from bench.pictures import KINDS, TUXPAINT, Kind, pictures
 from worker.catalogue.address import Address, random_address
 from worker.catalogue.expansion import stacks_key
 from worker.catalogue.key import Key
-from worker.catalogue.png import encode_page
+from worker.catalogue.png import encode_page, pixel_digest
 from worker.editions.edition import DEFAULT_EDITION, SHIPPED, load_edition
 from worker.errors import BabeliaError
 from worker.finding.copies import Copies
@@ -87,7 +87,7 @@ def find(engine: "Engine", pixels: Pixels, depth: Depth, prompt: str | None = No
     assert step.decibels is not None
     assert step.likeness is not None
     seconds = time.perf_counter() - clock, time.process_time() - processor
-    return Found(step.decibels, step.bound, step.likeness, *seconds, step.key, digest(drawn))
+    return Found(step.decibels, step.bound, step.likeness, *seconds, step.key, pixel_digest(drawn))
 
 
 def report(kind: Kind, depth: Depth, found: Sequence[Found]) -> tuple[str, bool]:

@@ -1,23 +1,14 @@
-"""Found pages printed again: each key by an engine of a fresh process. May import worker and NumPy.
+"""Found pages printed again: each key by an engine of a fresh process. May import worker.
 
 A module of its own, for a fresh process does not import what was begun with `python -m`.
 """
 
-import hashlib
 import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from worker.catalogue.key import Key
 from worker.editions.edition import load_edition
-
-
-def digest(pixels: npt.NDArray[np.uint8]) -> str:
-    """SHA-256 of a page's pixels, uint8 (416, 640, 3), row by row, in hexadecimal."""
-    return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def reprinted(edition: str, data: Path, threads: int | None, keys: Sequence[Key]) -> list[str]:
@@ -30,4 +21,4 @@ def _print(edition: str, data: Path, threads: int | None, keys: Sequence[Key]) -
     from worker.engine.engine import Engine
 
     engine = Engine(load_edition(edition, data), threads=threads)
-    return [digest(engine.print_page(key).pixels) for key in keys]
+    return [engine.print_page(key).digest for key in keys]

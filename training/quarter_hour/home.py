@@ -20,6 +20,7 @@ from training.plans import QuarterPlan
 from training.quarter_hour import averages
 from training.scenes.sprites import open_pack
 from training.trainers.autoencoder import page_of_seed
+from worker.editions.words import FILE
 from worker.engine.networks.autoencoder import PocketAutoencoder
 
 
@@ -55,7 +56,7 @@ def bring(plan: QuarterPlan, output: Path, width: float | None, shipped: Path, e
     tokenizer = shipped / "tokenizer"
     size = export.write_weights(edition, unet, loaded["vae"], loaded["text_encoder"], tokenizer)
     if edition.resolve() != shipped.resolve():
-        for name in ("edition.toml", "lexicon.toml", "words.tsv.gz"):
+        for name in ("edition.toml", "lexicon.toml", FILE):
             shutil.copyfile(shipped / name, edition / name)
     pages = [page_of_seed(open_pack(), seed) for seed in range(8)]
     export.write_facts(edition / "edition.toml", loaded["vae"], np.stack(pages))

@@ -100,9 +100,14 @@ def new_encoder(tokenizer: Any) -> Any:
     return CLIPTextModel(config)
 
 
+def is_table(tokenizer: Any) -> bool:
+    """Whether a tokenizer reads words by a table (training.words.tokenizer), so that some mean nothing."""
+    return bool(tokenizer.unk_token_id != tokenizer.eos_token_id)
+
+
 def keep_noise(source: CaptionSource, tokenizer: Any) -> None:
     """Leave of a source's words that mean nothing those of which the tokenizer reads nothing, if it is a table."""
-    if tokenizer.unk_token_id != tokenizer.eos_token_id:
+    if is_table(tokenizer):
         ids = tokenizer(source.words, add_special_tokens=False).input_ids
         source.words = [word for word, own in zip(source.words, ids, strict=True) if {*own} == {tokenizer.unk_token_id}]
 

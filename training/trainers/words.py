@@ -23,11 +23,12 @@ import numpy as np
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from training.export import class_of
 from training.scenes.caption_source import CaptionSource
 from training.scenes.captions import SKIES, with_article
 from training.scenes.sprites import SpritePack, open_pack, plural_of, read_subjects
 from training.scenes.vocabulary import caption_phrases, caption_tokens, caption_words
-from training.trainers.text_encoder import END, START, WIDTH_OF_TEXT
+from training.trainers.text_encoder import END, START, WIDTH_OF_TEXT, is_table
 from training.words.lexicon import Entry, Meaning, meanings, read_lexicon, write_shipped
 from training.words.tokenizer import NOTHING, write_tokenizer
 from worker.editions.weights import weights_digest
@@ -71,7 +72,7 @@ def own_words(tokenizer: Any) -> dict[str, int]:
     """The words and signs of the captions that are one token of a tokenizer, and its number."""
     words = caption_tokens(read_subjects())
     numbers = {word: tokenizer(word, add_special_tokens=False).input_ids for word in words}
-    unread = None if tokenizer.unk_token_id == tokenizer.eos_token_id else tokenizer.unk_token_id
+    unread = tokenizer.unk_token_id if is_table(tokenizer) else None
     return {word: ids[0] for word, ids in numbers.items() if len(ids) == 1 and ids[0] != unread}
 
 
@@ -247,7 +248,7 @@ def _vectors(
 ) -> torch.Tensor:
     """The vectors of targets (N, 768): those that a teacher with such a tokenizer has, and what is missing, trained."""
     there: dict[Meaning, int] = {}
-    if tokenizer.unk_token_id != tokenizer.eos_token_id:
+    if is_table(tokenizer):
         there[DRAWS_NOTHING] = tokenizer.unk_token_id
         for word, meaning in asked.items():
             ids = tokenizer(word, add_special_tokens=False).input_ids if meaning not in there else []
@@ -269,7 +270,8 @@ def export(encoder: Any, numbers: Mapping[str, int], words: Mapping[str, Meaning
     _change(edition / "text_encoder" / "config.json", lambda facts: facts.pop("_name_or_path", None))
     write_tokenizer(edition / "tokenizer", numbers)
     _change(
-        edition / "model_index.json", lambda facts: facts.update(tokenizer=["transformers", "PreTrainedTokenizerFast"])
+        edition / "model_index.json",
+        lambda facts: facts.update(tokenizer=["transformers", class_of(edition / "tokenizer")]),
     )
     digest, facts = weights_digest(edition), edition / "edition.toml"
     text = re.sub(r'^digest = "\w+"', f'digest = "{digest}"', facts.read_text(encoding="utf-8"), flags=re.M)

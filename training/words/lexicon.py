@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from training.runs import write_gzip
 from training.scenes import captions
 from training.scenes.sprites import Subject, plural_of, read_subjects
 from training.scenes.vocabulary import caption_words
@@ -83,8 +84,7 @@ def write_lexicon(entries: Iterable[Entry], path: Path = LEXICON) -> None:
     rows = sorted(entries, key=lambda e: (e.language != "en", -round(e.weight * 10), e.word))
     lines = ["# word, kind, name, Zipf frequency × 10, how, language"]
     lines += [f"{e.word}\t{e.kind}\t{e.name}\t{round(e.weight * 10)}\t{e.how}\t{e.language}" for e in rows]
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+    write_gzip(path, ("\n".join(lines) + "\n").encode())
 
 
 class Links:
@@ -288,8 +288,7 @@ def meanings(entries: Iterable[Entry]) -> dict[str, Meaning]:
 def write_shipped(words: Mapping[str, Meaning], weights: str, path: Path) -> None:
     """The edition's table, in the form of worker.editions.words; true of the weights with this digest."""
     lines = [f"# {weights}", *(f"{word}\t{meaning.kind}\t{meaning.name}" for word, meaning in sorted(words.items()))]
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+    write_gzip(path, ("\n".join(lines) + "\n").encode())
 
 
 def write_synonyms(wordnet: WordNet, entries: Iterable[Entry], path: Path = SYNONYMS) -> int:

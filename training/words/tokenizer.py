@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from training.trainers.text_encoder import END, ROWS, START
-from worker.editions.words import APOSTROPHES
+from worker.editions.words import APOSTROPHES, HAN
+from worker.engine.networks.text_encoder import GENERAL
 
 NOTHING = "<|nothing|>"
 """The token of every word that is not in the table, and of those that draw nothing."""
-HAN = "\u3005\u3007\u3400-\u9fff"
-"""Characters that no space parts into words; the site reads the same ones (worker.editions.repertoire)."""
 LETTER = rf"[\p{{L}}&&[^{HAN}]]"
 WORD = rf"{LETTER}[\p{{L}}\p{{M}}&&[^{HAN}]]*"
 BEFORE, AFTER = rf"(?<![{LETTER}\p{{N}}])", rf"(?![{LETTER}\p{{M}}\p{{N}}])"
@@ -71,7 +70,7 @@ def write_tokenizer(folder: Path, numbers: Mapping[str, int]) -> None:
     folder.mkdir(parents=True)
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     (folder / "tokenizer.json").write_text(text + "\n", encoding="utf-8")
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": ROWS, **special}
+    config = {"tokenizer_class": GENERAL, "model_max_length": ROWS, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 

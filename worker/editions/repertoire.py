@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from worker.editions.edition import Edition
 from worker.editions.rereading import when_changed
-from worker.editions.words import APOSTROPHES, LONGEST, NOTHING, Words
+from worker.editions.words import APOSTROPHES, HAN, LONGEST, NOTHING, Words
 from worker.errors import EditionRefused
 
 FOLDER: Final = "repertoire"
@@ -194,10 +194,13 @@ def _tokens(prompt: str) -> Iterator[_Token]:
                 start, sort = (place, other) if other in ("word", "number", "han", "sign") else (None, "")
 
 
+_HAN = re.compile(f"[{HAN}]")
+
+
 def _sort(character: str) -> str:
     """What a character is part of: a word, a number, a sign, whatever stands before it, or nothing."""
     category = unicodedata.category(character)
-    if character in "\u3005\u3007" or "\u3400" <= character <= "\u9fff":
+    if _HAN.match(character):
         return "han"
     if category[0] in "LN":
         return "word" if category[0] == "L" else "number"

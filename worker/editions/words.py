@@ -22,6 +22,8 @@ NOTHING = "nothing"
 LONGEST = 8  # words of a phrase, hyphens parting them, and of Chinese each character
 APOSTROPHES = "’ʼ´`"
 """What people type for an apostrophe."""
+HAN = "\u3005\u3007\u3400-\u9fff"
+"""Characters that no space parts into words, as a class of regular expressions; tokenizers of tables read the same."""
 _STRAIGHT = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
 _DIGEST = re.compile(r"# ([0-9a-f]{64})\n")
 

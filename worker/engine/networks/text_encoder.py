@@ -10,7 +10,7 @@ its plain kernel: the "eager" attention of transformers takes its softmax in flo
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from worker.catalogue.key import EMBEDDING_SHAPE, snap_embedding
 from worker.editions.adapters import Adapter
 from worker.errors import WeightsRefused
 
+GENERAL: Final = "PreTrainedTokenizerFast"
+"""The class of a tokenizer that `tokenizer.json` describes wholly, whatever it is."""
+
 
 def open_tokenizer(folder: Path) -> Any:
     """Open CLIP's tokenizer, or what `tokenizer.json` describes where its configuration names the general class."""
@@ -30,7 +33,7 @@ def open_tokenizer(folder: Path) -> Any:
         configuration = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):  # CLIP's own opens without it
         configuration = {}
-    described = configuration.get("tokenizer_class") in ("PreTrainedTokenizerFast", "TokenizersBackend")
+    described = configuration.get("tokenizer_class") in (GENERAL, "TokenizersBackend")
     return (PreTrainedTokenizerFast if described else CLIPTokenizer).from_pretrained(str(folder), local_files_only=True)
 
 
